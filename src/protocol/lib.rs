@@ -6,3 +6,4 @@
 pub mod crypto;
 pub mod encoding;
 pub mod ids;
+pub mod pairing;

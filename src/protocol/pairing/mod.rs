@@ -1,0 +1,154 @@
+//! Pairing: a party that holds a code becomes one that holds keys (proto/pairing/spec.md).
+//!
+//! ```text
+//!   service   Invited ──begin──▶ Attempt ──answer──▶ Begun ──finish──▶ Confirmed
+//!                │ (1)              (2)               │ (3)
+//!                ▼                                    ▼
+//!             expired                              ended: a new begin, until five attempts are spent
+//!
+//!   client    Prover ──check──▶ Checked ──finish──▶ Finishing ──done──▶ Paired
+//! ```
+//! (1) 15 minutes. (2) One of five attempts is spent here, durably, before anything that depends on the code leaves.
+//! (3) 60 seconds, or a wrong confirmation.
+
+mod boxes;
+mod client;
+mod code;
+mod exchange;
+mod link;
+mod service;
+pub mod wire;
+
+pub use boxes::{Offer, PartyLabel};
+pub use client::{Checked, Finishing, Paired, Prover, Refusal, Target};
+pub use code::{PairingCode, Pin};
+pub use link::{Link, PublicUrl};
+pub use service::{Ask, Attempt, Begun, Confirmed, Finished, Grant, Invited};
+
+use crate::crypto::{self, Secret, labels};
+
+/// Attempts that an invitation begins with.
+pub const ATTEMPTS: u8 = 5;
+/// Seconds that an invitation stays open unless its admin says otherwise.
+pub const TTL_DEFAULT_S: u32 = 900;
+/// What an admin may say.
+pub const TTL_RANGE_S: std::ops::RangeInclusive<u32> = 60..=900;
+/// Seconds from the answer to `begin` until `finish` is too late; an identical `begin` gets the same answer for as long.
+pub const EXCHANGE_S: u32 = 60;
+/// Seconds that an epoch's root lasts unless it is replaced.
+pub const EPOCH_S: u32 = 7 * 24 * 3600;
+
+/// Why the service refuses a step of pairing. The client's reasons are [`Refusal`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Reject {
+    /// Five `begin`s were answered.
+    #[error("no attempts are left on this invitation; ask for a new one")]
+    AttemptsSpent,
+    /// The client's box does not open under the exchange's key.
+    #[error("the box does not open: it is not from this exchange, or was altered")]
+    BadBox,
+    /// `kem_ek` is not 1184 octets, or has a coefficient beyond the modulus.
+    #[error("kem_ek is not an ML-KEM-768 encapsulation key (FIPS 203, 1184 octets)")]
+    BadKemKey,
+    /// The label is not one.
+    #[error("a label has 1 to 64 characters, no control or direction characters, no space at its ends")]
+    BadLabel,
+    /// The offer is not one.
+    #[error(
+        "an offer has at most 16 different suite names of 1 to 32 visible ASCII characters; a client's at least one"
+    )]
+    BadOffer,
+    /// `share_p` is not one that may be used.
+    #[error("share_p is not an uncompressed P-256 point other than the identity (65 octets, 04 first)")]
+    BadShare,
+    /// `confirm_p` is wrong: the client had another code, or saw another exchange.
+    #[error("the pairing code does not match; this exchange is over, begin again")]
+    CodeMismatch,
+    /// More than 60 seconds since the answer to `begin`.
+    #[error("finish came more than 60 seconds after begin; begin again")]
+    ExchangeExpired,
+    /// This exchange was finished, with another body.
+    #[error("this exchange was finished before, with another body")]
+    FinishDiffers,
+    /// The admin took the invitation back.
+    #[error("the invitation was cancelled; ask for a new one")]
+    InvitationCancelled,
+    /// The invitation's time is over.
+    #[error("the invitation has expired; ask for a new one")]
+    InvitationExpired,
+    /// There is none, or it was used.
+    #[error("no such invitation")]
+    InvitationUnknown,
+    /// The key in the box is not the one that `begin` committed to.
+    #[error("the key in the box is not the one that key_hash committed to")]
+    KeyMismatch,
+    /// The offer names a suite that is known to be weak: the whole list is refused.
+    #[error("the offer names 3DES, RC4 or AES: such a list is refused whole")]
+    LegacySuite,
+    /// The box opens, and holds something else than a client's box.
+    #[error("the box holds something else than the members of a client's box")]
+    MalformedBox,
+    /// The policy requires a suite that the client lacks.
+    #[error("the client offers no suite that its user's policy allows")]
+    NoCommonSuite,
+    /// `state` names no open exchange of this invitation.
+    #[error("state names no open exchange of this invitation; begin again")]
+    StateUnknown,
+    /// The time asked for an invitation is too short or too long.
+    #[error("an invitation lasts 60 to 900 seconds")]
+    TtlOutOfRange,
+    /// The client's signature does not verify.
+    #[error("the signature in the box was not made by the key in the box for this exchange")]
+    Unsigned,
+    /// A client's invitation without user, or a server's with one.
+    #[error("an invitation of a client names its user, one of a server does not")]
+    UserMismatch,
+}
+
+impl Reject {
+    /// The `code` of the problem document that tells the peer (proto/pairing/spec.md section 6).
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::AttemptsSpent => "attempts_spent",
+            Self::BadBox => "bad_box",
+            Self::BadKemKey => "bad_kem_key",
+            Self::BadLabel => "bad_label",
+            Self::BadOffer => "bad_offer",
+            Self::BadShare => "bad_share",
+            Self::CodeMismatch => "code_mismatch",
+            Self::ExchangeExpired => "exchange_expired",
+            Self::FinishDiffers => "finish_differs",
+            Self::InvitationCancelled => "invitation_cancelled",
+            Self::InvitationExpired => "invitation_expired",
+            Self::InvitationUnknown => "not_found",
+            Self::KeyMismatch => "key_mismatch",
+            Self::LegacySuite => "legacy_suite",
+            Self::MalformedBox => "malformed_box",
+            Self::NoCommonSuite => "no_common_suite",
+            Self::StateUnknown => "state_unknown",
+            Self::TtlOutOfRange => "ttl_out_of_range",
+            Self::Unsigned => "unsigned",
+            Self::UserMismatch => "user_mismatch",
+        }
+    }
+}
+
+/// What an epoch's root wraps session keys under: one key, one algorithm.
+#[derive(Debug)]
+pub struct Kek {
+    /// `KEK_kw`, for AES-KW (the JOSE envelope).
+    pub kw: Secret<32>,
+    /// `kid`, which names it.
+    pub id: [u8; 8],
+}
+
+impl Kek {
+    /// `KEK_kw = Derive(root, "kek kw")`, `kid = Derive(root, "kek id")[..8]`.
+    #[must_use]
+    pub fn of(root: &Secret<32>) -> Self {
+        let [id @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] =
+            *crypto::derive(root, labels::KEK_ID, &[]).expose();
+        Self { kw: crypto::derive(root, labels::KEK_KW, &[]), id }
+    }
+}
