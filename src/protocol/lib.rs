@@ -6,4 +6,9 @@
 pub mod crypto;
 pub mod encoding;
 pub mod ids;
+mod jose;
 pub mod pairing;
+pub mod policy;
+pub mod revocation;
+pub mod session;
+pub mod token;

@@ -1,0 +1,238 @@
+//! What administrators say and see of servers, invitations and pairings (proto/pairing/spec.md).
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{InvitationId, PartyId, Role, ServerName, Timestamp, UserName};
+use crate::revocation::Reason;
+
+/// Items on a page unless said.
+pub const PAGE_SIZE_DEFAULT: u32 = 50;
+/// Items on the longest page.
+pub const PAGE_SIZE_MAX: u32 = 1000;
+
+/// Part of a list.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Page<T> {
+    /// The items, in an order that does not change.
+    pub items: Vec<T>,
+    /// Where to go on; absent on the last page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_page_token: Option<String>,
+}
+
+/// `POST /v1/servers`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateServer {
+    /// What it is called from then on.
+    pub name: ServerName,
+}
+
+/// Answer to [`CreateServer`].
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerCreated {
+    /// What it is called.
+    pub name: ServerName,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+/// Whether a server or a pairing may still act.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Standing {
+    /// It may.
+    Active,
+    /// Never again.
+    Revoked,
+}
+
+/// A row of `GET /v1/servers`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// What it is called.
+    pub name: ServerName,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Whether it may act.
+    pub state: Standing,
+    /// Live pairings at it, clients and servers alike.
+    pub pairings: u64,
+    /// Users with a live pairing.
+    pub users: u64,
+}
+
+/// `POST /v1/invitations`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateInvitation {
+    /// What the invited shall be.
+    pub role: Role,
+    /// At which server.
+    pub server: ServerName,
+    /// Whose client; a server has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserName>,
+    /// Seconds for which it is open; 900 unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<u32>,
+}
+
+/// Answer to [`CreateInvitation`]: the only time that the code is shown.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct InvitationCreated {
+    /// Which.
+    pub invitation: InvitationId,
+    /// The pairing code, `XXXX-XXXX`.
+    pub code: String,
+    /// The link, which holds the code too.
+    pub link: String,
+    /// What the invited shall be.
+    pub role: Role,
+    /// At which server.
+    pub server: ServerName,
+    /// Whose client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserName>,
+    /// When it is over.
+    pub expires: Timestamp,
+}
+
+/// What has become of an invitation.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InvitationState {
+    /// Nobody has tried.
+    Invited,
+    /// Somebody has begun.
+    Begun,
+    /// It made a pairing.
+    Paired,
+    /// All attempts are used.
+    Spent,
+    /// Its time is over.
+    Expired,
+    /// Withdrawn.
+    Cancelled,
+}
+
+/// A row of `GET /v1/invitations`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Invitation {
+    /// Which.
+    pub invitation: InvitationId,
+    /// What the invited shall be.
+    pub role: Role,
+    /// At which server.
+    pub server: ServerName,
+    /// Whose client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserName>,
+    /// When it is over.
+    pub expires: Timestamp,
+    /// Attempts left.
+    pub attempts: u8,
+    /// What has become of it.
+    pub state: InvitationState,
+}
+
+/// A row of `GET /v1/pairings`, and the answer to `GET /v1/pairings/self`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pairing {
+    /// Which.
+    pub pairing: PartyId,
+    /// What it may be.
+    pub role: Role,
+    /// At which server.
+    pub server: ServerName,
+    /// Whose client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserName>,
+    /// What its owner calls it.
+    pub label: String,
+    /// Whether it may act.
+    pub state: Standing,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it last asked for anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seen: Option<Timestamp>,
+    /// Which of its roots is in use.
+    pub epoch: u32,
+    /// When and why it was revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<PairingRevoked>,
+}
+
+/// When and why a pairing was revoked.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct PairingRevoked {
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Query of `GET /v1/servers`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServersQuery {
+    /// Items wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_size: Option<u32>,
+    /// Where to go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_token: Option<String>,
+}
+
+/// Query of `GET /v1/invitations`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct InvitationsQuery {
+    /// Items wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_size: Option<u32>,
+    /// Where to go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_token: Option<String>,
+    /// Only this server's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerName>,
+    /// Only this user's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserName>,
+    /// Only those in this state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<InvitationState>,
+}
+
+/// Query of `GET /v1/pairings`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct PairingsQuery {
+    /// Items wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_size: Option<u32>,
+    /// Where to go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_token: Option<String>,
+    /// Only this server's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerName>,
+    /// Only this user's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserName>,
+    /// Only those in this role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+    /// Only those that may act, or may not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<Standing>,
+}

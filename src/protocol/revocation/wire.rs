@@ -1,0 +1,150 @@
+//! What is said about revocations over HTTPS, and the events that tell of them (proto/revocation/spec.md, section 3).
+
+use serde::{Deserialize, Serialize};
+
+use super::{Reason, Target};
+use crate::ids::{SessionId, Timestamp, UserName};
+use crate::session::Cause;
+
+/// `POST /v1/revocations`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Revoke {
+    /// What shall never work again.
+    pub target: Target,
+    /// Why, for people and for the audit log.
+    pub reason: Reason,
+}
+
+/// What a revocation struck.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeAnswer {
+    /// The service's count of revocations, this one among them.
+    pub revocations: u64,
+    /// Invitations cancelled.
+    pub invitations: u64,
+    /// Pairings revoked.
+    pub pairings: u64,
+    /// Sessions that go on for others, under a new key.
+    pub sessions_rotated: u64,
+    /// Sessions ended.
+    pub sessions_ended: u64,
+}
+
+/// One message of `GET /v1/events`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Event {
+    /// A session was opened.
+    Opened(Opened),
+    /// A session has a new generation.
+    Rotated(Rotated),
+    /// A session is over.
+    Ended(Ended),
+    /// Something was revoked.
+    Revoked(Revoked),
+}
+
+/// A session was opened.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Opened {
+    /// Which.
+    pub session: SessionId,
+    /// At which server.
+    pub server: crate::ids::ServerName,
+    /// Whose.
+    pub user: UserName,
+    /// Its generation.
+    pub generation: u32,
+    /// When it ends.
+    pub not_after: Timestamp,
+    /// When it was opened.
+    pub at: Timestamp,
+}
+
+/// A session has a new generation.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rotated {
+    /// Which.
+    pub session: SessionId,
+    /// The new generation.
+    pub generation: u32,
+    /// Whether the one before it still opens.
+    pub reason: Cause,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A session is over.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ended {
+    /// Which.
+    pub session: SessionId,
+    /// Why.
+    pub reason: Cause,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Something was revoked.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Revoked {
+    /// What.
+    pub target: Target,
+    /// Why.
+    pub reason: Reason,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A message that is no event of ours, or not well formed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("malformed event")]
+pub struct MalformedEvent;
+
+impl Event {
+    /// The SSE field `event:`.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Opened(_) => "opened",
+            Self::Rotated(_) => "rotated",
+            Self::Ended(_) => "ended",
+            Self::Revoked(_) => "revoked",
+        }
+    }
+
+    /// The SSE field `data:`, one line of JSON.
+    ///
+    /// # Panics
+    /// Never: ids, names and numbers always serialise.
+    #[must_use]
+    pub fn data(&self) -> String {
+        match self {
+            Self::Opened(event) => serde_json::to_string(event),
+            Self::Rotated(event) => serde_json::to_string(event),
+            Self::Ended(event) => serde_json::to_string(event),
+            Self::Revoked(event) => serde_json::to_string(event),
+        }
+        .expect("ids, names and numbers serialise")
+    }
+
+    /// Reads one message. `None` for a name that we do not know: a newer service may have more.
+    ///
+    /// # Errors
+    /// [`MalformedEvent`].
+    pub fn parse(name: &str, data: &str) -> Result<Option<Self>, MalformedEvent> {
+        let event = match name {
+            "opened" => serde_json::from_str(data).map(Self::Opened),
+            "rotated" => serde_json::from_str(data).map(Self::Rotated),
+            "ended" => serde_json::from_str(data).map(Self::Ended),
+            "revoked" => serde_json::from_str(data).map(Self::Revoked),
+            _ => return Ok(None),
+        };
+        event.map(Some).map_err(|_| MalformedEvent)
+    }
+}

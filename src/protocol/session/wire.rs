@@ -1,0 +1,123 @@
+//! What is said about sessions over HTTPS (proto/session/spec.md, section 7).
+
+use serde::{Deserialize, Serialize};
+
+use super::{Audience, Capabilities, Reject, Suite, ttl_s};
+use crate::ids::{PartyId, ServerName, SessionId, Timestamp, UserName};
+
+/// `POST /v1/sessions`, as it comes; [`OpenSession::parse`] says what it means.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenSession {
+    /// For all of this user's pairings …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserName>,
+    /// … or for one pairing alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pairing: Option<PartyId>,
+    /// How long the session shall last; one hour unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<u32>,
+    /// What the server told the client it can do, its suites among it.
+    pub capabilities: Vec<String>,
+    /// Names of configured carriers that shall take the key too.
+    #[serde(default)]
+    pub deliver: Vec<String>,
+}
+
+/// What a well-formed [`OpenSession`] asks for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Opening {
+    /// Whom the session is for.
+    pub audience: Audience,
+    /// How long it lasts.
+    pub ttl_s: u32,
+    /// In canonical form.
+    pub capabilities: Capabilities,
+}
+
+impl OpenSession {
+    /// Checks everything that needs no knowledge of parties or carriers.
+    ///
+    /// # Errors
+    /// [`Reject::AudienceAmbiguous`], [`Reject::TtlOutOfRange`], or as [`Capabilities::parse`].
+    pub fn parse(&self) -> Result<Opening, Reject> {
+        let audience = match (&self.user, self.pairing) {
+            (Some(user), None) => Audience::User(user.clone()),
+            (None, Some(pairing)) => Audience::Pairing(pairing),
+            (None, None) | (Some(_), Some(_)) => return Err(Reject::AudienceAmbiguous),
+        };
+        let ttl_s = ttl_s(self.ttl)?;
+        let capabilities = Capabilities::parse(&self.capabilities)?;
+        Ok(Opening { audience, ttl_s, capabilities })
+    }
+}
+
+/// `POST /v1/sessions/{id}/rotate`: nothing to say.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rotate {}
+
+/// A session's key, wrapped for whoever asked.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionKey {
+    /// Which session.
+    pub session: SessionId,
+    /// Which of its keys.
+    pub generation: u32,
+    /// What it is for.
+    pub suite: Suite,
+    /// When this generation began.
+    pub not_before: Timestamp,
+    /// When the session ends.
+    pub not_after: Timestamp,
+    /// The envelope, a JWE in compact form.
+    pub key: String,
+}
+
+/// One live session, without its key.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Session {
+    /// Which session.
+    pub session: SessionId,
+    /// At which server.
+    pub server: ServerName,
+    /// Whose.
+    pub user: UserName,
+    /// Its newest generation.
+    pub generation: u32,
+    /// What its key is for.
+    pub suite: Suite,
+    /// When this generation began.
+    pub not_before: Timestamp,
+    /// When the session ends.
+    pub not_after: Timestamp,
+}
+
+/// Answer to `GET /v1/sessions/current`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sessions {
+    /// Newest first.
+    pub items: Vec<Session>,
+}
+
+/// Query of `GET /v1/sessions/{id}/key`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyQuery {
+    /// The newest unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u32>,
+}
+
+/// Query of `GET /v1/sessions/current` and `GET /v1/policy`: a server must name the user, a client may not name another.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserQuery {
+    /// Whose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserName>,
+}
