@@ -10,6 +10,7 @@ use base64ct::{Base64UrlUnpadded, Encoding as _};
 use rand_core::CryptoRng;
 
 use crate::crypto::{Aead, Secret, wrap};
+use crate::pairing::Kek;
 
 pub use bindings::{Bindings, Known};
 pub use open::{Expected, Opened, open};
@@ -139,21 +140,12 @@ pub enum Reject {
     WrapWrong,
 }
 
-/// A key-encryption key for AES-KW, and the id by which envelopes name it.
-#[derive(Clone, Copy, Debug)]
-pub struct Kek<'a> {
-    /// `Derive(root_e, "kek kw")`.
-    pub kw: &'a Secret<32>,
-    /// `Derive(root_e, "kek id")[..8]`.
-    pub id: [u8; 8],
-}
-
 /// Wraps `key` with its bindings under `kek`: one AES-KW, one AES-256-GCM under a key used this once.
 ///
 /// # Panics
 /// Never: everything written is ASCII or was UTF-8 before.
 #[must_use]
-pub fn seal(kek: Kek<'_>, bindings: &Bindings, key: &Secret<32>, rng: &mut impl CryptoRng) -> String {
+pub fn seal(kek: &Kek, bindings: &Bindings, key: &Secret<32>, rng: &mut impl CryptoRng) -> String {
     let cek = Secret::<32>::random(rng);
     let mut nonce = [0; 12];
     rng.fill_bytes(&mut nonce);
@@ -162,7 +154,7 @@ pub fn seal(kek: Kek<'_>, bindings: &Bindings, key: &Secret<32>, rng: &mut impl 
     let mut jwe = Vec::with_capacity(256 + text.len() * 4 / 3);
     push_base64url(&mut jwe, &header(kek.id));
     let tag = Aead::aes_256_gcm(&cek).seal(nonce, &jwe, &mut text);
-    for part in [&wrap(kek.kw, &cek)[..], &nonce, &text, &tag] {
+    for part in [&wrap(&kek.kw, &cek)[..], &nonce, &text, &tag] {
         jwe.push(b'.');
         push_base64url(&mut jwe, part);
     }

@@ -4,11 +4,12 @@
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{Bindings, CONTENT_TYPE, Kek, LEEWAY_S, Reject, SIZE_MAX, TYPE};
+use super::{Bindings, CONTENT_TYPE, LEEWAY_S, Reject, SIZE_MAX, TYPE};
 use crate::crypto::{Aead, Secret, unwrap};
 use crate::encoding::{Octets, array_from_base64url, base64url, from_base64url};
 use crate::ids::{PartyId, ServerName, ServiceId, SessionId, Timestamp, UserName};
 use crate::jose::{Flaw, strict};
+use crate::pairing::Kek;
 use crate::revocation::SealedHead;
 use crate::session::{self, Capabilities, Suite, TTL_MAX_S};
 
@@ -45,7 +46,7 @@ pub struct Opened {
 ///
 /// # Errors
 /// [`Reject`].
-pub fn open(kek: Kek<'_>, jwe: &str, expected: &Expected<'_>, now: Timestamp) -> Result<Opened, Reject> {
+pub fn open(kek: &Kek, jwe: &str, expected: &Expected<'_>, now: Timestamp) -> Result<Opened, Reject> {
     let content = decrypt(kek, jwe)?;
     let opened = parse(&content)?;
     check_bindings(&opened.bindings, expected)?;
@@ -84,7 +85,7 @@ struct Payload<'a> {
     sk_head: SealedHead,
 }
 
-fn decrypt(kek: Kek<'_>, jwe: &str) -> Result<Zeroizing<Vec<u8>>, Reject> {
+fn decrypt(kek: &Kek, jwe: &str) -> Result<Zeroizing<Vec<u8>>, Reject> {
     if jwe.len() > SIZE_MAX {
         return Err(Reject::TooLong);
     }
@@ -101,7 +102,7 @@ fn decrypt(kek: Kek<'_>, jwe: &str) -> Result<Zeroizing<Vec<u8>>, Reject> {
     let tag = array_from_base64url::<16>(tag).map_err(|_| Reject::TagMalformed)?;
     text.extend_from_slice(&tag);
 
-    let cek = unwrap(kek.kw, &wrapped).map_err(|_| Reject::WrapWrong)?;
+    let cek = unwrap(&kek.kw, &wrapped).map_err(|_| Reject::WrapWrong)?;
     let size = Aead::aes_256_gcm(&cek)
         .open(nonce, header.as_bytes(), &mut text)
         .map_err(|_| Reject::ContentWrong)?
