@@ -15,10 +15,6 @@ use crate::ids::Malformed;
 const BOX_MAX: usize = 65_536;
 const NONCE_SIZE: usize = 12;
 const LABEL_MAX: usize = 64;
-const OFFER_MAX: usize = 16;
-const SUITE_NAME_MAX: usize = 32;
-/// Suites that are recognised in order to be refused.
-const LEGACY: [&str; 3] = ["3DES", "RC4", "AES"];
 
 /// Why a box is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -118,44 +114,5 @@ impl Serialize for PartyLabel {
 impl<'de> Deserialize<'de> for PartyLabel {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
-}
-
-/// The suites that a party can do, best first: at most 16 different names of 1 to 32 visible ASCII characters. Names that
-/// nobody knows stay, since the offer's hash is over the list as it was sent.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-#[serde(transparent)]
-pub struct Offer(Vec<String>);
-
-impl Offer {
-    /// Checks a list.
-    ///
-    /// # Errors
-    /// [`Malformed`]. A legacy suite is another matter: see [`Offer::names_legacy`].
-    pub fn new(names: Vec<String>) -> Result<Self, Malformed> {
-        let plain = |name: &String| {
-            (1..=SUITE_NAME_MAX).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
-        };
-        let once = |i: usize| !names[..i].contains(&names[i]);
-        let good = names.len() <= OFFER_MAX && names.iter().all(plain) && (0..names.len()).all(once);
-        if good { Ok(Self(names)) } else { Err(Malformed) }
-    }
-
-    /// The names, best first.
-    #[must_use]
-    pub fn names(&self) -> &[String] {
-        &self.0
-    }
-
-    /// Whether one of the names is 3DES, RC4 or bare AES, in any case: the list is then refused whole.
-    #[must_use]
-    pub fn names_legacy(&self) -> bool {
-        self.0.iter().any(|name| LEGACY.iter().any(|legacy| name.eq_ignore_ascii_case(legacy)))
-    }
-}
-
-impl<'de> Deserialize<'de> for Offer {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::new(Vec::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }

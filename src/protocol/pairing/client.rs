@@ -5,11 +5,12 @@ use rand_core::CryptoRng;
 use super::boxes::{self, Unopened};
 use super::exchange::{self, Subject};
 use super::wire::{Begin, BeginAnswer, ClientBox, Finish, FinishAnswer, ServiceBox};
-use super::{Offer, PairingCode, PartyLabel, Pin, PublicUrl};
+use super::{PairingCode, PartyLabel, Pin, PublicUrl};
 use crate::crypto::spake2plus::{self, Ids, Share};
 use crate::crypto::{KemSecret, Secret, SigningKey, VerifyingKey, labels};
 use crate::encoding::{Bytes, Octets};
 use crate::ids::{InvitationId, PartyId, Role, ServerName, ServiceId, Timestamp, UserName};
+use crate::session::SuiteList;
 
 /// Why the client refuses the service. What the service refuses is [`super::Reject`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -179,12 +180,12 @@ impl Checked {
     }
 
     /// Makes what `finish` carries.
-    pub fn finish(self, label: &PartyLabel, offer: &Offer, rng: &mut impl CryptoRng) -> Finishing {
+    pub fn finish(self, label: &PartyLabel, offer: &SuiteList, rng: &mut impl CryptoRng) -> Finishing {
         let message = boxes::signed(labels::BOX_CLIENT, &self.th);
         let content = ClientBox {
             key: Bytes(self.key.verifying_key().spki().to_vec()),
             label: label.as_str().to_owned(),
-            offer: offer.names().to_vec(),
+            offer: offer.names().map(str::to_owned).collect(),
             pinned: self.target.pin.is_some(),
             signature: Octets(self.key.sign(message.as_ref())),
         };

@@ -16,10 +16,11 @@ mod client;
 mod code;
 mod exchange;
 mod link;
+pub mod registry;
 mod service;
 pub mod wire;
 
-pub use boxes::{Offer, PartyLabel};
+pub use boxes::PartyLabel;
 pub use client::{Checked, Finishing, Paired, Prover, Refusal, Target};
 pub use code::{PairingCode, Pin};
 pub use link::{Link, PublicUrl};
@@ -53,10 +54,8 @@ pub enum Reject {
     /// The label is not one.
     #[error("a label has 1 to 64 characters, no control or direction characters, no space at its ends")]
     BadLabel,
-    /// The offer is not one.
-    #[error(
-        "an offer has at most 16 different suite names of 1 to 32 visible ASCII characters; a client's at least one"
-    )]
+    /// The offer is not a list of suites.
+    #[error("an offer has 1 to 64 names of 1 to 64 visible ASCII characters")]
     BadOffer,
     /// `share_p` is not one that may be used.
     #[error("share_p is not an uncompressed P-256 point other than the identity (65 octets, 04 first)")]
@@ -103,35 +102,6 @@ pub enum Reject {
     /// A client's invitation without user, or a server's with one.
     #[error("an invitation of a client names its user, one of a server does not")]
     UserMismatch,
-}
-
-impl Reject {
-    /// The `code` of the problem document that tells the peer (proto/pairing/spec.md section 6).
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::AttemptsSpent => "attempts_spent",
-            Self::BadBox => "bad_box",
-            Self::BadKemKey => "bad_kem_key",
-            Self::BadLabel => "bad_label",
-            Self::BadOffer => "bad_offer",
-            Self::BadShare => "bad_share",
-            Self::CodeMismatch => "code_mismatch",
-            Self::ExchangeExpired => "exchange_expired",
-            Self::FinishDiffers => "finish_differs",
-            Self::InvitationCancelled => "invitation_cancelled",
-            Self::InvitationExpired => "invitation_expired",
-            Self::InvitationUnknown => "not_found",
-            Self::KeyMismatch => "key_mismatch",
-            Self::LegacySuite => "legacy_suite",
-            Self::MalformedBox => "malformed_box",
-            Self::NoCommonSuite => "no_common_suite",
-            Self::StateUnknown => "state_unknown",
-            Self::TtlOutOfRange => "ttl_out_of_range",
-            Self::Unsigned => "unsigned",
-            Self::UserMismatch => "user_mismatch",
-        }
-    }
 }
 
 /// What an epoch's root wraps session keys under: one key, one algorithm.

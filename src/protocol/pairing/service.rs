@@ -7,13 +7,13 @@ use super::boxes::{self, Unopened};
 use super::exchange::{self, Subject};
 use super::wire::{Begin, BeginAnswer, ClientBox, Finish, FinishAnswer, PairingState, ServiceBox};
 use super::{
-    ATTEMPTS, EPOCH_S, EXCHANGE_S, Offer, PairingCode, PartyLabel, PublicUrl, Reject, TTL_DEFAULT_S,
-    TTL_RANGE_S,
+    ATTEMPTS, EPOCH_S, EXCHANGE_S, PairingCode, PartyLabel, PublicUrl, Reject, TTL_DEFAULT_S, TTL_RANGE_S,
 };
 use crate::crypto::spake2plus::{Ids, Keys, Share, Verifier};
 use crate::crypto::{self, Context, Secret, SigningKey, VerifyingKey, labels};
 use crate::encoding::{Bytes, Octets, base64url};
 use crate::ids::{InvitationId, PartyId, Role, ServerName, ServiceId, Timestamp, UserName};
+use crate::session::{self, SuiteList};
 
 /// What an admin asks for.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -232,7 +232,7 @@ impl Begun {
         })?;
         let key = self.enrolled(&content)?;
         let label = content.label.parse().map_err(|_| Reject::BadLabel)?;
-        let offer = admitted(self.invited.role, content.offer, grant.suites)?;
+        let offer = admitted(self.invited.role, &content.offer, grant.suites)?;
         let not_after = now.after_s(EPOCH_S);
         let sealed = self.grant(&grant, not_after, rng);
         let finished = Finished { request: fingerprint(request), answer: FinishAnswer { sealed } };
@@ -279,16 +279,15 @@ impl Begun {
     }
 }
 
-fn admitted(role: Role, names: Vec<String>, suites: &[&str]) -> Result<Offer, Reject> {
-    let offer = Offer::new(names).map_err(|_| Reject::BadOffer)?;
-    if offer.names_legacy() {
-        return Err(Reject::LegacySuite);
-    }
+fn admitted(role: Role, names: &[String], suites: &SuiteList) -> Result<SuiteList, Reject> {
+    let offer = SuiteList::parse(names).map_err(|why| match why {
+        session::Reject::SuiteLegacy => Reject::LegacySuite,
+        _ => Reject::BadOffer,
+    })?;
     match role {
         // A server's offer plays no part in any choice.
         Role::Server => Ok(offer),
-        Role::Client if offer.names().is_empty() => Err(Reject::BadOffer),
-        Role::Client if offer.names().iter().any(|name| suites.contains(&name.as_str())) => Ok(offer),
+        Role::Client if offer.suites().any(|suite| suites.contains(suite)) => Ok(offer),
         Role::Client => Err(Reject::NoCommonSuite),
     }
 }
@@ -304,8 +303,8 @@ pub struct Grant<'a> {
     pub key: &'a SigningKey,
     /// The user's policy, a JWS: of a client's pairing, and only of one.
     pub policy: Option<&'a str>,
-    /// The suites that the policy allows, of which a client must offer one.
-    pub suites: &'a [&'a str],
+    /// The suites that the policy allows, of which a client must offer one; a server's pairing does not read them.
+    pub suites: &'a SuiteList,
 }
 
 /// A pairing whose party has proved the code and shown its key: everything that the store needs for it.
@@ -326,7 +325,7 @@ pub struct Confirmed {
     /// What it calls itself.
     pub label: PartyLabel,
     /// The suites that it can do.
-    pub offer: Offer,
+    pub offer: SuiteList,
     /// Whether it compared the service's key with a pin.
     pub pinned: bool,
     /// `root_0`.

@@ -70,7 +70,7 @@ pub struct ClientBox {
     pub key: Bytes,
     /// What it calls itself: see [`super::PartyLabel`].
     pub label: String,
-    /// The suites that it can do, best first: see [`super::Offer`].
+    /// The suites that it can do, best first: see [`crate::session::SuiteList`].
     pub offer: Vec<String>,
     /// Whether it compared the service's key with a pin.
     pub pinned: bool,
