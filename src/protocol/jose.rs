@@ -69,7 +69,13 @@ pub(crate) fn signed_part(typ: &str, kid: &str, payload: &[u8]) -> String {
     format!("{}.{}", base64url(header.as_bytes()), base64url(payload))
 }
 
-/// Reads JSON whose type denies unknown members: duplicates, other types and trailing text are refused as well.
+/// Reads a JSON object whose type denies unknown members: duplicates, other types and trailing text are refused as well.
+/// So is an array of the members' values, which serde would take for the object.
 pub(crate) fn strict<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, Flaw> {
-    serde_json::from_slice(json).map_err(|error| if error.is_data() { Flaw::Members } else { Flaw::Encoding })
+    let first = json.iter().find(|octet| !octet.is_ascii_whitespace());
+    match serde_json::from_slice(json) {
+        Ok(value) if first == Some(&b'{') => Ok(value),
+        Ok(_) => Err(Flaw::Members),
+        Err(error) => Err(if error.is_data() { Flaw::Members } else { Flaw::Encoding }),
+    }
 }

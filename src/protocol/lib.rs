@@ -7,8 +7,11 @@ pub mod crypto;
 pub mod encoding;
 pub mod ids;
 mod jose;
+pub mod object;
 pub mod pairing;
 pub mod policy;
 pub mod revocation;
 pub mod session;
 pub mod token;
+#[cfg(test)]
+mod vectors;

@@ -333,3 +333,92 @@ impl From<Flaw> for Reject {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vectors::{array, cases, flip_each, load, number, octets, outcome, text, texts};
+
+    struct Fixture {
+        vectors: serde_json::Value,
+        key: SigningKey,
+        service: ServiceId,
+        server: ServerName,
+        user: UserName,
+    }
+
+    fn fixture() -> Fixture {
+        let vectors = load(include_str!("../../proto/session/vectors.json"))["policies"].take();
+        let scope = &vectors["scope"];
+        let (service, server) =
+            (text(&scope["service"]).parse().unwrap(), text(&scope["server"]).parse().unwrap());
+        let user = text(&scope["user"]).parse().unwrap();
+        let key = SigningKey::from_pkcs8(&octets(&vectors["key"]["pkcs8"])).unwrap();
+        Fixture { vectors, key, service, server, user }
+    }
+
+    fn accept(jws: &str, seen: Option<SeenPolicy>, fixture: &Fixture) -> Result<Held, Reject> {
+        let scope = Scope { service: fixture.service, server: &fixture.server, user: &fixture.user };
+        verify(jws, &fixture.key.verifying_key(), &scope, seen)
+    }
+
+    #[test]
+    fn vectors() {
+        let fixture = fixture();
+        for case in cases(&fixture.vectors, "cases") {
+            let seen = case["seen"].is_object().then(|| SeenPolicy {
+                version: number(&case["seen"]["version"]),
+                hash: array(&case["seen"]["hash"]),
+            });
+            let Some(held) = outcome(case, accept(text(&case["jws"]), seen, &fixture)) else { continue };
+            assert_eq!(held.hash, array(&case["hash"]), "{case}");
+            assert_eq!(held.policy.version, number(&case["policy"]["version"]));
+            assert!(held.policy.suites.names().eq(texts(&case["policy"]["suites"])), "{case}");
+            assert_eq!(held.policy.items, texts(&case["policy"]["items"]));
+            assert_eq!(held.seen(), SeenPolicy { version: held.policy.version, hash: held.hash });
+        }
+    }
+
+    #[test]
+    fn our_signer_writes_the_built_in_policy_to_the_octet() {
+        let fixture = fixture();
+        let case = &cases(&fixture.vectors, "cases")[0];
+        let policy = Policy::built_in(fixture.service, fixture.server.clone(), fixture.user.clone());
+        assert_eq!(policy.sign(&fixture.key), text(&case["jws"]));
+        assert_eq!(policy.hash(), array(&case["hash"]), "without signing");
+        assert_eq!(key_id(&fixture.key.verifying_key()), text(&fixture.vectors["key"]["kid"]));
+    }
+
+    #[test]
+    fn every_flipped_octet_is_refused_for_its_part() {
+        let fixture = fixture();
+        let policy = Policy::built_in(fixture.service, fixture.server.clone(), fixture.user.clone());
+        let header = [
+            Reject::AlgorithmForeign,
+            Reject::HeaderMalformed,
+            Reject::HeaderMembers,
+            Reject::KeyForeign,
+            Reject::TypeForeign,
+        ];
+        let signature = [Reject::SignatureMalformed, Reject::SignatureWrong];
+        let allowed: [&[Reject]; 3] = [&header, &[Reject::SignatureWrong], &signature];
+        let jws = policy.sign(&fixture.key);
+        flip_each(&jws, Reject::NotThreeParts, &allowed, |jws| accept(jws, None, &fixture).map(drop));
+    }
+
+    #[test]
+    fn a_policy_beyond_16_kib_is_not_read() {
+        let long = "A".repeat(SIZE_MAX + 1);
+        assert_eq!(accept(&long, None, &fixture()), Err(Reject::TooLong));
+        assert_eq!(accept(&long[1..], None, &fixture()), Err(Reject::NotThreeParts));
+    }
+
+    #[test]
+    fn a_device_that_lacks_what_the_policy_requires_is_told() {
+        let fixture = fixture();
+        let policy = Policy::built_in(fixture.service, fixture.server, fixture.user);
+        let offers = |name: &str| SuiteList::parse(&[name]).unwrap();
+        assert_eq!(policy.supported_by(&offers("C20P")), Ok(()));
+        assert_eq!(policy.supported_by(&offers("X-NEW")), Err(Reject::SuiteUnsupported));
+    }
+}

@@ -200,3 +200,87 @@ impl From<Flaw> for Reject {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vectors::{array, cases, flip_each, load, number, octets, outcome, text};
+
+    struct Fixture {
+        vectors: serde_json::Value,
+        key: SigningKey,
+        party: PartyId,
+        service: ServiceId,
+    }
+
+    fn fixture() -> Fixture {
+        let vectors = load(include_str!("../../proto/session/vectors.json"))["tokens"].take();
+        let key = SigningKey::from_pkcs8(&octets(&vectors["key"]["pkcs8"])).unwrap();
+        let (party, service) =
+            (text(&vectors["party"]).parse().unwrap(), text(&vectors["service"]).parse().unwrap());
+        Fixture { vectors, key, party, service }
+    }
+
+    fn verify(token: &str, fixture: &Fixture, now: Timestamp) -> Result<Verified, Reject> {
+        Presented::read(token)?.verify(&fixture.key.verifying_key(), fixture.service, now)
+    }
+
+    #[test]
+    fn vectors() {
+        let fixture = fixture();
+        for case in cases(&fixture.vectors, "cases") {
+            let result = verify(text(&case["token"]), &fixture, Timestamp(number(&case["now"])));
+            let Some(verified) = outcome(case, result) else { continue };
+            let kek = case["kek"].as_str().map(|kek| from_base64url(kek).unwrap().try_into().unwrap());
+            let expected = Verified { party: fixture.party, kek, until: Timestamp(number(&case["until"])) };
+            assert_eq!(verified, expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn our_signer_writes_the_first_vectors_to_the_octet() {
+        let fixture = fixture();
+        for case in &cases(&fixture.vectors, "cases")[..2] {
+            let kek = case["kek"].as_str().map(|kek| from_base64url(kek).unwrap().try_into().unwrap());
+            let now = Timestamp(number(&case["now"]));
+            let token = sign(&fixture.key, fixture.party, fixture.service, kek, now);
+            assert_eq!(token, text(&case["token"]));
+        }
+        let public = VerifyingKey::from_spki(&octets(&fixture.vectors["key"]["spki"])).unwrap();
+        assert_eq!(public, fixture.key.verifying_key());
+    }
+
+    #[test]
+    fn every_flipped_octet_is_refused_for_its_part() {
+        let fixture = fixture();
+        let now = Timestamp(1_700_000_000);
+        let token = sign(&fixture.key, fixture.party, fixture.service, Some(array_of_kek()), now);
+        let header = [
+            Reject::AlgorithmForeign,
+            Reject::HeaderMalformed,
+            Reject::HeaderMembers,
+            Reject::PartyMalformed,
+            Reject::SignatureWrong,
+            Reject::TypeForeign,
+        ];
+        let signature = [Reject::SignatureMalformed, Reject::SignatureWrong];
+        let allowed: [&[Reject]; 3] = [&header, &[Reject::SignatureWrong], &signature];
+        flip_each(&token, Reject::NotThreeParts, &allowed, |token| verify(token, &fixture, now).map(drop));
+    }
+
+    fn array_of_kek() -> [u8; 8] {
+        array(&serde_json::Value::from("0001020304050607"))
+    }
+
+    #[test]
+    fn the_twin_signature_has_the_same_signed_part() {
+        let fixture = fixture();
+        let tokens = cases(&fixture.vectors, "cases");
+        let (token, twin) = (text(&tokens[0]["token"]), text(&tokens[3]["token"]));
+        assert_ne!(token, twin);
+        let (token, twin) = (Presented::read(token).unwrap(), Presented::read(twin).unwrap());
+        assert_eq!(token.signed_part(), twin.signed_part());
+        assert_ne!(token.signature(), twin.signature());
+        assert_eq!(token.party(), fixture.party);
+    }
+}

@@ -230,3 +230,60 @@ impl<'de> Deserialize<'de> for Reason {
         String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vectors::{array, cases, load, octets, text};
+
+    fn vectors() -> (serde_json::Value, Secret<32>) {
+        let vectors = load(include_str!("../../../proto/revocation/vectors.json"));
+        let key = Secret::copy_of(&octets(&vectors["key"])).unwrap();
+        (vectors, key)
+    }
+
+    #[test]
+    fn the_chain() {
+        let (vectors, key) = vectors();
+        let mut head = Head::START;
+        for case in cases(&vectors, "chain") {
+            if case["record"].is_string() {
+                head = head.next(&octets(&case["record"]));
+            }
+            assert_eq!((head.n, head.r), (case["n"].as_u64().unwrap(), array(&case["r"])), "{case}");
+            let sealed = head.sealed(&key);
+            assert_eq!(*sealed.as_bytes(), array(&case["head"]), "{case}");
+            assert_eq!(sealed.n(), head.n);
+        }
+    }
+
+    #[test]
+    fn nobody_else_can_invent_a_head() {
+        let (vectors, key) = vectors();
+        for case in cases(&vectors, "genuine") {
+            let genuine = SealedHead::from_bytes(array(&case["head"])).genuine(&key).is_ok();
+            assert_eq!(genuine, case["genuine"].as_bool().unwrap(), "{case}");
+        }
+    }
+
+    #[test]
+    fn a_lower_or_another_head_is_told_and_not_kept() {
+        let (vectors, _) = vectors();
+        let mut seen = Seen::default();
+        for case in cases(&vectors, "shown") {
+            let verdict = seen.show(SealedHead::from_bytes(array(&case["head"])));
+            assert_eq!(format!("{verdict:?}").to_lowercase(), text(&case["verdict"]), "{case}");
+            assert_eq!(*seen.highest().unwrap().as_bytes(), array(&case["highest"]), "{case}");
+        }
+    }
+
+    #[test]
+    fn a_reason_is_bounded_and_plain() {
+        for good in ["lost", "Verloren: Gerät Ω", &"é".repeat(200)] {
+            assert_eq!(good.parse::<Reason>().unwrap().as_str(), good);
+        }
+        for bad in ["", "a\nb", "\u{85}", &"é".repeat(201)] {
+            assert_eq!(bad.parse::<Reason>(), Err(Malformed), "{bad:?}");
+        }
+    }
+}

@@ -1,5 +1,9 @@
 //! What can be revoked.
 
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ids::{InvitationId, PartyId, ServerName, SessionId, UserName};
@@ -71,9 +75,77 @@ impl Serialize for Target {
 impl<'de> Deserialize<'de> for Target {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
-            Tagged::deserialize(deserializer)
+            deserializer.deserialize_map(Object)
         } else {
             Stored::deserialize(deserializer)
+        }
+    }
+}
+
+/// Takes an object alone: serde would take an array of a tag and values as well.
+struct Object;
+
+impl<'de> Visitor<'de> for Object {
+    type Value = Target;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with a member kind")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Target, A::Error> {
+        Tagged::deserialize(MapAccessDeserializer::new(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all() -> [(Target, &'static str); 5] {
+        let (server, user): (ServerName, UserName) = ("mail".parse().unwrap(), "ann".parse().unwrap());
+        [
+            (
+                Target::Invitation { invitation: InvitationId::from_bytes([1; 16]) },
+                r#"{"kind":"invitation","invitation":"01010101010101010101010101010101"}"#,
+            ),
+            (
+                Target::Pairing { pairing: PartyId::from_bytes([2; 16]) },
+                r#"{"kind":"pairing","pairing":"02020202020202020202020202020202"}"#,
+            ),
+            (Target::Server { server: server.clone() }, r#"{"kind":"server","server":"mail"}"#),
+            (
+                Target::Session { session: SessionId::from_bytes([3; 16]) },
+                r#"{"kind":"session","session":"03030303030303030303030303030303"}"#,
+            ),
+            (Target::User { server, user }, r#"{"kind":"user","server":"mail","user":"ann"}"#),
+        ]
+    }
+
+    #[test]
+    fn a_target_has_one_spelling_in_json_and_one_in_the_store() {
+        for (target, json) in all() {
+            assert_eq!(serde_json::to_string(&target).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Target>(json).unwrap(), target);
+            let stored = postcard::to_allocvec(&target).unwrap();
+            assert_eq!(postcard::from_bytes::<Target>(&stored).unwrap(), target);
+        }
+    }
+
+    #[test]
+    fn unknown_repeated_and_missing_members_are_refused() {
+        for json in [
+            r#"{"kind":"server","server":"mail","user":"ann"}"#,
+            r#"{"kind":"server","server":"mail","server":"mail"}"#,
+            r#"{"kind":"server","kind":"user","server":"mail"}"#,
+            r#"{"kind":"user","server":"mail"}"#,
+            r#"{"kind":"admin","server":"mail"}"#,
+            r#"{"server":"mail"}"#,
+            r#"{"Server":{"server":"mail"}}"#,
+            r#"["server","mail"]"#,
+            r#"["server",{"server":"mail"}]"#,
+            r#"{"kind":"server","server":"mail"}{}"#,
+        ] {
+            assert!(serde_json::from_str::<Target>(json).is_err(), "{json}");
         }
     }
 }

@@ -148,3 +148,36 @@ impl Event {
         event.map(Some).map_err(|_| MalformedEvent)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_survives_the_stream_on_one_line() {
+        let session = SessionId::from_bytes([1; 16]);
+        let (server, user) = ("mail".parse().unwrap(), "ann".parse().unwrap());
+        let (at, not_after) = (Timestamp(1), Timestamp(2));
+        let target = Target::Session { session };
+        for event in [
+            Event::Opened(Opened { session, server, user, generation: 0, not_after, at }),
+            Event::Rotated(Rotated { session, generation: 1, reason: Cause::Asked, at }),
+            Event::Ended(Ended { session, reason: Cause::Revocation, at }),
+            Event::Revoked(Revoked { target, reason: "lost".parse().unwrap(), at }),
+        ] {
+            assert!(!event.data().contains('\n'));
+            assert_eq!(Event::parse(event.name(), &event.data()), Ok(Some(event)));
+        }
+    }
+
+    #[test]
+    fn unknown_events_are_skipped_and_malformed_ones_refused() {
+        assert_eq!(Event::parse("approved", "{}"), Ok(None));
+        for data in ["", "{}", r#"{"session":"00","reason":"asked","at":1}"#] {
+            assert_eq!(Event::parse("ended", data), Err(MalformedEvent), "{data}");
+        }
+        let data = format!(r#"{{"session":"{}","reason":"asked","at":1}}"#, "00".repeat(16));
+        assert!(matches!(Event::parse("ended", &data), Ok(Some(Event::Ended(_)))));
+        assert_eq!(Event::parse("ended", &data.replace("asked", "bored")), Err(MalformedEvent));
+    }
+}

@@ -66,3 +66,26 @@ impl Generations {
         self.fetch(Some(generation), now).is_ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generations_do_not_wrap() {
+        let last = Generations { current: u32::MAX, ..Generations::first(Timestamp(0)) };
+        assert_eq!(last.rotate(Cause::Asked, Timestamp(0)), Err(Reject::GenerationsSpent));
+    }
+
+    #[test]
+    fn what_a_revocation_replaced_does_not_open_for_a_second() {
+        let now = Timestamp(1000);
+        let first = Generations::first(now);
+        let plain = first.rotate(Cause::Asked, now).unwrap();
+        assert!(plain.opens(0, now) && plain.opens(0, now.after_s(119)) && !plain.opens(0, now.after_s(120)));
+        let struck = plain.rotate(Cause::Revocation, now).unwrap();
+        assert!(
+            !struck.opens(0, now) && !struck.opens(1, now) && struck.opens(2, now) && !struck.opens(3, now)
+        );
+    }
+}

@@ -10,6 +10,8 @@
 pub mod envelope;
 mod generation;
 mod suite;
+#[cfg(test)]
+mod vectors;
 pub mod wire;
 
 use std::fmt;
@@ -184,5 +186,27 @@ impl BodyHash {
     /// [`Reject::IdempotencyKeyReused`].
     pub fn verify_repeat(self, body: &[u8]) -> Result<(), Reject> {
         if self == Self::of(body) { Ok(()) } else { Err(Reject::IdempotencyKeyReused) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idempotency_key_is_bounded_and_visible() {
+        for good in ["a".repeat(16), "~".repeat(64)] {
+            assert_eq!(good.parse::<IdempotencyKey>().unwrap().as_str(), good);
+        }
+        for bad in ["a".repeat(15), "a".repeat(65), "a b".repeat(6), "é".repeat(16), String::new()] {
+            assert_eq!(bad.parse::<IdempotencyKey>(), Err(Reject::IdempotencyKeyMalformed), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_repeat_is_the_same_octets() {
+        let kept = BodyHash::of(b"{}");
+        assert_eq!(kept.verify_repeat(b"{}"), Ok(()));
+        assert_eq!(kept.verify_repeat(b"{ }"), Err(Reject::IdempotencyKeyReused));
     }
 }

@@ -121,3 +121,55 @@ pub struct UserQuery {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<UserName>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(json: &str) -> Result<Opening, Reject> {
+        serde_json::from_str::<OpenSession>(json).unwrap().parse()
+    }
+
+    #[test]
+    fn a_session_is_for_a_user_or_for_a_pairing() {
+        let pairing = "00".repeat(16);
+        let opening = parse(r#"{"user":"ann","capabilities":["c20p"]}"#).unwrap();
+        assert_eq!(opening.audience, Audience::User("ann".parse().unwrap()));
+        assert_eq!(opening.ttl_s, 3600);
+        assert!(opening.capabilities.contains(Suite::C20p));
+        let opening = parse(&format!(r#"{{"pairing":"{pairing}","capabilities":[],"ttl":60}}"#)).unwrap();
+        assert_eq!(opening.audience, Audience::Pairing(pairing.parse().unwrap()));
+        let both = format!(r#"{{"user":"ann","pairing":"{pairing}","capabilities":[]}}"#);
+        assert_eq!(parse(&both), Err(Reject::AudienceAmbiguous));
+        assert_eq!(parse(r#"{"capabilities":[]}"#), Err(Reject::AudienceAmbiguous));
+    }
+
+    #[test]
+    fn each_flaw_has_its_name() {
+        let refused = [
+            (r#"{"user":"ann","capabilities":["3DES"]}"#, Reject::SuiteLegacy),
+            (r#"{"user":"ann","capabilities":[""]}"#, Reject::CapabilitiesMalformed),
+            (r#"{"user":"ann","capabilities":[],"ttl":59}"#, Reject::TtlOutOfRange),
+        ];
+        for (json, reject) in refused {
+            assert_eq!(parse(json), Err(reject), "{json}");
+        }
+    }
+
+    #[test]
+    fn unknown_repeated_and_mistyped_members_are_refused() {
+        for json in [
+            r#"{"user":"ann"}"#,
+            r#"{"user":"ann","capabilities":[],"suite":"C20P"}"#,
+            r#"{"user":"ann","user":"bob","capabilities":[]}"#,
+            r#"{"user":"ann","capabilities":[],"ttl":-1}"#,
+            r#"{"user":"ann","capabilities":[],"ttl":4294967296}"#,
+            r#"{"user":"ann","capabilities":[],"ttl":60.0}"#,
+            r#"{"user":"ann","capabilities":"C20P"}"#,
+        ] {
+            assert!(serde_json::from_str::<OpenSession>(json).is_err(), "{json}");
+        }
+        assert!(serde_json::from_str::<Rotate>("{}").is_ok());
+        assert!(serde_json::from_str::<Rotate>(r#"{"to":3}"#).is_err());
+    }
+}

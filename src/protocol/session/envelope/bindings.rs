@@ -145,3 +145,33 @@ fn push_escaped(out: &mut Vec<u8>, text: &str) {
         out.push(octet);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_content_fits_the_buffer_without_growing() {
+        let quotes = |count: usize| "\"".repeat(count);
+        let capabilities: Vec<String> = (0..64).map(|i| format!("{}{i:02}", quotes(62))).collect();
+        let bindings = Bindings {
+            service: ServiceId::from_bytes([255; 16]),
+            server: quotes(255).parse().unwrap(),
+            user: quotes(255).parse().unwrap(),
+            pairing: PartyId::from_bytes([255; 16]),
+            session: SessionId::from_bytes([255; 16]),
+            generation: u32::MAX,
+            suite: Suite::A256gcm,
+            not_before: Timestamp(u32::MAX),
+            not_after: Timestamp(u32::MAX),
+            policy: [255; 32],
+            capabilities: Capabilities::parse(&capabilities).unwrap(),
+            offer: [255; 32],
+            head: SealedHead::from_bytes([255; 32]),
+        };
+        let key = Secret::fill_with(|key| *key = [255; 32]);
+        let payload = bindings.payload(&key);
+        assert!(payload.len() <= bindings.size_max(), "{} > {}", payload.len(), bindings.size_max());
+        assert!(payload.len() > bindings.size_max() - 200, "the bound is not far off");
+    }
+}
