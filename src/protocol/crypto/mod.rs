@@ -98,3 +98,111 @@ pub fn unwrap(kek: &Secret<32>, wrapped: &[u8; 40]) -> Result<Secret<32>, Unveri
 pub fn equal(a: &[u8], b: &[u8]) -> Result<(), Unverified> {
     if bool::from(a.ct_eq(b)) { Ok(()) } else { Err(Unverified) }
 }
+
+/// What the tests of the primitives and of pairing share.
+#[cfg(test)]
+pub(crate) mod testing {
+    use std::collections::VecDeque;
+    use std::convert::Infallible;
+
+    use rand_core::{TryCryptoRng, TryRng};
+
+    /// Randomness as a vector file gives it: one entry for each draw, and each draw of its entry's length.
+    pub(crate) struct Script(VecDeque<Vec<u8>>);
+
+    impl Script {
+        pub(crate) fn of(draws: impl IntoIterator<Item = Vec<u8>>) -> Self {
+            Self(draws.into_iter().collect())
+        }
+    }
+
+    impl TryRng for Script {
+        type Error = Infallible;
+
+        fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+            unreachable!("nothing here draws numbers")
+        }
+
+        fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+            unreachable!("nothing here draws numbers")
+        }
+
+        fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+            bytes.copy_from_slice(&self.0.pop_front().expect("the script has another draw"));
+            Ok(())
+        }
+    }
+
+    impl TryCryptoRng for Script {}
+
+    /// The octets of a member of a vector file.
+    pub(crate) fn hex(value: &serde_json::Value) -> Vec<u8> {
+        base16ct::lower::decode_vec(value.as_str().expect("a string")).expect("lower-case hex")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hex<const N: usize>(text: &str) -> [u8; N] {
+        base16ct::mixed::decode_vec(text).unwrap().try_into().unwrap()
+    }
+
+    fn key(text: &str) -> Secret<32> {
+        Secret::copy_of(&hex::<32>(text)).unwrap()
+    }
+
+    #[test]
+    fn rfc_5869_appendix_a_1_and_a_3() {
+        let cases = [
+            (
+                hex::<13>("000102030405060708090a0b0c").to_vec(),
+                hex::<10>("f0f1f2f3f4f5f6f7f8f9").to_vec(),
+                "077709362c2e32df0ddc3f0dc47bba6390b6c73bb50f9c3122ec844ad7c2b3e5",
+                "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865",
+            ),
+            (
+                vec![],
+                vec![],
+                "19ef24a32c717b167f33a91d6f648bdf96596776afdb6377ac434c1c293ccb04",
+                "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8",
+            ),
+        ];
+        for (salt, info, prk, okm) in cases {
+            // In two parts, since the parts are one input.
+            let extracted = extract(&salt, &[&[0x0b; 9], &[0x0b; 13]]);
+            assert_eq!(extracted.expose(), &hex(prk));
+            assert_eq!(expand::<42>(&extracted, &info).expose(), &hex(okm));
+        }
+    }
+
+    #[test]
+    fn rfc_4231_test_case_1() {
+        // HMAC pads a key with zeros, so the 20 octets of the vector are these 32.
+        let key = key("0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b000000000000000000000000");
+        let expected = hex("b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
+        assert_eq!(mac(&key, &[b"Hi ", b"There"]), expected);
+    }
+
+    #[test]
+    fn rfc_3394_section_4_6() {
+        let kek = key("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f");
+        let data = key("00112233445566778899aabbccddeeff000102030405060708090a0b0c0d0e0f");
+        let wrapped = hex("28c9f404c4b810f4cbccb35cfb87f8263f5786e2d80ed326cbc7f0e71a99f43bfb988b9b7a02dd21");
+        assert_eq!(wrap(&kek, &data), wrapped);
+        assert_eq!(unwrap(&kek, &wrapped).unwrap().expose(), data.expose());
+        for bit in 0..320 {
+            let mut altered = wrapped;
+            altered[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(unwrap(&kek, &altered).unwrap_err(), Unverified, "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn equality_is_of_length_and_content() {
+        assert_eq!(equal(b"ab", b"ab"), Ok(()));
+        assert_eq!(equal(b"ab", b"ac"), Err(Unverified));
+        assert_eq!(equal(b"ab", b"a"), Err(Unverified));
+    }
+}

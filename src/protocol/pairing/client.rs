@@ -6,7 +6,7 @@ use super::boxes::{self, Unopened};
 use super::exchange::{self, Subject};
 use super::wire::{Begin, BeginAnswer, ClientBox, Finish, FinishAnswer, ServiceBox};
 use super::{PairingCode, PartyLabel, Pin, PublicUrl};
-use crate::crypto::spake2plus::{self, Ids, Share};
+use crate::crypto::spake2plus::{self, Ids, Registration, Share};
 use crate::crypto::{KemSecret, Secret, SigningKey, VerifyingKey, labels};
 use crate::encoding::{Bytes, Octets};
 use crate::ids::{InvitationId, PartyId, Role, ServerName, ServiceId, Timestamp, UserName};
@@ -78,6 +78,15 @@ impl Prover {
     /// this pairing.
     pub fn begin(target: Target, code: &PairingCode, key: SigningKey, rng: &mut impl CryptoRng) -> Self {
         let registration = exchange::register(code, &target.invitation, &target.public_url);
+        Self::start(target, registration, key, rng)
+    }
+
+    pub(super) fn start(
+        target: Target,
+        registration: Registration,
+        key: SigningKey,
+        rng: &mut impl CryptoRng,
+    ) -> Self {
         let spake = spake2plus::Prover::start(registration, rng);
         let kem = KemSecret::generate(rng);
         let request = Begin {

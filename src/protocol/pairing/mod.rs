@@ -18,6 +18,10 @@ mod exchange;
 mod link;
 pub mod registry;
 mod service;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod vectors;
 pub mod wire;
 
 pub use boxes::PartyLabel;

@@ -106,3 +106,98 @@ pub enum PairingState {
     /// It may do everything that its role may.
     Active,
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde::de::DeserializeOwned;
+
+    use super::*;
+
+    /// Whatever decodes encodes to something that decodes to the same.
+    fn round<T: std::fmt::Debug + DeserializeOwned + PartialEq + Serialize>(text: &[u8]) {
+        if let Ok(first) = serde_json::from_slice::<T>(text) {
+            let again = serde_json::to_vec(&first).unwrap();
+            assert_eq!(serde_json::from_slice::<T>(&again).unwrap(), first);
+        }
+    }
+
+    fn rounds(text: &[u8]) {
+        round::<Begin>(text);
+        round::<BeginAnswer>(text);
+        round::<Finish>(text);
+        round::<FinishAnswer>(text);
+        round::<ClientBox>(text);
+        round::<ServiceBox>(text);
+    }
+
+    /// The messages of the published cases, as texts to alter.
+    fn published() -> Vec<String> {
+        let vectors: serde_json::Value =
+            serde_json::from_str(include_str!("../../../proto/pairing/vectors.json")).unwrap();
+        let mut texts = Vec::new();
+        for case in vectors["cases"].as_array().unwrap() {
+            for name in ["begin", "begin_answer", "finish", "finish_answer"] {
+                texts.push(case[name].to_string());
+            }
+            for name in ["box_client", "box_service"] {
+                texts.push(case[name]["plaintext"].as_str().unwrap().to_owned());
+            }
+        }
+        texts
+    }
+
+    fn decodes(text: &str) -> bool {
+        let text = text.as_bytes();
+        serde_json::from_slice::<Begin>(text).is_ok()
+            || serde_json::from_slice::<BeginAnswer>(text).is_ok()
+            || serde_json::from_slice::<Finish>(text).is_ok()
+            || serde_json::from_slice::<FinishAnswer>(text).is_ok()
+            || serde_json::from_slice::<ClientBox>(text).is_ok()
+            || serde_json::from_slice::<ServiceBox>(text).is_ok()
+    }
+
+    #[test]
+    fn unknown_duplicate_and_missing_members_and_trailing_text_are_refused() {
+        for text in published() {
+            assert!(decodes(&text), "{text}");
+            let open = text.strip_suffix('}').unwrap();
+            let (first, _) = text[1..].split_once(',').unwrap_or((&text[1..text.len() - 1], ""));
+            assert!(!decodes(&format!(r#"{open},"admin":true}}"#)));
+            assert!(!decodes(&format!("{open},{first}}}")));
+            assert!(!decodes(&text.replacen(first, "", 1).replacen("{,", "{", 1)));
+            assert!(!decodes(&format!("{text} {{}}")));
+            rounds(text.as_bytes());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_altered_message_decodes_to_what_it_encodes(
+            which in 0..18_usize,
+            at in any::<prop::sample::Index>(),
+            octet in any::<u8>(),
+        ) {
+            let mut text = published()[which].clone().into_bytes();
+            let at = at.index(text.len());
+            text[at] = octet;
+            rounds(&text);
+        }
+
+        #[test]
+        fn a_message_of_any_octets_round_trips(
+            share in prop::collection::vec(any::<u8>(), 0..70),
+            hash in any::<[u8; 32]>(),
+            signature in prop::collection::vec(any::<u8>(), 64),
+            label in ".{0,70}",
+            offer in prop::collection::vec(".{0,8}", 0..4),
+        ) {
+            let begin = Begin { share_p: Bytes(share.clone()), kem_ek: Bytes(share.clone()), key_hash: Octets(hash) };
+            rounds(&serde_json::to_vec(&begin).unwrap());
+            let signature = Octets(signature.try_into().unwrap());
+            let content = ClientBox { key: Bytes(share), label, offer, pinned: true, signature };
+            let text = serde_json::to_vec(&content).unwrap();
+            prop_assert_eq!(serde_json::from_slice::<ClientBox>(&text).unwrap(), content);
+        }
+    }
+}
