@@ -1,0 +1,427 @@
+//! The administrator's side: servers, invitations, pairings, revocations.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use http::Method;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sidekey_protocol::crypto::SigningKey;
+use sidekey_protocol::ids::{InvitationId, PartyId, Role, ServerName, ServiceId, Timestamp, UserName};
+use sidekey_protocol::pairing::{Link, PairingCode, Pin, PublicUrl};
+use sidekey_protocol::revocation::wire::{Revoke, RevokeAnswer};
+use sidekey_protocol::revocation::{Reason, Target};
+use zeroize::Zeroizing;
+
+use crate::ambient::Ambient;
+use crate::error::{Error, Unintelligible};
+use crate::keystore::refuse_readable_by_others;
+use crate::profile::{Hidden, SIZE_MAX};
+use crate::transport::{Identity, Roots, Transport, with_query};
+
+/// What an administrator signs with, and where: the file that `sidekey init` makes.
+pub struct AdminCredential {
+    /// Where the service is.
+    pub url: PublicUrl,
+    /// Whose certificates count there.
+    pub roots: Roots,
+    /// The service's id.
+    pub service: ServiceId,
+    /// Names the service's signing key.
+    pub service_key: Pin,
+    /// The administrator's own id.
+    pub party: PartyId,
+    /// The administrator's signing key.
+    pub key: SigningKey,
+}
+
+impl AdminCredential {
+    /// Reads the file, which its user alone may read.
+    ///
+    /// # Errors
+    /// [`Error::Store`]: it cannot be read, others may read it, or it is no credential.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let file = File::open(path)?;
+        refuse_readable_by_others(&file)?;
+        let mut json = Zeroizing::new(Vec::with_capacity(SIZE_MAX + 1));
+        file.take(SIZE_MAX as u64 + 1).read_to_end(&mut json)?;
+        Self::from_json(&json)
+    }
+
+    /// Reads the file's content.
+    ///
+    /// # Errors
+    /// [`Error::Store`]: it is no credential.
+    pub fn from_json(json: &[u8]) -> Result<Self, Error> {
+        let malformed = || io::Error::new(io::ErrorKind::InvalidData, "not an administrator's credential");
+        let file: Credential = serde_json::from_slice(json).map_err(|_| malformed())?;
+        Ok(Self {
+            url: file.url,
+            roots: Roots::Pem(file.ca),
+            service: file.service,
+            service_key: file.service_key.parse().map_err(|_| malformed())?,
+            party: file.party,
+            key: SigningKey::from_pkcs8(&file.key.0).map_err(|_| malformed())?,
+        })
+    }
+}
+
+impl fmt::Debug for AdminCredential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AdminCredential({})", self.party)
+    }
+}
+
+/// An administrator at a service.
+#[derive(Clone, Debug)]
+pub struct Admin(Transport);
+
+impl Admin {
+    /// Signs with `credential`. Sends nothing.
+    ///
+    /// # Errors
+    /// [`Error::Usage`]: the credential's authority is no certificate.
+    pub fn new(credential: AdminCredential, ambient: Ambient) -> Result<Self, Error> {
+        let AdminCredential { url, roots, service, party, key, .. } = credential;
+        let transport = Transport::new(&url, &roots, ambient)?;
+        Ok(Self(transport.signed(Identity { party, service, key, kek: None })))
+    }
+
+    /// For requests that this has no method for.
+    #[must_use]
+    pub fn transport(&self) -> &Transport {
+        &self.0
+    }
+
+    /// Adds a mail server.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with `server_exists`: also when an earlier call's answer was lost.
+    pub async fn add_server(&self, name: &ServerName) -> Result<ServerAdded, Error> {
+        self.0.call(Method::POST, "/v1/servers").json(&AddServer { name }).send().await
+    }
+
+    /// All mail servers.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn servers(&self) -> Result<Vec<Server>, Error> {
+        self.all("/v1/servers", Vec::new()).await
+    }
+
+    /// Invites a client or a server. When the answer is lost, so is the code: invite again, the other one expires.
+    ///
+    /// # Errors
+    /// [`Error::Refused`]: no such server, a user where there must be none, a time out of range …
+    pub async fn invite(&self, invite: &Invite) -> Result<Invited, Error> {
+        let made: Made = self.0.call(Method::POST, "/v1/invitations").json(invite).send().await?;
+        let (code, link) = (Zeroizing::new(made.code), Zeroizing::new(made.link));
+        let malformed = |_| Error::Answer(Unintelligible::Malformed);
+        Ok(Invited {
+            invitation: made.invitation,
+            code: code.parse().map_err(malformed)?,
+            link: link.parse().map_err(malformed)?,
+            expires: made.expires,
+        })
+    }
+
+    /// Invitations.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn invitations(&self, filter: &InvitationFilter) -> Result<Vec<Invitation>, Error> {
+        let InvitationFilter { server, user, state } = filter;
+        let filter = [
+            ("server", server.as_ref().map(ToString::to_string)),
+            ("user", user.as_ref().map(ToString::to_string)),
+            ("state", state.map(|state| state.as_str().to_owned())),
+        ];
+        self.all("/v1/invitations", given(filter)).await
+    }
+
+    /// Pairings, of clients and of servers.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn pairings(&self, filter: &PairingFilter) -> Result<Vec<Pairing>, Error> {
+        let PairingFilter { server, user, role, state } = filter;
+        let filter = [
+            ("server", server.as_ref().map(ToString::to_string)),
+            ("user", user.as_ref().map(ToString::to_string)),
+            ("role", role.map(|role| role.to_string())),
+            ("state", state.map(|state| state.as_str().to_owned())),
+        ];
+        self.all("/v1/pairings", given(filter)).await
+    }
+
+    /// Revokes, for ever. `None` when it was revoked before.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with `not_found`: there is nothing of that name.
+    pub async fn revoke(&self, target: &Target, reason: &Reason) -> Result<Option<RevokeAnswer>, Error> {
+        let request = Revoke { target: target.clone(), reason: reason.clone() };
+        // What was revoked by the first of two requests is revoked: the second changes nothing.
+        self.0.call(Method::POST, "/v1/revocations").json(&request).repeatable().send_optional().await
+    }
+
+    /// A whole list, page by page.
+    async fn all<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        filter: Vec<(&str, String)>,
+    ) -> Result<Vec<T>, Error> {
+        let mut items = Vec::new();
+        let mut next = None;
+        for _ in 0..PAGES_MAX {
+            let mut query: Vec<(&str, &str)> =
+                filter.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            query.push(("page_size", PAGE_SIZE));
+            query.extend(next.as_deref().map(|token| ("page_token", token)));
+            let page: Page<T> = self.0.call(Method::GET, with_query(path, &query)).send().await?;
+            items.extend(page.items);
+            match page.next_page_token {
+                Some(token) => next = Some(token),
+                None => return Ok(items),
+            }
+        }
+        Err(Unintelligible::TooLarge.into())
+    }
+}
+
+/// Answer to [`Admin::add_server`].
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ServerAdded {
+    /// Its name.
+    pub name: ServerName,
+    /// When it was added.
+    pub created: Timestamp,
+}
+
+/// A mail server.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Server {
+    /// Its name.
+    pub name: ServerName,
+    /// When it was added.
+    pub created: Timestamp,
+    /// Whether it may still do anything.
+    pub state: PairingState,
+    /// Its live pairings, its clients' among them.
+    pub pairings: u64,
+    /// Its users.
+    pub users: u64,
+}
+
+/// Whom to invite.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Invite {
+    /// As what.
+    pub role: Role,
+    /// To which mail server; it must have been added.
+    pub server: ServerName,
+    /// Which user: a client's invitation alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserName>,
+    /// For how long: 15 minutes unless said.
+    #[serde(rename = "ttl", skip_serializing_if = "Option::is_none")]
+    pub ttl_s: Option<u32>,
+}
+
+/// What to hand over, in person or on a screen. The code is not shown again.
+#[derive(Debug)]
+pub struct Invited {
+    /// Which invitation.
+    pub invitation: InvitationId,
+    /// The pairing code.
+    pub code: PairingCode,
+    /// The link, code and pin in it.
+    pub link: Link,
+    /// When it ends.
+    pub expires: Timestamp,
+}
+
+/// An invitation.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Invitation {
+    /// Which.
+    pub invitation: InvitationId,
+    /// As what.
+    pub role: Role,
+    /// To which mail server.
+    pub server: ServerName,
+    /// Which user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserName>,
+    /// When it ends.
+    pub expires: Timestamp,
+    /// Attempts left.
+    pub attempts: u8,
+    /// Where it stands.
+    pub state: InvitationState,
+}
+
+/// A pairing.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Pairing {
+    /// Which.
+    pub pairing: PartyId,
+    /// As what.
+    pub role: Role,
+    /// At which mail server.
+    pub server: ServerName,
+    /// Of which user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserName>,
+    /// What the device calls itself.
+    pub label: String,
+    /// Whether it may still do anything.
+    pub state: PairingState,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it was last heard of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seen: Option<Timestamp>,
+    /// The epoch of its root.
+    pub epoch: u32,
+    /// When it was revoked, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<Revocation>,
+}
+
+/// When something was revoked, and why.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Revocation {
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Which invitations to list: all that are not said otherwise.
+#[derive(Clone, Debug, Default)]
+pub struct InvitationFilter {
+    /// Of this mail server.
+    pub server: Option<ServerName>,
+    /// Of this user.
+    pub user: Option<UserName>,
+    /// That stand so.
+    pub state: Option<InvitationState>,
+}
+
+/// Which pairings to list: all that are not said otherwise.
+#[derive(Clone, Debug, Default)]
+pub struct PairingFilter {
+    /// Of this mail server.
+    pub server: Option<ServerName>,
+    /// Of this user.
+    pub user: Option<UserName>,
+    /// As this.
+    pub role: Option<Role>,
+    /// That stand so.
+    pub state: Option<PairingState>,
+}
+
+macro_rules! states {
+    ($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $state:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+        #[serde(rename_all = "lowercase")]
+        pub enum $name { $($(#[$of])* $state,)* }
+
+        impl $name {
+            /// As it stands on the wire.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$state => $text,)* }
+            }
+        }
+    };
+}
+
+states! {
+    /// Whether a pairing, or a mail server, may still do anything.
+    PairingState {
+        /// It may.
+        Active = "active",
+        /// Nothing, ever again.
+        Revoked = "revoked",
+    }
+}
+states! {
+    /// Where an invitation stands.
+    InvitationState {
+        /// Revoked.
+        Cancelled = "cancelled",
+        /// Its time is over.
+        Expired = "expired",
+        /// It waits.
+        Open = "open",
+        /// No attempts are left.
+        Spent = "spent",
+        /// A pairing came of it.
+        Used = "used",
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Credential {
+    service: ServiceId,
+    url: PublicUrl,
+    party: PartyId,
+    key: Hidden,
+    ca: String,
+    service_key: String,
+}
+
+#[derive(Serialize)]
+struct AddServer<'a> {
+    name: &'a ServerName,
+}
+
+#[derive(Deserialize)]
+struct Made {
+    invitation: InvitationId,
+    code: String,
+    link: String,
+    expires: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct Page<T> {
+    items: Vec<T>,
+    next_page_token: Option<String>,
+}
+
+fn given<const N: usize>(filter: [(&str, Option<String>); N]) -> Vec<(&str, String)> {
+    filter.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+/// A page stays far below the largest answer.
+const PAGE_SIZE: &str = "100";
+/// A million of whatever it is.
+const PAGES_MAX: u32 = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_has_one_spelling() {
+        for state in [InvitationState::Cancelled, InvitationState::Used] {
+            assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+        }
+        for state in [PairingState::Active, PairingState::Revoked] {
+            assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+        }
+    }
+
+    #[test]
+    fn what_is_no_credential_is_refused() {
+        for json in ["", "{}", "[]"] {
+            assert!(matches!(AdminCredential::from_json(json.as_bytes()), Err(Error::Store(_))), "{json}");
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! Session keys that were fetched, for as long as they may be used.
+//!
+//! A key leaves when its session ends, when an event says so, or when another generation takes its place. What remains
+//! of it is the highest generation seen: nobody goes back.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sidekey_protocol::ids::{SessionId, Timestamp};
+use sidekey_protocol::session::{Cause, OVERLAP_S};
+
+use crate::error::Error;
+use crate::session::SessionKey;
+
+/// All sessions of one party.
+#[derive(Default)]
+pub(crate) struct Cache {
+    slots: Mutex<HashMap<SessionId, Arc<Slot>>>,
+    /// Events that found no slot: a session that is just being opened may have been meant.
+    missed: AtomicU64,
+}
+
+/// One session.
+#[derive(Default)]
+pub(crate) struct Slot {
+    keys: Mutex<Keys>,
+    /// Held while somebody fetches: the others wait for the outcome.
+    pub(crate) flight: tokio::sync::Mutex<Flight>,
+}
+
+/// The fetches of one session.
+#[derive(Default)]
+pub(crate) struct Flight {
+    /// Why the last one failed, and which it was.
+    failed: Option<(u64, Error)>,
+}
+
+#[derive(Default)]
+struct Keys {
+    newest: Option<Arc<SessionKey>>,
+    /// The generation before, and until when it opens.
+    previous: Option<(Arc<SessionKey>, Timestamp)>,
+    /// The highest generation seen.
+    seen: u32,
+    /// How often keys were dropped: one that was asked for before that is not kept.
+    drops: u64,
+    /// Fetches begun.
+    flights: u64,
+    /// When the session ends, as far as is known.
+    not_after: Option<Timestamp>,
+}
+
+impl Cache {
+    /// The slot of a session, made when there is none.
+    pub(crate) fn slot(&self, session: SessionId, now: Timestamp) -> Arc<Slot> {
+        let mut slots = self.lock();
+        if slots.len() >= SESSIONS_MAX && !slots.contains_key(&session) {
+            make_room(&mut slots, now);
+        }
+        Arc::clone(slots.entry(session).or_default())
+    }
+
+    /// A session has a new generation.
+    pub(crate) fn rotated(&self, session: SessionId, generation: u32, cause: Cause, at: Timestamp) {
+        self.tell(session, |keys| keys.rotated(generation, cause, at));
+    }
+
+    /// A session is over, or what is known of it may be out of date.
+    pub(crate) fn drop_keys(&self, session: SessionId) {
+        self.tell(session, Keys::drop_keys);
+    }
+
+    /// Drops every key that `stale` says so of.
+    pub(crate) fn drop_keys_if(&self, stale: impl Fn(&SessionKey) -> bool) {
+        self.missed.fetch_add(1, Ordering::Relaxed);
+        for slot in self.lock().values() {
+            let mut keys = slot.lock();
+            if keys.newest.as_deref().is_none_or(&stale) {
+                keys.drop_keys();
+            }
+        }
+    }
+
+    /// How many events were missed: the key of a session that was opened meanwhile is not kept.
+    pub(crate) fn missed(&self) -> u64 {
+        self.missed.load(Ordering::Relaxed)
+    }
+
+    fn tell(&self, session: SessionId, event: impl FnOnce(&mut Keys)) {
+        let slot = self.lock().get(&session).cloned();
+        match slot {
+            Some(slot) => event(&mut slot.lock()),
+            None => drop(self.missed.fetch_add(1, Ordering::Relaxed)),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, Arc<Slot>>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slot {
+    /// The newest key, if it is here and may be used.
+    pub(crate) fn newest(&self, now: Timestamp) -> Option<Arc<SessionKey>> {
+        self.lock().newest.as_ref().filter(|key| now < key.not_after()).cloned()
+    }
+
+    /// The key of `generation`, if it is here and still opens.
+    pub(crate) fn of_generation(&self, generation: u32, now: Timestamp) -> Option<Arc<SessionKey>> {
+        let newest = self.newest(now).filter(|key| key.generation() == generation);
+        newest.or_else(|| {
+            let keys = self.lock();
+            let (key, until) = keys.previous.as_ref()?;
+            (key.generation() == generation && now < *until).then(|| Arc::clone(key))
+        })
+    }
+
+    /// The highest generation seen.
+    pub(crate) fn seen(&self) -> u32 {
+        self.lock().seen
+    }
+
+    /// How often keys were dropped.
+    pub(crate) fn drops(&self) -> u64 {
+        self.lock().drops
+    }
+
+    /// How many fetches have begun: whoever waits for a later one shares its failure.
+    pub(crate) fn flights(&self) -> u64 {
+        self.lock().flights
+    }
+
+    /// Keeps a key that was asked for when keys had been dropped `drops` times. `false` when they were again, or when a
+    /// newer generation was seen meanwhile: it must be asked for anew.
+    pub(crate) fn put(&self, key: &Arc<SessionKey>, drops: u64) -> bool {
+        let mut keys = self.lock();
+        if keys.drops != drops || key.generation() < keys.seen {
+            return false;
+        }
+        keys.put(key);
+        true
+    }
+
+    /// As [`Slot::put`], for a key that was asked for by its generation, which need not be the newest.
+    pub(crate) fn put_asked(&self, key: &Arc<SessionKey>, drops: u64) -> bool {
+        let mut keys = self.lock();
+        if keys.drops != drops {
+            return false;
+        }
+        keys.put(key);
+        true
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Keys> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Flight {
+    /// Begins a fetch.
+    pub(crate) fn begin(slot: &Slot) -> u64 {
+        let mut keys = slot.lock();
+        keys.flights += 1;
+        keys.flights
+    }
+
+    /// Remembers how a fetch ended.
+    pub(crate) fn end(&mut self, flight: u64, error: Option<&Error>) {
+        self.failed = error.map(|error| (flight, error.clone()));
+    }
+
+    /// The failure of a fetch that began after `arrived` ones had: mine would have met the same.
+    pub(crate) fn failed_since(&self, arrived: u64) -> Option<Error> {
+        self.failed.as_ref().filter(|(flight, _)| *flight > arrived).map(|(_, error)| error.clone())
+    }
+}
+
+impl Keys {
+    fn put(&mut self, key: &Arc<SessionKey>) {
+        match self.newest.take() {
+            // Only ever an older one that was asked for by number; it opens for a while after the newest began.
+            Some(newest) if newest.generation() > key.generation() => {
+                self.previous = Some((Arc::clone(key), newest.not_before().after_s(OVERLAP_S)));
+                self.newest = Some(newest);
+            }
+            _ if self.seen > key.generation() => {}
+            // What was newest may have gone with a revocation: the service says so, not we.
+            _ => {
+                self.previous = None;
+                self.newest = Some(Arc::clone(key));
+                self.seen = key.generation();
+                self.not_after = Some(key.not_after());
+            }
+        }
+    }
+
+    fn rotated(&mut self, generation: u32, cause: Cause, at: Timestamp) {
+        if cause == Cause::Revocation {
+            self.previous = None;
+        }
+        if generation <= self.seen && self.newest.as_ref().is_some_and(|key| key.generation() == self.seen) {
+            return; // we were told by the answer of a fetch
+        }
+        let newest = self.newest.take();
+        self.previous = match cause {
+            Cause::Asked => newest.filter(|key| key.generation().checked_add(1) == Some(generation)),
+            Cause::Revocation => None,
+        }
+        .map(|key| (key, at.after_s(OVERLAP_S)));
+        self.seen = self.seen.max(generation);
+    }
+
+    fn drop_keys(&mut self) {
+        self.drops += 1;
+        self.newest = None;
+        self.previous = None;
+    }
+}
+
+/// Forgets sessions that are over; of the others those that nobody is fetching, until there is room again.
+fn make_room(slots: &mut HashMap<SessionId, Arc<Slot>>, now: Timestamp) {
+    slots.retain(|_, slot| Arc::strong_count(slot) > 1 || slot.lock().not_after.is_some_and(|end| now < end));
+    let excess = slots.len().saturating_sub(SESSIONS_MAX - SESSIONS_MAX / 8);
+    let idle = slots.iter().filter(|(_, slot)| Arc::strong_count(slot) == 1).map(|(session, _)| *session);
+    for session in idle.take(excess).collect::<Vec<_>>() {
+        slots.remove(&session);
+    }
+}
+
+/// Sessions whose keys are kept: those of a large gateway, in some 40 MiB.
+const SESSIONS_MAX: usize = 65_536;
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng as _;
+    use sidekey_protocol::crypto::Secret;
+    use sidekey_protocol::ids::{PartyId, ServiceId};
+    use sidekey_protocol::revocation::Head;
+    use sidekey_protocol::session::envelope::{Bindings, Opened};
+    use sidekey_protocol::session::{Capabilities, OFFER_OF_SEVERAL, Suite};
+
+    use super::*;
+
+    const SESSION: SessionId = SessionId::from_bytes([1; 16]);
+    const NOW: Timestamp = Timestamp(1_000);
+    const END: Timestamp = Timestamp(4_600);
+
+    fn key(session: SessionId, generation: u32) -> Arc<SessionKey> {
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let bindings = Bindings {
+            service: ServiceId::from_bytes([2; 16]),
+            server: "mail.example.org".parse().unwrap(),
+            user: "ann@example.org".parse().unwrap(),
+            pairing: PartyId::from_bytes([3; 16]),
+            session,
+            generation,
+            suite: Suite::A256gcm,
+            not_before: NOW.after_s(10 * generation),
+            not_after: END,
+            policy: [4; 32],
+            capabilities: Capabilities::parse(&["A256GCM"]).unwrap(),
+            offer: OFFER_OF_SEVERAL,
+            head: Head::START.sealed(&Secret::random(&mut rng)),
+        };
+        Arc::new(SessionKey::new(Opened { key: Secret::random(&mut rng), bindings }))
+    }
+
+    fn with_key(generation: u32) -> (Cache, Arc<Slot>) {
+        let cache = Cache::default();
+        let slot = cache.slot(SESSION, NOW);
+        assert!(slot.put(&key(SESSION, generation), slot.drops()));
+        (cache, slot)
+    }
+
+    fn newest(slot: &Slot, now: Timestamp) -> Option<u32> {
+        slot.newest(now).map(|key| key.generation())
+    }
+
+    #[test]
+    fn a_key_leaves_when_its_session_ends() {
+        let (_, slot) = with_key(0);
+        assert_eq!(newest(&slot, Timestamp(END.0 - 1)), Some(0));
+        assert_eq!(newest(&slot, END), None);
+    }
+
+    #[test]
+    fn after_a_plain_rotation_the_one_before_opens_for_two_minutes() {
+        let (cache, slot) = with_key(0);
+        cache.rotated(SESSION, 1, Cause::Asked, NOW);
+        assert_eq!(newest(&slot, NOW), None);
+        assert!(slot.of_generation(0, NOW.after_s(119)).is_some());
+        assert!(slot.of_generation(0, NOW.after_s(120)).is_none());
+    }
+
+    #[test]
+    fn after_a_revocation_the_one_before_is_gone() {
+        let (cache, slot) = with_key(0);
+        cache.rotated(SESSION, 1, Cause::Revocation, NOW);
+        assert!(slot.of_generation(0, NOW).is_none());
+        // Also when its successor was fetched before the event came.
+        assert!(slot.put(&key(SESSION, 1), slot.drops()));
+        assert!(slot.put_asked(&key(SESSION, 0), slot.drops()));
+        assert!(slot.of_generation(0, NOW).is_some());
+        cache.rotated(SESSION, 1, Cause::Revocation, NOW);
+        assert!(slot.of_generation(0, NOW).is_none());
+        assert_eq!(newest(&slot, NOW), Some(1));
+    }
+
+    #[test]
+    fn a_rotation_that_was_missed_leaves_nothing_to_open_with() {
+        let (cache, slot) = with_key(0);
+        cache.rotated(SESSION, 2, Cause::Asked, NOW);
+        assert!(slot.of_generation(0, NOW).is_none());
+    }
+
+    #[test]
+    fn nobody_goes_back_to_an_older_generation() {
+        let (cache, slot) = with_key(3);
+        assert!(!slot.put(&key(SESSION, 2), slot.drops()));
+        cache.rotated(SESSION, 4, Cause::Asked, NOW);
+        assert!(!slot.put(&key(SESSION, 3), slot.drops()));
+        cache.drop_keys(SESSION);
+        assert_eq!(slot.seen(), 4);
+        // An older event that comes late changes nothing.
+        assert!(slot.put(&key(SESSION, 5), slot.drops()));
+        cache.rotated(SESSION, 4, Cause::Asked, NOW);
+        assert_eq!(newest(&slot, NOW), Some(5));
+    }
+
+    #[test]
+    fn an_older_generation_that_was_asked_for_does_not_take_the_place_of_the_newest() {
+        let (_, slot) = with_key(1);
+        assert!(slot.put_asked(&key(SESSION, 0), slot.drops()));
+        assert_eq!(newest(&slot, NOW), Some(1));
+        let began = NOW.after_s(10);
+        assert!(slot.of_generation(0, began.after_s(119)).is_some());
+        assert!(slot.of_generation(0, began.after_s(120)).is_none());
+    }
+
+    #[test]
+    fn a_key_that_was_asked_for_before_an_event_is_not_kept() {
+        let (cache, slot) = with_key(0);
+        let drops = slot.drops();
+        cache.drop_keys(SESSION);
+        assert!(!slot.put(&key(SESSION, 0), drops));
+        assert!(!slot.put_asked(&key(SESSION, 0), drops));
+        let drops = slot.drops();
+        cache.drop_keys_if(|_| true);
+        assert!(!slot.put(&key(SESSION, 0), drops));
+        assert_eq!(newest(&slot, NOW), None);
+    }
+
+    #[test]
+    fn an_event_about_a_session_that_is_just_being_opened_is_noticed() {
+        let cache = Cache::default();
+        let missed = cache.missed();
+        cache.rotated(SESSION, 1, Cause::Revocation, NOW);
+        assert_ne!(cache.missed(), missed);
+    }
+
+    #[test]
+    fn what_waits_for_a_fetch_shares_its_failure_and_no_earlier_one() {
+        let slot = Slot::default();
+        let mut flight = Flight::default();
+        let before = slot.flights();
+        let n = Flight::begin(&slot);
+        flight.end(n, Some(&Error::Expired));
+        assert!(matches!(flight.failed_since(before), Some(Error::Expired)));
+        assert!(flight.failed_since(slot.flights()).is_none());
+        let n = Flight::begin(&slot);
+        flight.end(n, None);
+        assert!(flight.failed_since(before).is_none());
+    }
+
+    #[test]
+    fn the_cache_is_bounded_and_forgets_what_is_over_first() {
+        let cache = Cache::default();
+        let id = |n: u32| {
+            let mut id = [0; 16];
+            id[..4].copy_from_slice(&n.to_be_bytes());
+            SessionId::from_bytes(id)
+        };
+        let live = cache.slot(SESSION, NOW);
+        assert!(live.put(&key(SESSION, 7), live.drops()));
+        drop(live);
+        for n in 0..u32::try_from(SESSIONS_MAX).unwrap() + 10 {
+            cache.slot(id(n), NOW);
+        }
+        assert!(cache.lock().len() <= SESSIONS_MAX);
+        assert_eq!(cache.slot(SESSION, NOW).seen(), 7);
+    }
+}

@@ -1,0 +1,292 @@
+//! Errors that an app can act on: each says what happened and what to do about it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{fmt, io};
+
+use sidekey_protocol::ids::Timestamp;
+use sidekey_protocol::session::envelope;
+use sidekey_protocol::{object, pairing, policy};
+
+/// What went wrong, told by what the app should do next. Holds no secret: it may be shown and logged.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// What this device holds, or the invitation that it was given, is of no use any more.
+    ///
+    /// *Do:* tell the user that this device must be paired again, and ask the enterprise for a new invitation.
+    #[error("pair again, with a new invitation: {detail} ({code})")]
+    PairAgain {
+        /// From the closed list of the service's codes.
+        code: Cow<'static, str>,
+        /// For eyes.
+        detail: String,
+    },
+
+    /// The enterprise has revoked this pairing (or its user, or its server).
+    ///
+    /// *Do:* stop, erase the profile, show the reason. Nothing that was revoked comes back: only a new pairing helps.
+    #[error("revoked by the enterprise: {reason}")]
+    Revoked {
+        /// What the administrator wrote.
+        reason: String,
+        /// When it took effect.
+        at: Timestamp,
+    },
+
+    /// The session, or this generation of its key, is over.
+    ///
+    /// *Do:* ask for the live sessions (`current`) and go on with one of those; a server issues a new one.
+    #[error("the session is over")]
+    Expired,
+
+    /// The service cannot be reached or is busy; nothing is known to be wrong.
+    ///
+    /// *Do:* the same call again after this long. Idempotent calls have been retried already.
+    #[error("the key service is not available ({why}): try again in {} s", after.as_secs())]
+    Retry {
+        /// How long to wait: what the service asked for, or a moment.
+        after: Duration,
+        /// What stood in the way.
+        why: Unavailable,
+    },
+
+    /// Something is not what its maker sealed or signed.
+    ///
+    /// *Do:* discard what was read, do not fall back to the clear, and report it: somebody on the path changed it.
+    #[error("tampered with: {0}")]
+    Tampered(Tampered),
+
+    /// The service answered with something weaker than this device and its policy had agreed on, or older than it
+    /// has already seen.
+    ///
+    /// *Do:* do not go on with what was offered; report it as an attack or as a service restored from an old copy.
+    #[error("downgrade refused: {0}")]
+    Downgrade(Downgrade),
+
+    /// A sealed object is genuine, but not what was asked for: another mailbox, message, item, session …
+    ///
+    /// *Do:* discard it and report it: somebody on the path gave out one mail for another.
+    #[error("not what was asked for: {0}")]
+    WrongPlace(object::Reject),
+
+    /// The TLS certificate is not one that this profile trusts.
+    ///
+    /// *Do:* do not send anything. Either the address is not the enterprise's service, or its certificate has
+    /// expired or was renewed under another authority.
+    #[error("the certificate of the key service is not trusted")]
+    Untrusted,
+
+    /// The answer is not one that this crate understands.
+    ///
+    /// *Do:* check the address; look for a proxy in the way; update the app.
+    #[error("not an answer of a Sidekey service: {0}")]
+    Answer(Unintelligible),
+
+    /// The key store cannot be read or written.
+    ///
+    /// *Do:* check space and permissions. After a failed save during pairing, pair again.
+    #[error("key store: {0}")]
+    Store(#[source] Arc<io::Error>),
+
+    /// What the caller handed in cannot be right.
+    ///
+    /// *Do:* mend the call.
+    #[error("{0}")]
+    Usage(Usage),
+
+    /// The service understood and refused.
+    ///
+    /// *Do:* show `detail`; `code` is stable and may be matched on.
+    #[error("refused by the key service: {detail} ({code})")]
+    Refused {
+        /// From the closed list of the service's codes.
+        code: Cow<'static, str>,
+        /// For eyes.
+        detail: String,
+    },
+}
+
+/// Why the service is not available.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unavailable {
+    /// It says so: 429 or 5xx.
+    #[error("it is busy")]
+    Busy,
+    /// No connection could be made.
+    #[error("no connection")]
+    Connection,
+    /// The deadline passed without an answer.
+    #[error("no answer in time")]
+    Deadline,
+    /// The connection broke before the whole answer was there: the request may have taken effect.
+    #[error("the answer was cut off")]
+    Interrupted,
+}
+
+/// Why an answer means nothing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unintelligible {
+    /// Neither what the route answers nor a problem document.
+    #[error("malformed")]
+    Malformed,
+    /// A redirect: the service never sends one, and a token must not follow it.
+    #[error("a redirect")]
+    Redirect,
+    /// More than any answer may hold.
+    #[error("too large")]
+    TooLarge,
+}
+
+/// Why a call cannot be right.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Usage {
+    /// The trusted certificates do not parse, or there are none.
+    #[error("no usable certificate authority")]
+    Authority,
+    /// The key store already holds a profile: pairing would overwrite it.
+    #[error("this key store already holds a pairing")]
+    Occupied,
+    /// A path or a header value that cannot be sent.
+    #[error("a path or header that HTTP does not allow")]
+    Path,
+    /// The key store holds no profile.
+    #[error("this key store holds no pairing")]
+    Unpaired,
+    /// The profile is of the other role.
+    #[error("this pairing has the other role")]
+    WrongRole,
+}
+
+/// What was tampered with, and which check found it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Tampered {
+    /// The envelope that carries a session key.
+    #[error("session key: {0}")]
+    Envelope(envelope::Reject),
+    /// A sealed frame.
+    #[error("sealed object: {0}")]
+    Object(object::Reject),
+    /// The exchange that pairs this device.
+    #[error("pairing: {0}")]
+    Pairing(pairing::Refusal),
+    /// The signed policy.
+    #[error("policy: {0}")]
+    Policy(policy::Reject),
+}
+
+/// What would have been weaker or older, and which check found it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Downgrade {
+    /// A session key made for another suite, offer, policy or list of capabilities, or of an older generation.
+    #[error("session key: {0}")]
+    Envelope(envelope::Reject),
+    /// A pairing without the policy that belongs to it.
+    #[error("pairing: {0}")]
+    Pairing(pairing::Refusal),
+    /// A policy that is older than one seen, or allows what is not safe.
+    #[error("policy: {0}")]
+    Policy(policy::Reject),
+}
+
+impl Error {
+    fn refused(code: &'static str, reject: &dyn fmt::Display) -> Self {
+        Self::Refused { code: Cow::Borrowed(code), detail: reject.to_string() }
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}
+
+impl From<Usage> for Error {
+    fn from(usage: Usage) -> Self {
+        Self::Usage(usage)
+    }
+}
+
+impl From<Unintelligible> for Error {
+    fn from(answer: Unintelligible) -> Self {
+        Self::Answer(answer)
+    }
+}
+
+impl From<envelope::Reject> for Error {
+    fn from(reject: envelope::Reject) -> Self {
+        use envelope::Reject as R;
+
+        match reject {
+            R::Expired => Self::Expired,
+            R::CapabilitiesForeign
+            | R::GenerationOlder
+            | R::OfferForeign
+            | R::PolicyForeign
+            | R::SuiteDowngraded
+            | R::SuiteLegacy
+            | R::SuiteUnknown => Self::Downgrade(Downgrade::Envelope(reject)),
+            _ => Self::Tampered(Tampered::Envelope(reject)),
+        }
+    }
+}
+
+impl From<policy::Reject> for Error {
+    fn from(reject: policy::Reject) -> Self {
+        use policy::Reject as R;
+
+        match reject {
+            R::ContentChanged | R::Older | R::SuiteLegacy | R::SuiteUnsupported => {
+                Self::Downgrade(Downgrade::Policy(reject))
+            }
+            _ => Self::Tampered(Tampered::Policy(reject)),
+        }
+    }
+}
+
+impl From<pairing::Refusal> for Error {
+    fn from(refusal: pairing::Refusal) -> Self {
+        use pairing::Refusal as R;
+
+        match refusal {
+            // A mistyped code, most of the time: only the user can tell.
+            R::CodeMismatch => Self::refused("code_mismatch", &refusal),
+            R::RoleMismatch => Self::refused("role_mismatch", &refusal),
+            R::PolicyMismatch => Self::Downgrade(Downgrade::Pairing(refusal)),
+            R::BadBox
+            | R::BadKemCiphertext
+            | R::BadServiceKey
+            | R::BadShare
+            | R::MalformedBox
+            | R::PinMismatch
+            | R::Unsigned
+            | R::UserMismatch => Self::Tampered(Tampered::Pairing(refusal)),
+        }
+    }
+}
+
+impl From<object::Reject> for Error {
+    fn from(reject: object::Reject) -> Self {
+        use object::Reject as R;
+
+        match reject {
+            R::OtherExtent
+            | R::OtherFlags
+            | R::OtherGeneration
+            | R::OtherItem
+            | R::OtherKind
+            | R::OtherMailbox
+            | R::OtherPosition
+            | R::OtherSession
+            | R::OtherSubject
+            | R::OtherUidValidity => Self::WrongPlace(reject),
+            _ => Self::Tampered(Tampered::Object(reject)),
+        }
+    }
+}

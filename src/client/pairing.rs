@@ -1,0 +1,189 @@
+//! Pairing: from an invitation to a profile in a key store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+use sidekey_protocol::crypto::SigningKey;
+use sidekey_protocol::ids::{InvitationId, PartyId, Role, ServerName, UserName};
+use sidekey_protocol::pairing::wire::{BeginAnswer, FinishAnswer};
+use sidekey_protocol::pairing::{
+    self, Checked, Link, PairingCode, PartyLabel, Pin, Prover, PublicUrl, Refusal, Target,
+};
+use sidekey_protocol::policy::{self, Scope};
+use sidekey_protocol::revocation::Seen;
+use sidekey_protocol::session::SuiteList;
+
+use crate::ambient::Ambient;
+use crate::blocking;
+use crate::error::{Error, Usage};
+use crate::keystore::KeyStore;
+use crate::profile::{KeptPolicy, Profile};
+use crate::transport::{Roots, Transport};
+
+/// What a person was handed, and what this device says of itself.
+#[derive(Debug)]
+pub struct Invitation {
+    /// The service.
+    pub url: PublicUrl,
+    /// Which invitation.
+    pub id: InvitationId,
+    /// The pairing code: a person's handing over, never a message's.
+    pub code: PairingCode,
+    /// Names the service's key, when the code came with it (by link or QR code).
+    pub pin: Option<Pin>,
+    /// Whose certificates count at the service.
+    pub roots: Roots,
+    /// What this program is: an invitation for the other role is refused. `None` for a program that can be either; to
+    /// find out, it spends one attempt more.
+    pub role: Option<Role>,
+    /// What this device calls itself, for the people who list devices.
+    pub label: PartyLabel,
+}
+
+impl Invitation {
+    /// From a link or QR code that carries code and pin; `None` when it carries neither, and the code is to be typed.
+    #[must_use]
+    pub fn from_link(link: Link, roots: Roots, role: Option<Role>, label: PartyLabel) -> Option<Self> {
+        let (code, pin) = link.proof?;
+        Some(Self { url: link.public_url, id: link.invitation, code, pin: Some(pin), roots, role, label })
+    }
+}
+
+/// What was paired.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Paired {
+    /// The new pairing's id.
+    pub pairing: PartyId,
+    /// What it is for.
+    pub role: Role,
+    /// The mail server that it belongs to.
+    pub server: ServerName,
+    /// The user that it belongs to; a server's pairing has none.
+    pub user: Option<UserName>,
+    /// Whether the service's key was compared with a pin.
+    pub pinned: bool,
+}
+
+/// Pairs this device and keeps the profile in `store`, which must be empty. Then open a
+/// [`Client`](crate::Client) or a [`Server`](crate::Server) on it.
+///
+/// A lost answer is asked for again, with the same body: the service repeats it. When every repetition of the second
+/// step is lost too, the invitation may be used up; ask for another.
+///
+/// # Errors
+/// [`Error::PairAgain`]: the invitation is unknown, used, spent, expired or cancelled. [`Error::Refused`] with
+/// `code_mismatch`: most likely mistyped; of five attempts one is spent. [`Error::Tampered`]: not the service that the
+/// link names, or somebody altered the exchange. [`Error::Usage`]: the store is occupied.
+pub async fn pair(
+    invitation: Invitation,
+    store: Arc<dyn KeyStore>,
+    ambient: Ambient,
+) -> Result<Paired, Error> {
+    refuse_occupied(&store).await?;
+    let invitation = Arc::new(invitation);
+    let transport = Transport::new(&invitation.url, &invitation.roots, ambient.clone())?;
+    let offer = SuiteList::ours();
+    let checked = match invitation.role {
+        Some(role) => begin(&transport, &invitation, role).await?,
+        None => match begin(&transport, &invitation, Role::Client).await? {
+            Err(Refusal::RoleMismatch) => begin(&transport, &invitation, Role::Server).await?,
+            checked => checked,
+        },
+    }?;
+    let finishing = ambient.with_rng(|mut rng| checked.finish(&invitation.label, &offer, &mut rng));
+    let finished: FinishAnswer = step(&transport, invitation.id, "finish", finishing.request()).await?;
+    let profile = profile(finishing.done(&finished)?, &invitation, offer)?;
+
+    let paired = Paired {
+        pairing: profile.pairing,
+        role: profile.role,
+        server: profile.server.clone(),
+        user: profile.user.clone(),
+        pinned: profile.pinned,
+    };
+    blocking(move || store.save(&profile)).await?;
+    tracing::info!(pairing = %paired.pairing, role = %paired.role, "paired");
+    Ok(paired)
+}
+
+/// The first step: the inner error is our own refusal of what the service answered.
+async fn begin(
+    transport: &Transport,
+    invitation: &Arc<Invitation>,
+    role: Role,
+) -> Result<Result<Checked, Refusal>, Error> {
+    let (invitation, ambient) = (Arc::clone(invitation), transport.ambient().clone());
+    let id = invitation.id;
+    // The code is stretched: 20 ms of a core.
+    let prover = blocking(move || {
+        let Invitation { url, pin, code, .. } = &*invitation;
+        let target = Target { public_url: url.clone(), invitation: id, pin: *pin, role };
+        ambient.with_rng(|mut rng| {
+            let key = SigningKey::generate(&mut rng);
+            Prover::begin(target, code, key, &mut rng)
+        })
+    })
+    .await;
+    let answer: BeginAnswer = step(transport, id, "begin", prover.request()).await?;
+    Ok(prover.check(&answer))
+}
+
+/// Whoever pairs again erases first: overwriting would leave a pairing that nobody holds, and that nobody revokes.
+async fn refuse_occupied(store: &Arc<dyn KeyStore>) -> Result<(), Error> {
+    let store = Arc::clone(store);
+    match blocking(move || store.load()).await? {
+        None => Ok(()),
+        Some(_) => Err(Usage::Occupied.into()),
+    }
+}
+
+async fn step<A: serde::de::DeserializeOwned>(
+    transport: &Transport,
+    id: InvitationId,
+    step: &str,
+    body: &impl serde::Serialize,
+) -> Result<A, Error> {
+    let path = format!("/v1/pairings/{id}/{step}");
+    let call = transport.call(Method::POST, path).json(body).repeatable().deadline(STEP_DEADLINE);
+    call.send().await.map_err(|error| match error {
+        // No such invitation, or it was used.
+        Error::Refused { code, detail } if code == "not_found" => Error::PairAgain { code, detail },
+        error => error,
+    })
+}
+
+/// What is kept, once the policy that came with it holds.
+fn profile(paired: pairing::Paired, invitation: &Invitation, offer: SuiteList) -> Result<Profile, Error> {
+    let policy = match (&paired.policy, &paired.user) {
+        (Some(jws), Some(user)) => {
+            let scope = Scope { service: paired.service, server: &paired.server, user };
+            let held = policy::verify(jws, &paired.service_key, &scope, None)?;
+            held.policy.supported_by(&offer)?;
+            Some(KeptPolicy { jws: jws.clone(), seen: held.seen() })
+        }
+        _ => None,
+    };
+    Ok(Profile {
+        url: paired.public_url,
+        roots: invitation.roots.clone(),
+        service: paired.service,
+        service_key: paired.service_key,
+        pairing: paired.pairing,
+        role: paired.role,
+        server: paired.server,
+        user: paired.user,
+        label: invitation.label.as_str().to_owned(),
+        pinned: paired.pinned,
+        signing_key: paired.key,
+        root: paired.root,
+        epoch: paired.epoch,
+        not_after: paired.not_after,
+        offer,
+        policy,
+        head: Seen::default(),
+    })
+}
+
+/// Within the 60 s that the service waits for the second step.
+const STEP_DEADLINE: Duration = Duration::from_secs(25);

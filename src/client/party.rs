@@ -1,0 +1,276 @@
+//! What a client and a server have in common: one pairing at one service, its policy, its session keys.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::Method;
+use sidekey_protocol::crypto::{SigningKey, VerifyingKey};
+use sidekey_protocol::ids::{PartyId, Role, ServerName, ServiceId, SessionId, UserName};
+use sidekey_protocol::pairing::Kek;
+use sidekey_protocol::policy::{self, Held, PolicyAnswer, Scope};
+use sidekey_protocol::revocation::{SealedHead, Shown};
+use sidekey_protocol::session::envelope::{self, Bindings, Expected, Known};
+use sidekey_protocol::session::wire;
+use sidekey_protocol::session::{Capabilities, SuiteList};
+
+use crate::ambient::Ambient;
+use crate::blocking;
+use crate::cache::{Cache, Flight, Slot};
+use crate::error::{Error, Unavailable, Usage};
+use crate::keystore::KeyStore;
+use crate::profile::{KeptPolicy, Profile};
+use crate::session::SessionKey;
+use crate::transport::{Identity, Transport, with_query};
+
+/// One pairing, at work.
+pub(crate) struct Party {
+    pub(crate) transport: Transport,
+    pub(crate) pairing: PartyId,
+    pub(crate) server: ServerName,
+    pub(crate) user: Option<UserName>,
+    pub(crate) cache: Cache,
+    service: ServiceId,
+    service_key: VerifyingKey,
+    offer: SuiteList,
+    kek: Kek,
+    policy: Mutex<Option<Arc<Held>>>,
+    /// Locked off the async threads alone: saving it blocks.
+    profile: Arc<Mutex<Profile>>,
+    store: Arc<dyn KeyStore>,
+}
+
+impl Party {
+    /// The pairing that `store` keeps, which must be of this role.
+    pub(crate) async fn open(
+        store: Arc<dyn KeyStore>,
+        ambient: Ambient,
+        role: Role,
+    ) -> Result<Arc<Self>, Error> {
+        blocking(move || {
+            let profile = store.load()?.ok_or(Usage::Unpaired)?;
+            if profile.role == role {
+                Self::new(profile, store, ambient).map(Arc::new)
+            } else {
+                Err(Usage::WrongRole.into())
+            }
+        })
+        .await
+    }
+
+    fn new(profile: Profile, store: Arc<dyn KeyStore>, ambient: Ambient) -> Result<Self, Error> {
+        let kek = Kek::of(&profile.root);
+        let key =
+            SigningKey::from_pkcs8(&profile.signing_key.expose_pkcs8()).expect("it was a key a moment ago");
+        let identity = Identity { party: profile.pairing, service: profile.service, key, kek: Some(kek.id) };
+        let policy = match (&profile.policy, &profile.user) {
+            (Some(kept), Some(user)) => {
+                let scope = Scope { service: profile.service, server: &profile.server, user };
+                Some(policy::verify(&kept.jws, &profile.service_key, &scope, Some(kept.seen))?)
+            }
+            _ => None,
+        };
+        Ok(Self {
+            transport: Transport::new(&profile.url, &profile.roots, ambient)?.signed(identity),
+            pairing: profile.pairing,
+            server: profile.server.clone(),
+            user: profile.user.clone(),
+            cache: Cache::default(),
+            service: profile.service,
+            service_key: profile.service_key.clone(),
+            offer: profile.offer.clone(),
+            kek,
+            policy: Mutex::new(policy.map(Arc::new)),
+            profile: Arc::new(Mutex::new(profile)),
+            store,
+        })
+    }
+
+    /// The newest key of a session: from the cache, or fetched once for all who ask meanwhile.
+    pub(crate) async fn key(&self, session: SessionId) -> Result<Arc<SessionKey>, Error> {
+        let slot = self.cache.slot(session, self.transport.now());
+        self.single_flight(&slot, || slot.newest(self.transport.now()), session, None).await
+    }
+
+    /// The key of one generation: the newest, or the one before it while that still opens.
+    pub(crate) async fn key_of(&self, session: SessionId, generation: u32) -> Result<Arc<SessionKey>, Error> {
+        let slot = self.cache.slot(session, self.transport.now());
+        let here = || slot.of_generation(generation, self.transport.now());
+        self.single_flight(&slot, here, session, Some(generation)).await
+    }
+
+    async fn single_flight(
+        &self,
+        slot: &Slot,
+        here: impl Fn() -> Option<Arc<SessionKey>>,
+        session: SessionId,
+        generation: Option<u32>,
+    ) -> Result<Arc<SessionKey>, Error> {
+        if let Some(key) = here() {
+            return Ok(key);
+        }
+        let arrived = slot.flights();
+        let mut last = slot.flight.lock().await;
+        if let Some(key) = here() {
+            return Ok(key);
+        }
+        if let Some(error) = last.failed_since(arrived) {
+            return Err(error);
+        }
+        for _ in 0..FETCHES {
+            let (flight, drops) = (Flight::begin(slot), slot.drops());
+            let outcome = self.fetch(session, generation, slot.seen()).await;
+            last.end(flight, outcome.as_ref().err());
+            let key = outcome?;
+            if if generation.is_none() { slot.put(&key, drops) } else { slot.put_asked(&key, drops) } {
+                return Ok(key);
+            }
+        }
+        Err(Error::Retry { after: std::time::Duration::from_secs(1), why: Unavailable::Busy })
+    }
+
+    async fn fetch(
+        &self,
+        session: SessionId,
+        generation: Option<u32>,
+        seen: u32,
+    ) -> Result<Arc<SessionKey>, Error> {
+        let path = format!("/v1/sessions/{session}/key");
+        let path = match generation {
+            None => path,
+            Some(generation) => with_query(&path, &[("generation", &generation.to_string())]),
+        };
+        let answer = self.transport.call(Method::GET, path).send::<wire::SessionKey>().await;
+        if matches!(answer, Err(Error::Revoked { .. })) {
+            self.cache.drop_keys_if(|_| true);
+        }
+        let asked = Asked { session: Some(session), generation, seen, ..Asked::default() };
+        self.accept(&answer?, asked).await
+    }
+
+    /// Opens an envelope and holds it against everything that this party knows. What stands beside the envelope in the
+    /// answer is not looked at: only the envelope is sealed.
+    pub(crate) async fn accept(
+        &self,
+        answer: &wire::SessionKey,
+        asked: Asked<'_>,
+    ) -> Result<Arc<SessionKey>, Error> {
+        let expected = Expected {
+            service: self.service,
+            server: &self.server,
+            user: asked.user.or(self.user.as_ref()),
+            pairing: self.pairing,
+            session: asked.session,
+            generation: asked.generation,
+            generation_seen: asked.seen,
+        };
+        let opened = envelope::open(&self.kek, &answer.key, &expected, self.transport.now())?;
+        self.agree(&opened.bindings, asked.capabilities).await?;
+        self.show(opened.bindings.head).await;
+        Ok(Arc::new(SessionKey::new(opened)))
+    }
+
+    /// Nobody was shown another list. A server holds no policy of its users: it knows its own capabilities alone.
+    async fn agree(&self, bindings: &Bindings, capabilities: Option<&Capabilities>) -> Result<(), Error> {
+        let Some(held) = self.policy() else {
+            return match capabilities {
+                Some(capabilities) if *capabilities != bindings.capabilities => {
+                    Err(envelope::Reject::CapabilitiesForeign.into())
+                }
+                _ if !bindings.capabilities.contains(bindings.suite) => {
+                    Err(envelope::Reject::SuiteDowngraded.into())
+                }
+                _ => Ok(()),
+            };
+        };
+        let known = |policy| Known { policy, offer: Some(&self.offer), capabilities };
+        match bindings.agree(&known(&held)) {
+            // The enterprise has changed it: the new one must be newer.
+            Err(envelope::Reject::PolicyForeign) => {
+                Ok(bindings.agree(&known(&*self.refresh_policy().await?))?)
+            }
+            agreed => Ok(agreed?),
+        }
+    }
+
+    /// The policy that this party holds; a server holds none.
+    pub(crate) fn policy(&self) -> Option<Arc<Held>> {
+        self.policy.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks for the policy, and keeps it when it is not older than the one held.
+    pub(crate) async fn refresh_policy(&self) -> Result<Arc<Held>, Error> {
+        let answer: PolicyAnswer = self.transport.call(Method::GET, "/v1/policy").send().await?;
+        let user = self.user.as_ref().ok_or(Usage::WrongRole)?;
+        let scope = Scope { service: self.service, server: &self.server, user };
+        let held = self.policy();
+        let seen = held.as_ref().map(|held| held.seen());
+        let fresh = policy::verify(&answer.policy, &self.service_key, &scope, seen)?;
+        fresh.policy.supported_by(&self.offer)?;
+        match held {
+            Some(held) if held.hash == fresh.hash => return Ok(held),
+            _ => {}
+        }
+        // Durable before it is used: a restart must not go back to the older one.
+        let kept = KeptPolicy { jws: answer.policy, seen: fresh.seen() };
+        self.update(move |profile| match &profile.policy {
+            Some(other) if other.seen.version >= kept.seen.version => false,
+            _ => {
+                profile.policy = Some(kept);
+                true
+            }
+        })
+        .await?;
+        let fresh = Arc::new(fresh);
+        let mut policy = self.policy.lock().unwrap_or_else(PoisonError::into_inner);
+        if policy.as_ref().is_none_or(|held| held.policy.version < fresh.policy.version) {
+            *policy = Some(Arc::clone(&fresh));
+        }
+        Ok(fresh)
+    }
+
+    /// Keeps the highest head of the service's revocations; says when the service seems to have lost some.
+    async fn show(&self, head: SealedHead) {
+        let pairing = self.pairing;
+        let kept = self.update(move |profile| {
+            let before = profile.head.highest();
+            match profile.head.show(head) {
+                Shown::Fine => {}
+                shown => tracing::warn!(%pairing, ?shown, n = head.n(), "revocations missing at the service"),
+            }
+            profile.head.highest() != before
+        });
+        if let Err(error) = kept.await {
+            tracing::warn!(%pairing, %error, "the head was not kept");
+        }
+    }
+
+    /// Changes the profile, and saves it when `change` says so.
+    async fn update(&self, change: impl FnOnce(&mut Profile) -> bool + Send + 'static) -> Result<(), Error> {
+        let (profile, store) = (Arc::clone(&self.profile), Arc::clone(&self.store));
+        blocking(move || {
+            let mut profile = profile.lock().unwrap_or_else(PoisonError::into_inner);
+            if change(&mut profile) { store.save(&profile).map_err(Error::from) } else { Ok(()) }
+        })
+        .await
+    }
+}
+
+/// What an envelope is the answer to.
+#[derive(Default)]
+pub(crate) struct Asked<'a> {
+    pub(crate) session: Option<SessionId>,
+    pub(crate) user: Option<&'a UserName>,
+    pub(crate) generation: Option<u32>,
+    /// The highest generation seen.
+    pub(crate) seen: u32,
+    pub(crate) capabilities: Option<&'a Capabilities>,
+}
+
+impl fmt::Debug for Party {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Party({})", self.pairing)
+    }
+}
+
+/// Fetches that events may outrun before the caller is told to come back.
+const FETCHES: u32 = 3;

@@ -1,0 +1,279 @@
+//! What a pairing leaves behind on its device.
+
+use std::fmt;
+use std::io;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sidekey_protocol::crypto::{Secret, SigningKey, VerifyingKey};
+use sidekey_protocol::encoding::{Bytes, base64url, from_base64url};
+use sidekey_protocol::ids::{PartyId, Role, ServerName, ServiceId, Timestamp, UserName};
+use sidekey_protocol::pairing::PublicUrl;
+use sidekey_protocol::policy::SeenPolicy;
+use sidekey_protocol::revocation::Seen;
+use sidekey_protocol::session::SuiteList;
+use zeroize::Zeroizing;
+
+use crate::transport::Roots;
+
+/// Everything that one pairing needs to go on after a restart. Holds secrets: prints its pairing's id alone.
+pub struct Profile {
+    /// Where the service is.
+    pub url: PublicUrl,
+    /// Whose certificates count there.
+    pub roots: Roots,
+    /// The service's id.
+    pub service: ServiceId,
+    /// The service's signing key: policies are checked against it.
+    pub service_key: VerifyingKey,
+    /// This pairing's id.
+    pub pairing: PartyId,
+    /// What the pairing is for.
+    pub role: Role,
+    /// The mail server that it belongs to.
+    pub server: ServerName,
+    /// The user that it belongs to; a server's pairing has none.
+    pub user: Option<UserName>,
+    /// What this device called itself.
+    pub label: String,
+    /// Whether the service's key was compared with a pin.
+    pub pinned: bool,
+    /// This pairing's signing key.
+    pub signing_key: SigningKey,
+    /// `root_e`: what the service wraps keys for this pairing under derives from it.
+    pub root: Secret<32>,
+    /// The e of `root_e`.
+    pub epoch: u32,
+    /// When `root_e` ends.
+    pub not_after: Timestamp,
+    /// The suites that this device offered, best first.
+    pub offer: SuiteList,
+    /// The newest policy: a client's only.
+    pub policy: Option<KeptPolicy>,
+    /// The highest head of the service's revocations that this device was shown.
+    pub head: Seen,
+}
+
+/// A policy as it was signed, and what it must never be older than.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeptPolicy {
+    /// The JWS.
+    pub jws: String,
+    /// Its version and hash.
+    pub seen: SeenPolicy,
+}
+
+impl Profile {
+    /// The profile as JSON, secrets in the clear: for a [`KeyStore`](crate::KeyStore), which alone may see it.
+    ///
+    /// # Panics
+    /// Never: every member is representable as JSON.
+    #[must_use]
+    pub fn expose_json(&self) -> Zeroizing<Vec<u8>> {
+        // Large enough from the start: a buffer that grows leaves copies behind.
+        let mut json = Zeroizing::new(Vec::with_capacity(SIZE_MAX));
+        serde_json::to_writer_pretty(&mut *json, &File::from(self))
+            .expect("profiles are representable as JSON");
+        json.push(b'\n');
+        json
+    }
+
+    /// Reads what [`Profile::expose_json`] wrote.
+    ///
+    /// # Errors
+    /// `InvalidData`.
+    pub fn from_json(json: &[u8]) -> io::Result<Self> {
+        let malformed = || io::Error::new(io::ErrorKind::InvalidData, "not a profile");
+        if json.len() > SIZE_MAX {
+            return Err(malformed());
+        }
+        let file: File = serde_json::from_slice(json).map_err(|_| malformed())?;
+        file.try_into().map_err(|Malformed| malformed())
+    }
+}
+
+impl fmt::Debug for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Profile({})", self.pairing)
+    }
+}
+
+struct Malformed;
+
+/// The profile's one encoding.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    version: u32,
+    url: PublicUrl,
+    /// Absent: what the system trusts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ca: Option<String>,
+    service: ServiceId,
+    service_key: Bytes,
+    pairing: PartyId,
+    role: Role,
+    server: ServerName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user: Option<UserName>,
+    label: String,
+    pinned: bool,
+    signing_key: Hidden,
+    root: Hidden,
+    epoch: u32,
+    not_after: Timestamp,
+    offer: SuiteList,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    policy: Option<KeptPolicy>,
+    #[serde(default)]
+    head: Seen,
+}
+
+impl From<&Profile> for File {
+    fn from(profile: &Profile) -> Self {
+        let ca = match &profile.roots {
+            Roots::Native => None,
+            Roots::Pem(pem) => Some(pem.clone()),
+        };
+        Self {
+            version: VERSION,
+            url: profile.url.clone(),
+            ca,
+            service: profile.service,
+            service_key: Bytes(profile.service_key.spki().to_vec()),
+            pairing: profile.pairing,
+            role: profile.role,
+            server: profile.server.clone(),
+            user: profile.user.clone(),
+            label: profile.label.clone(),
+            pinned: profile.pinned,
+            signing_key: Hidden(profile.signing_key.expose_pkcs8()),
+            root: Hidden(Zeroizing::new(profile.root.expose().to_vec())),
+            epoch: profile.epoch,
+            not_after: profile.not_after,
+            offer: profile.offer.clone(),
+            policy: profile.policy.clone(),
+            head: profile.head,
+        }
+    }
+}
+
+impl TryFrom<File> for Profile {
+    type Error = Malformed;
+
+    fn try_from(file: File) -> Result<Self, Malformed> {
+        if file.version != VERSION || (file.role == Role::Client) != file.user.is_some() {
+            return Err(Malformed);
+        }
+        Ok(Self {
+            url: file.url,
+            roots: file.ca.map_or(Roots::Native, Roots::Pem),
+            service: file.service,
+            service_key: VerifyingKey::from_spki(&file.service_key.0).map_err(|_| Malformed)?,
+            pairing: file.pairing,
+            role: file.role,
+            server: file.server,
+            user: file.user,
+            label: file.label,
+            pinned: file.pinned,
+            signing_key: SigningKey::from_pkcs8(&file.signing_key.0).map_err(|_| Malformed)?,
+            root: Secret::copy_of(&file.root.0).ok_or(Malformed)?,
+            epoch: file.epoch,
+            not_after: file.not_after,
+            offer: file.offer,
+            policy: file.policy,
+            head: file.head,
+        })
+    }
+}
+
+/// Key material on its way into a key store or out of one: base64url, wiped.
+pub(crate) struct Hidden(pub(crate) Zeroizing<Vec<u8>>);
+
+impl Serialize for Hidden {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&Zeroizing::new(base64url(&self.0)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Hidden {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Zeroizing::new(String::deserialize(deserializer)?);
+        from_base64url(&text).map(|bytes| Self(Zeroizing::new(bytes))).map_err(serde::de::Error::custom)
+    }
+}
+
+const VERSION: u32 = 1;
+/// Octets of the largest profile; a policy may take 16 KiB of them, pinned authorities the rest.
+pub(crate) const SIZE_MAX: usize = 64 * 1024;
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng as _;
+
+    use super::*;
+
+    pub(crate) fn profile(role: Role) -> Profile {
+        let mut rng = ChaCha20Rng::seed_from_u64(5);
+        Profile {
+            url: "https://localhost:8443".parse().unwrap(),
+            roots: Roots::Pem("-----BEGIN CERTIFICATE-----".to_owned()),
+            service: ServiceId::random(&mut rng),
+            service_key: SigningKey::generate(&mut rng).verifying_key(),
+            pairing: PartyId::random(&mut rng),
+            role,
+            server: "mail.example.org".parse().unwrap(),
+            user: (role == Role::Client).then(|| "ann@example.org".parse().unwrap()),
+            label: "Ann's phone".to_owned(),
+            pinned: true,
+            signing_key: SigningKey::generate(&mut rng),
+            root: Secret::random(&mut rng),
+            epoch: 0,
+            not_after: Timestamp(7),
+            offer: SuiteList::ours(),
+            policy: Some(KeptPolicy {
+                jws: "a.b.c".to_owned(),
+                seen: SeenPolicy { version: 1, hash: [7; 32] },
+            }),
+            head: Seen::default(),
+        }
+    }
+
+    #[test]
+    fn a_profile_reads_back() {
+        for role in [Role::Client, Role::Server] {
+            let kept = profile(role);
+            let json = kept.expose_json();
+            let read = Profile::from_json(&json).unwrap();
+            assert_eq!(read.root.expose(), kept.root.expose());
+            assert_eq!(read.signing_key.verifying_key(), kept.signing_key.verifying_key());
+            assert_eq!(read.expose_json(), json);
+        }
+    }
+
+    #[test]
+    fn a_profile_is_mute() {
+        let kept = profile(Role::Client);
+        assert_eq!(format!("{kept:?} {kept:#?}"), format!("Profile({0}) Profile({0})", kept.pairing));
+    }
+
+    #[test]
+    fn a_profile_of_another_kind_is_refused() {
+        let json = String::from_utf8(profile(Role::Client).expose_json().to_vec()).unwrap();
+        for (from, to) in [
+            ("\"version\": 1", "\"version\": 2"),
+            ("\"version\": 1", "\"version\": 1, \"more\": 1"),
+            ("\"role\": \"client\"", "\"role\": \"server\""),
+            ("\"root\": \"", "\"root\": \"AAAA"),
+        ] {
+            let other = json.replacen(from, to, 1);
+            assert_ne!(other, json, "{from}");
+            assert_eq!(
+                Profile::from_json(other.as_bytes()).unwrap_err().kind(),
+                io::ErrorKind::InvalidData,
+                "{to}"
+            );
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! Session keys: what an app does with a pairing.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::Method;
+use sidekey_protocol::ids::{PartyId, Role, ServerName, SessionId, Timestamp, UserName};
+use sidekey_protocol::object::{Agreed, ObjectKeys};
+use sidekey_protocol::policy::Held;
+use sidekey_protocol::session::envelope::{Bindings, Opened};
+use sidekey_protocol::session::wire::{self, OpenSession, Session, Sessions};
+use sidekey_protocol::session::{Audience, Capabilities, Suite};
+
+use crate::ambient::Ambient;
+use crate::error::{Error, Unintelligible};
+use crate::keystore::KeyStore;
+use crate::party::{Asked, Party};
+use crate::revocation::Watch;
+use crate::transport::{Transport, with_query};
+
+/// A key of one generation of a session, with everything that it is bound to. The session key itself is gone: what it
+/// was for, the object keys, is here.
+pub struct SessionKey {
+    bindings: Bindings,
+    keys: ObjectKeys,
+}
+
+impl SessionKey {
+    pub(crate) fn new(opened: Opened) -> Self {
+        let Opened { key, bindings } = opened;
+        let agreed = Agreed {
+            session: bindings.session,
+            generation: bindings.generation,
+            suite: bindings.suite,
+            policy_hash: bindings.policy,
+            capabilities_hash: bindings.capabilities.hash(),
+            offer_hash: bindings.offer,
+        };
+        Self { keys: ObjectKeys::derive(&key, &agreed), bindings }
+    }
+
+    /// Which session.
+    #[must_use]
+    pub fn session(&self) -> SessionId {
+        self.bindings.session
+    }
+
+    /// Whose session.
+    #[must_use]
+    pub fn user(&self) -> &UserName {
+        &self.bindings.user
+    }
+
+    /// Which of the session's keys: grows with every rotation.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.bindings.generation
+    }
+
+    /// What the object keys are for.
+    #[must_use]
+    pub fn suite(&self) -> Suite {
+        self.bindings.suite
+    }
+
+    /// When this generation began.
+    #[must_use]
+    pub fn not_before(&self) -> Timestamp {
+        self.bindings.not_before
+    }
+
+    /// When the session ends.
+    #[must_use]
+    pub fn not_after(&self) -> Timestamp {
+        self.bindings.not_after
+    }
+
+    /// What the server said that it can do.
+    #[must_use]
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.bindings.capabilities
+    }
+
+    /// The object keys, for opening and sealing mail.
+    #[must_use]
+    pub fn keys(&self) -> &ObjectKeys {
+        &self.keys
+    }
+}
+
+impl fmt::Debug for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionKey({}, {})", self.session(), self.generation())
+    }
+}
+
+/// A mail app's side of a pairing. Cheap to clone; all clones share one cache.
+#[derive(Clone, Debug)]
+pub struct Client(Arc<Party>);
+
+impl Client {
+    /// The pairing that `store` keeps. Sends nothing.
+    ///
+    /// # Errors
+    /// [`Error::Usage`]: there is none, or it is a server's. [`Error::Store`].
+    pub async fn open(store: Arc<dyn KeyStore>, ambient: Ambient) -> Result<Self, Error> {
+        Party::open(store, ambient, Role::Client).await.map(Self)
+    }
+
+    /// This pairing's id.
+    #[must_use]
+    pub fn pairing(&self) -> PartyId {
+        self.0.pairing
+    }
+
+    /// The mail server that this pairing belongs to.
+    #[must_use]
+    pub fn server(&self) -> &ServerName {
+        &self.0.server
+    }
+
+    /// The newest key of a session: from the cache while it holds, else from the service, once for all who ask at the
+    /// same time. What an event or an answer has superseded is not given out again.
+    ///
+    /// # Errors
+    /// [`Error::Expired`]: see [`Client::current`]. [`Error::Revoked`], [`Error::Downgrade`], [`Error::Retry`] …
+    pub async fn session_key(&self, session: SessionId) -> Result<Arc<SessionKey>, Error> {
+        self.0.key(session).await
+    }
+
+    /// The key of the generation that a frame names: for 120 s after a plain rotation the one before still opens.
+    ///
+    /// # Errors
+    /// As [`Client::session_key`].
+    pub async fn session_key_of(
+        &self,
+        session: SessionId,
+        generation: u32,
+    ) -> Result<Arc<SessionKey>, Error> {
+        self.0.key_of(session, generation).await
+    }
+
+    /// The user's live sessions, newest first.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn current(&self) -> Result<Vec<Session>, Error> {
+        let answer: Sessions = self.0.transport.call(Method::GET, "/v1/sessions/current").send().await?;
+        Ok(answer.items)
+    }
+
+    /// Asks for the policy, and keeps it.
+    ///
+    /// # Errors
+    /// [`Error::Downgrade`]: it is older than the one held, or another under the same version.
+    pub async fn policy(&self) -> Result<Arc<Held>, Error> {
+        self.0.refresh_policy().await
+    }
+
+    /// Follows what happens to this user's sessions and to this pairing, for as long as the result lives. The cache is
+    /// told first.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        Watch::start(&self.0)
+    }
+
+    /// For requests that this crate has no method for.
+    #[must_use]
+    pub fn transport(&self) -> &Transport {
+        &self.0.transport
+    }
+}
+
+/// A mail server's or a gateway's side of a pairing. Cheap to clone; all clones share one cache.
+#[derive(Clone, Debug)]
+pub struct Server(Arc<Party>);
+
+impl Server {
+    /// The pairing that `store` keeps. Sends nothing.
+    ///
+    /// # Errors
+    /// [`Error::Usage`]: there is none, or it is a client's. [`Error::Store`].
+    pub async fn open(store: Arc<dyn KeyStore>, ambient: Ambient) -> Result<Self, Error> {
+        Party::open(store, ambient, Role::Server).await.map(Self)
+    }
+
+    /// This pairing's id.
+    #[must_use]
+    pub fn pairing(&self) -> PartyId {
+        self.0.pairing
+    }
+
+    /// The mail server that this pairing belongs to.
+    #[must_use]
+    pub fn server(&self) -> &ServerName {
+        &self.0.server
+    }
+
+    /// Opens a session for all devices of a user, or for one pairing, and gives its key. `ttl_s`: an hour unless said.
+    /// One call opens one session, however often it must be repeated on the way.
+    ///
+    /// # Errors
+    /// [`Error::Refused`]: no such user or pairing, no suite in common … [`Error::Retry`]: the session may be open
+    /// nonetheless, unused; it expires.
+    pub async fn issue(
+        &self,
+        audience: &Audience,
+        ttl_s: Option<u32>,
+        capabilities: &Capabilities,
+    ) -> Result<Arc<SessionKey>, Error> {
+        let (user, pairing) = match audience {
+            Audience::User(user) => (Some(user), None),
+            Audience::Pairing(pairing) => (None, Some(*pairing)),
+        };
+        let request = OpenSession {
+            user: user.cloned(),
+            pairing,
+            ttl: ttl_s,
+            capabilities: capabilities.iter().map(str::to_owned).collect(),
+            deliver: Vec::new(),
+        };
+        // Made once: whatever is repeated on the way is the same call.
+        let once = self.0.transport.ambient().with_rng(|mut rng| SessionId::random(&mut rng)).to_string();
+        let call = self.0.transport.call(Method::POST, "/v1/sessions").json(&request).idempotency_key(once);
+        let missed = self.0.cache.missed();
+        let answer: wire::SessionKey = call.send().await?;
+        let asked = Asked { user, capabilities: Some(capabilities), ..Asked::default() };
+        let key = self.0.accept(&answer, asked).await?;
+        let slot = self.0.cache.slot(key.session(), self.0.transport.now());
+        // Events find the slot from here on; one that came before may have been about this session.
+        if self.0.cache.missed() == missed {
+            slot.put(&key, slot.drops());
+        }
+        Ok(key)
+    }
+
+    /// Gives a session a new key. What was sealed under the one before opens for another 120 s.
+    ///
+    /// Not repeated when its answer is lost ([`Error::Retry`]): [`Server::session_key`] then says which generation is
+    /// the newest.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn rotate(&self, session: SessionId) -> Result<Arc<SessionKey>, Error> {
+        let slot = self.0.cache.slot(session, self.0.transport.now());
+        let drops = slot.drops();
+        let path = format!("/v1/sessions/{session}/rotate");
+        let call = self.0.transport.call(Method::POST, path).json(&wire::Rotate {});
+        // Even when the answer is lost, the newest may be another one now.
+        let answer = call.send::<wire::SessionKey>().await;
+        if answer.is_err() {
+            self.0.cache.drop_keys(session);
+        }
+        let asked = Asked { session: Some(session), seen: slot.seen(), ..Asked::default() };
+        let key = self.0.accept(&answer?, asked).await?;
+        slot.put(&key, drops);
+        Ok(key)
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// As [`Error`] says; one that is over already is [`Error::Expired`].
+    pub async fn end(&self, session: SessionId) -> Result<(), Error> {
+        self.0.cache.drop_keys(session);
+        let call = self.0.transport.call(Method::DELETE, format!("/v1/sessions/{session}"));
+        match call.send_optional::<serde::de::IgnoredAny>().await? {
+            None => Ok(()),
+            Some(_) => Err(Unintelligible::Malformed.into()),
+        }
+    }
+
+    /// The newest key of a session of this server: what to seal with.
+    ///
+    /// # Errors
+    /// As [`Client::session_key`].
+    pub async fn session_key(&self, session: SessionId) -> Result<Arc<SessionKey>, Error> {
+        self.0.key(session).await
+    }
+
+    /// The key of the generation that a client's frame names.
+    ///
+    /// # Errors
+    /// As [`Client::session_key`].
+    pub async fn session_key_of(
+        &self,
+        session: SessionId,
+        generation: u32,
+    ) -> Result<Arc<SessionKey>, Error> {
+        self.0.key_of(session, generation).await
+    }
+
+    /// A user's live sessions, newest first.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn sessions(&self, user: &UserName) -> Result<Vec<Session>, Error> {
+        let path = with_query("/v1/sessions/current", &[("user", user.as_str())]);
+        let answer: Sessions = self.0.transport.call(Method::GET, path).send().await?;
+        Ok(answer.items)
+    }
+
+    /// Follows what happens to this server's sessions and to this pairing, for as long as the result lives. The cache
+    /// is told first.
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        Watch::start(&self.0)
+    }
+
+    /// For requests that this crate has no method for.
+    #[must_use]
+    pub fn transport(&self) -> &Transport {
+        &self.0.transport
+    }
+}

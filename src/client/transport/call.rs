@@ -1,0 +1,182 @@
+//! One request: what it carries, how often it may be said, and what its answer means.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::RETRY_AFTER;
+use http::{Method, Response, StatusCode};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::problem::{self, Problem};
+use super::{ATTEMPT, JSON, Transport, unavailable};
+use crate::error::{Error, Unavailable, Unintelligible};
+
+/// One request in the making.
+#[derive(Debug)]
+#[must_use = "a call does nothing until it is sent"]
+pub struct Call<'a> {
+    transport: &'a Transport,
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) body: Bytes,
+    pub(super) idempotency_key: Option<String>,
+    repeatable: bool,
+    deadline: Duration,
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn new(transport: &'a Transport, method: Method, path: String) -> Self {
+        let repeatable = matches!(method, Method::GET | Method::DELETE);
+        let (body, idempotency_key) = (Bytes::new(), None);
+        Self { transport, method, path, body, idempotency_key, repeatable, deadline: DEADLINE }
+    }
+
+    /// With this body.
+    ///
+    /// # Panics
+    /// When `body` is not representable as JSON, which no wire type is.
+    pub fn json(mut self, body: &impl Serialize) -> Self {
+        self.body = serde_json::to_vec(body).expect("wire types are representable as JSON").into();
+        self
+    }
+
+    /// With an `Idempotency-Key`, which makes it safe to retry.
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.idempotency_key = Some(key.into());
+        self.repeatable()
+    }
+
+    /// Says that the service answers a repetition as it answered the first.
+    pub fn repeatable(mut self) -> Self {
+        self.repeatable = true;
+        self
+    }
+
+    /// To be answered, retries and all, within this time instead of ten seconds.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Sends it and reads the answer.
+    ///
+    /// # Errors
+    /// As [`Error`] says; an answer without content is [`Error::Answer`] here.
+    pub async fn send<A: DeserializeOwned>(self) -> Result<A, Error> {
+        self.send_optional().await?.ok_or(Error::Answer(Unintelligible::Malformed))
+    }
+
+    /// Sends it; `None` when the answer has no content (204).
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn send_optional<A: DeserializeOwned>(self) -> Result<Option<A>, Error> {
+        let reply = self.answered().await?;
+        if reply.status == StatusCode::NO_CONTENT {
+            return Ok(None);
+        }
+        serde_json::from_slice(&reply.body).map(Some).map_err(|_| Error::Answer(Unintelligible::Malformed))
+    }
+
+    /// Sends it until there is a success, a refusal, or no time left.
+    async fn answered(&self) -> Result<Reply, Error> {
+        let until = Instant::now() + self.deadline;
+        let mut clock_mended = false;
+        let mut attempt = 0;
+        loop {
+            let before = self.transport.link.offset_s.load(Ordering::Relaxed);
+            let outcome = self.attempt(until).await;
+            let clock_was_wrong = self.transport.link.offset_s.load(Ordering::Relaxed) != before;
+            match &outcome {
+                Ok(reply) if reply.status.is_success() => return outcome,
+                // Refused before it took effect: any request may be said again with the right time.
+                Ok(reply) if reply.is_clock() && clock_was_wrong && !clock_mended => {
+                    clock_mended = true;
+                    continue;
+                }
+                _ => {}
+            }
+            match self.wait(attempt, &outcome) {
+                Some(wait) if Instant::now() + wait < until => sleep(wait).await,
+                _ => return outcome.and_then(|reply| Err(reply.into_error())),
+            }
+            attempt += 1;
+        }
+    }
+
+    async fn attempt(&self, until: Instant) -> Result<Reply, Error> {
+        let left = until.saturating_duration_since(Instant::now());
+        // Only what may be said twice is given up early: of the rest we want to know the outcome.
+        let limit = if self.repeatable { left.min(ATTEMPT) } else { left };
+        let answer = async { Reply::read(self.transport.exchange(self, JSON).await?).await };
+        timeout(limit, answer).await.unwrap_or_else(|_| Err(unavailable(Unavailable::Deadline)))
+    }
+
+    /// How long to wait before the next attempt; `None` when this outcome stands.
+    fn wait(&self, attempt: u32, outcome: &Result<Reply, Error>) -> Option<Duration> {
+        if !self.repeatable || attempt + 1 >= ATTEMPTS {
+            return None;
+        }
+        let backoff = self.transport.backoff(attempt);
+        match outcome {
+            Ok(reply) if matches!(reply.status.as_u16(), 429 | 503) => {
+                Some(backoff + reply.retry_after().unwrap_or_default())
+            }
+            Err(Error::Retry { .. }) => Some(backoff),
+            _ => None,
+        }
+    }
+}
+
+/// A whole answer, within its limits.
+pub(super) struct Reply {
+    status: StatusCode,
+    retry_after: Option<Duration>,
+    body: Bytes,
+}
+
+impl Reply {
+    pub(super) async fn read(answer: Response<Incoming>) -> Result<Self, Error> {
+        let (head, body) = answer.into_parts();
+        let seconds = head.headers.get(RETRY_AFTER).and_then(|after| after.to_str().ok()?.parse().ok());
+        let body = Limited::new(body, ANSWER_MAX_BYTES).collect().await.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                Error::Answer(Unintelligible::TooLarge)
+            } else {
+                unavailable(Unavailable::Interrupted)
+            }
+        })?;
+        Ok(Self { status: head.status, retry_after: seconds.map(Duration::from_secs), body: body.to_bytes() })
+    }
+
+    /// The service found our clock wrong.
+    fn is_clock(&self) -> bool {
+        let problem = (self.status == StatusCode::UNAUTHORIZED).then(|| Problem::parse(&self.body)).flatten();
+        problem.is_some_and(|problem| problem.code == "token_expired")
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.retry_after.or_else(|| Problem::parse(&self.body)?.retry_after())
+    }
+
+    pub(super) fn into_error(self) -> Error {
+        let error = match Problem::parse(&self.body) {
+            Some(problem) => problem.into_error(self.status),
+            None => problem::foreign(self.status),
+        };
+        match (error, self.retry_after) {
+            (Error::Retry { why, .. }, Some(after)) => Error::Retry { after, why },
+            (error, _) => error,
+        }
+    }
+}
+
+/// All attempts together.
+const DEADLINE: Duration = Duration::from_secs(10);
+const ATTEMPTS: u32 = 4;
+const ANSWER_MAX_BYTES: usize = 64 * 1024;

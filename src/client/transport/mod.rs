@@ -1,0 +1,197 @@
+//! Requests to one service over TLS: signed, bounded in time and size, and retried where that does no harm.
+
+mod call;
+mod connect;
+mod problem;
+mod signer;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, USER_AGENT};
+use http::{Method, Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use sidekey_protocol::ids::Timestamp;
+use sidekey_protocol::pairing::PublicUrl;
+use tokio::time::timeout;
+
+use self::call::Reply;
+use self::connect::HttpClient;
+use self::signer::Signer;
+use crate::ambient::Ambient;
+use crate::error::{Error, Unavailable, Unintelligible, Usage};
+
+pub use self::call::Call;
+pub use self::connect::Roots;
+pub use self::signer::Identity;
+
+/// A way to one service: a pool of connections, what is known of the service's clock, and who signs. Cheap to clone.
+#[derive(Clone)]
+pub struct Transport {
+    link: Arc<Link>,
+    signer: Option<Arc<Signer>>,
+}
+
+struct Link {
+    http: HttpClient,
+    base: PublicUrl,
+    ambient: Ambient,
+    /// Seconds to add to our clock to get the service's.
+    offset_s: AtomicI64,
+}
+
+impl Transport {
+    /// To the service at `url`, trusting `roots`. Opens no connection; [`Roots::Native`] reads
+    /// files.
+    ///
+    /// # Errors
+    /// [`Error::Usage`]: no usable certificate in `roots`.
+    pub fn new(url: &PublicUrl, roots: &Roots, ambient: Ambient) -> Result<Self, Error> {
+        let link = Link {
+            http: connect::http_client(roots)?,
+            base: url.clone(),
+            ambient,
+            offset_s: AtomicI64::new(0),
+        };
+        Ok(Self { link: Arc::new(link), signer: None })
+    }
+
+    /// The same way to the same service, every request signed as `identity`.
+    #[must_use]
+    pub fn signed(&self, identity: Identity) -> Self {
+        Self { link: Arc::clone(&self.link), signer: Some(Arc::new(Signer::new(identity))) }
+    }
+
+    /// A request in the making. `path` begins with `/` and may carry a query (see [`with_query`]).
+    pub fn call(&self, method: Method, path: impl Into<String>) -> Call<'_> {
+        Call::new(self, method, path.into())
+    }
+
+    /// The service's address.
+    #[must_use]
+    pub fn url(&self) -> &PublicUrl {
+        &self.link.base
+    }
+
+    /// The time, by the service's clock as far as it is known.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        let here = i64::from(self.link.ambient.now().0);
+        let there = here.saturating_add(self.link.offset_s.load(Ordering::Relaxed));
+        Timestamp(u32::try_from(there.max(0)).unwrap_or(u32::MAX))
+    }
+
+    pub(crate) fn ambient(&self) -> &Ambient {
+        &self.link.ambient
+    }
+
+    /// Opens the body of a `text/event-stream` at `path`: the caller bounds its reading.
+    pub(crate) async fn events(&self, path: &str) -> Result<Incoming, Error> {
+        let call = self.call(Method::GET, path);
+        let late = |_| unavailable(Unavailable::Deadline);
+        let answer = timeout(ATTEMPT, self.exchange(&call, EVENT_STREAM)).await.map_err(late)??;
+        if !answer.status().is_success() {
+            let reply = timeout(ATTEMPT, Reply::read(answer)).await.map_err(late)??;
+            return Err(reply.into_error());
+        }
+        match answer.headers().get(CONTENT_TYPE) {
+            Some(kind) if kind.as_bytes().starts_with(EVENT_STREAM.as_bytes()) => Ok(answer.into_body()),
+            _ => Err(Error::Answer(Unintelligible::Malformed)),
+        }
+    }
+
+    /// One request, one answer's head; learns the service's clock from it.
+    async fn exchange(&self, call: &Call<'_>, accept: &'static str) -> Result<Response<Incoming>, Error> {
+        let request = self.request(call, accept)?;
+        let answer = self.link.http.request(request).await.map_err(|error| failed(&error))?;
+        self.learn_clock(answer.headers());
+        Ok(answer)
+    }
+
+    fn request(&self, call: &Call<'_>, accept: &'static str) -> Result<Request<Full<Bytes>>, Error> {
+        let mut request = Request::builder()
+            .method(&call.method)
+            .uri(format!("{}{}", self.link.base, call.path))
+            .header(ACCEPT, accept)
+            .header(USER_AGENT, concat!("sidekey-client/", env!("CARGO_PKG_VERSION")));
+        if !call.body.is_empty() {
+            request = request.header(CONTENT_TYPE, JSON);
+        }
+        if let Some(key) = &call.idempotency_key {
+            request = request.header("idempotency-key", key);
+        }
+        if let Some(signer) = &self.signer {
+            request = request.header(AUTHORIZATION, signer.bearer(self.now()));
+        }
+        request.body(Full::new(call.body.clone())).map_err(|_| Error::Usage(Usage::Path))
+    }
+
+    fn learn_clock(&self, head: &HeaderMap) {
+        let date = head.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+        let Some(date) = date.and_then(|date| date.duration_since(std::time::UNIX_EPOCH).ok()) else {
+            return;
+        };
+        let there = i64::try_from(date.as_secs()).unwrap_or(i64::MAX);
+        let offset = there.saturating_sub(self.link.ambient.now().0.into());
+        // A Date has whole seconds and was on its way for a while: less than that is noise.
+        let offset = if offset.abs() <= CLOCK_NOISE_S { 0 } else { offset };
+        self.link.offset_s.store(offset, Ordering::Relaxed);
+    }
+
+    /// Full jitter: evenly from nothing to an exponentially growing bound.
+    fn backoff(&self, attempt: u32) -> Duration {
+        let bound_ms = BACKOFF_MS.saturating_mul(1 << attempt.min(10)).min(BACKOFF_MAX_MS);
+        Duration::from_millis(self.link.ambient.up_to(bound_ms))
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Transport({})", self.link.base)
+    }
+}
+
+/// A path with a query, every value percent-encoded.
+#[must_use]
+pub fn with_query(path: &str, pairs: &[(&str, &str)]) -> String {
+    let mut text = path.to_owned();
+    for (n, (name, value)) in pairs.iter().enumerate() {
+        text.push(if n == 0 { '?' } else { '&' });
+        text.push_str(name);
+        text.push('=');
+        for byte in value.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                text.push(byte.into());
+            } else {
+                write!(text, "%{byte:02X}").expect("a String takes whatever is written");
+            }
+        }
+    }
+    text
+}
+
+fn failed(error: &hyper_util::client::legacy::Error) -> Error {
+    if connect::is_untrusted(error) {
+        return Error::Untrusted;
+    }
+    unavailable(if error.is_connect() { Unavailable::Connection } else { Unavailable::Interrupted })
+}
+
+fn unavailable(why: Unavailable) -> Error {
+    Error::Retry { after: A_MOMENT, why }
+}
+
+const JSON: &str = "application/json";
+const EVENT_STREAM: &str = "text/event-stream";
+/// One attempt, connecting included.
+const ATTEMPT: Duration = Duration::from_secs(5);
+const BACKOFF_MS: u64 = 100;
+const BACKOFF_MAX_MS: u64 = 2_000;
+const A_MOMENT: Duration = Duration::from_secs(1);
+const CLOCK_NOISE_S: i64 = 2;
