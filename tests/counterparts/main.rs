@@ -1,0 +1,3 @@
+//! Programs that others wrote, held against ours.
+
+mod envelope;
