@@ -109,10 +109,22 @@ impl Prover {
     /// [`Refusal::RoleMismatch`], [`Refusal::UserMismatch`], [`Refusal::BadServiceKey`], [`Refusal::PinMismatch`],
     /// [`Refusal::BadShare`], [`Refusal::BadKemCiphertext`], [`Refusal::CodeMismatch`].
     pub fn check(self, answer: &BeginAnswer) -> Result<Checked, Refusal> {
-        let Self { target, spake, kem, key, request } = self;
-        let service_key = expected(&target, answer)?;
+        let agreed = self.agree(answer)?;
+        Ok(Checked {
+            target: self.target,
+            server: answer.server.clone(),
+            user: answer.user.clone(),
+            state: answer.state.clone(),
+            key: self.key,
+            agreed,
+        })
+    }
+
+    pub(super) fn agree(&self, answer: &BeginAnswer) -> Result<Agreed, Refusal> {
+        let Self { target, request, .. } = self;
+        let service_key = expected(target, answer)?;
         let share_v = Share::parse(&answer.share_v.0).map_err(|_| Refusal::BadShare)?;
-        let kem_ss = kem.decapsulate(&answer.kem_ct.0).map_err(|_| Refusal::BadKemCiphertext)?;
+        let kem_ss = self.kem.decapsulate(&answer.kem_ct.0).map_err(|_| Refusal::BadKemCiphertext)?;
         let subject = Subject { role: answer.role, server: &answer.server, user: answer.user.as_ref() };
         let context = exchange::context(
             &subject,
@@ -127,22 +139,13 @@ impl Prover {
             prover: prover.as_bytes(),
             verifier: target.public_url.as_str().as_bytes(),
         };
-        let keys = spake.keys(&ids, &share_v).map_err(|_| Refusal::BadShare)?;
+        let keys = self.spake.keys(&ids, &share_v).map_err(|_| Refusal::BadShare)?;
         keys.verify_v(&answer.confirm_v.0).map_err(|_| Refusal::CodeMismatch)?;
-        let (url, share_p) = (&target.public_url, spake.share());
+        let (url, share_p) = (&target.public_url, self.spake.share());
         let th = exchange::transcript_hash(&context, &target.invitation, url, share_p, &share_v);
-        Ok(Checked {
-            root: exchange::root(&th, keys.shared(), &kem_ss),
-            // Published in `finish`, now that the service has confirmed.
-            confirm_p: *keys.confirm_p().expose(),
-            state: answer.state.clone(),
-            server: answer.server.clone(),
-            user: answer.user.clone(),
-            target,
-            service_key,
-            key,
-            th,
-        })
+        // Its confirmation is published in `finish`, now that the service has confirmed.
+        let confirm_p = *keys.confirm_p().expose();
+        Ok(Agreed { service_key, confirm_p, root: exchange::root(&th, keys.shared(), &kem_ss), th })
     }
 }
 
@@ -161,18 +164,24 @@ fn expected(target: &Target, answer: &BeginAnswer) -> Result<VerifyingKey, Refus
     }
 }
 
+/// What both sides hold once the service has confirmed.
+#[derive(Debug)]
+pub(super) struct Agreed {
+    service_key: VerifyingKey,
+    confirm_p: [u8; 32],
+    root: Secret<32>,
+    th: [u8; 32],
+}
+
 /// A client that knows its service: it may now show itself.
 #[derive(Debug)]
 pub struct Checked {
     target: Target,
-    service_key: VerifyingKey,
     server: ServerName,
     user: Option<UserName>,
     state: String,
-    confirm_p: [u8; 32],
     key: SigningKey,
-    root: Secret<32>,
-    th: [u8; 32],
+    agreed: Agreed,
 }
 
 impl Checked {
@@ -190,7 +199,7 @@ impl Checked {
 
     /// Makes what `finish` carries.
     pub fn finish(self, label: &PartyLabel, offer: &SuiteList, rng: &mut impl CryptoRng) -> Finishing {
-        let message = boxes::signed(labels::BOX_CLIENT, &self.th);
+        let message = boxes::signed(labels::BOX_CLIENT, &self.agreed.th);
         let content = ClientBox {
             key: Bytes(self.key.verifying_key().spki().to_vec()),
             label: label.as_str().to_owned(),
@@ -198,8 +207,9 @@ impl Checked {
             pinned: self.target.pin.is_some(),
             signature: Octets(self.key.sign(message.as_ref())),
         };
-        let sealed = boxes::seal(&self.root, labels::BOX_CLIENT, &self.th, &content, rng);
-        let request = Finish { confirm_p: Octets(self.confirm_p), state: self.state.clone(), sealed };
+        let Agreed { root, th, confirm_p, .. } = &self.agreed;
+        let sealed = boxes::seal(root, labels::BOX_CLIENT, th, &content, rng);
+        let request = Finish { confirm_p: Octets(*confirm_p), state: self.state.clone(), sealed };
         Finishing { checked: self, request }
     }
 }
@@ -223,37 +233,43 @@ impl Finishing {
     /// # Errors
     /// [`Refusal::BadBox`], [`Refusal::MalformedBox`], [`Refusal::Unsigned`], [`Refusal::PolicyMismatch`].
     pub fn done(self, answer: &FinishAnswer) -> Result<Paired, Refusal> {
-        let checked = self.checked;
-        let content = boxes::open(&checked.root, labels::BOX_SERVICE, &checked.th, &answer.sealed);
-        let content: ServiceBox = content.map_err(|why| match why {
-            Unopened::Altered => Refusal::BadBox,
-            Unopened::Malformed => Refusal::MalformedBox,
-        })?;
-        let message = boxes::signed(labels::BOX_SERVICE, &checked.th);
-        let signed = checked.service_key.verify(message.as_ref(), &content.signature.0);
-        signed.map_err(|_| Refusal::Unsigned)?;
-        if content.epoch != 0 {
-            return Err(Refusal::MalformedBox);
-        }
-        if (checked.target.role == Role::Client) != content.policy.is_some() {
-            return Err(Refusal::PolicyMismatch);
-        }
+        let content = self.open(answer)?;
+        let Checked { target, server, user, key, agreed, .. } = self.checked;
         Ok(Paired {
             pairing: content.pairing,
             service: content.service,
-            service_key: checked.service_key,
-            public_url: checked.target.public_url,
-            role: checked.target.role,
-            server: checked.server,
-            user: checked.user,
-            key: checked.key,
-            pinned: checked.target.pin.is_some(),
-            root: checked.root,
-            th: checked.th,
+            service_key: agreed.service_key,
+            public_url: target.public_url,
+            role: target.role,
+            server,
+            user,
+            key,
+            pinned: target.pin.is_some(),
+            root: agreed.root,
+            th: agreed.th,
             epoch: content.epoch,
             not_after: content.not_after,
             policy: content.policy,
         })
+    }
+
+    pub(super) fn open(&self, answer: &FinishAnswer) -> Result<ServiceBox, Refusal> {
+        let Agreed { service_key, root, th, .. } = &self.checked.agreed;
+        let content = boxes::open(root, labels::BOX_SERVICE, th, &answer.sealed);
+        let content: ServiceBox = content.map_err(|why| match why {
+            Unopened::Altered => Refusal::BadBox,
+            Unopened::Malformed => Refusal::MalformedBox,
+        })?;
+        if content.epoch != 0 {
+            return Err(Refusal::MalformedBox);
+        }
+        let message = boxes::signed(labels::BOX_SERVICE, th);
+        let signed = service_key.verify(message.as_ref(), &content.signature.0);
+        signed.map_err(|_| Refusal::Unsigned)?;
+        if (self.checked.target.role == Role::Client) != content.policy.is_some() {
+            return Err(Refusal::PolicyMismatch);
+        }
+        Ok(content)
     }
 }
 

@@ -223,16 +223,7 @@ impl Begun {
         now: Timestamp,
         rng: &mut impl CryptoRng,
     ) -> Result<Confirmed, Reject> {
-        self.admits(request, now)?;
-        self.keys.verify_p(&request.confirm_p.0).map_err(|_| Reject::CodeMismatch)?;
-        let content = boxes::open(&self.root, labels::BOX_CLIENT, &self.th, &request.sealed);
-        let content: ClientBox = content.map_err(|why| match why {
-            Unopened::Altered => Reject::BadBox,
-            Unopened::Malformed => Reject::MalformedBox,
-        })?;
-        let key = self.enrolled(&content)?;
-        let label = content.label.parse().map_err(|_| Reject::BadLabel)?;
-        let offer = admitted(self.invited.role, &content.offer, grant.suites)?;
+        let enrolment = self.enrolment(request, grant.suites, now)?;
         let not_after = now.after_s(EPOCH_S);
         let sealed = self.grant(&grant, not_after, rng);
         let finished = Finished { request: fingerprint(request), answer: FinishAnswer { sealed } };
@@ -243,14 +234,35 @@ impl Begun {
             role,
             server,
             user,
-            key,
-            label,
-            offer,
-            pinned: content.pinned,
+            key: enrolment.key,
+            label: enrolment.label,
+            offer: enrolment.offer,
+            pinned: enrolment.pinned,
             root: self.root,
             th: self.th,
             not_after,
             finished,
+        })
+    }
+
+    pub(super) fn enrolment(
+        &self,
+        request: &Finish,
+        suites: &SuiteList,
+        now: Timestamp,
+    ) -> Result<Enrolment, Reject> {
+        self.admits(request, now)?;
+        self.keys.verify_p(&request.confirm_p.0).map_err(|_| Reject::CodeMismatch)?;
+        let content = boxes::open(&self.root, labels::BOX_CLIENT, &self.th, &request.sealed);
+        let content: ClientBox = content.map_err(|why| match why {
+            Unopened::Altered => Reject::BadBox,
+            Unopened::Malformed => Reject::MalformedBox,
+        })?;
+        Ok(Enrolment {
+            key: self.enrolled(&content)?,
+            label: content.label.parse().map_err(|_| Reject::BadLabel)?,
+            offer: admitted(self.invited.role, &content.offer, suites)?,
+            pinned: content.pinned,
         })
     }
 
@@ -277,6 +289,15 @@ impl Begun {
         };
         boxes::seal(&self.root, labels::BOX_SERVICE, &self.th, &content, rng)
     }
+}
+
+/// What a client shows of itself, checked.
+#[derive(Debug)]
+pub(super) struct Enrolment {
+    key: VerifyingKey,
+    label: PartyLabel,
+    offer: SuiteList,
+    pinned: bool,
 }
 
 fn admitted(role: Role, names: &[String], suites: &SuiteList) -> Result<SuiteList, Reject> {

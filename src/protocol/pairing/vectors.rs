@@ -313,14 +313,17 @@ fn flipped<T: std::fmt::Display + std::str::FromStr>(name: &T, i: usize) -> Opti
 #[test]
 fn every_octet_of_begin_matters() {
     let case = first();
+    let (prover, verifier) = (case.prover(), case.registration().verifier());
     let begin = |change: &dyn Fn(&mut Begin)| {
-        case.run(|message| {
-            if let Messages::Begin(begin) = message {
-                change(begin);
-            }
-        })
+        let mut begin = prover.request().clone();
+        change(&mut begin);
+        match case.answer(&verifier, begin) {
+            Ok((_, answer)) => prover.agree(&answer).map_or_else(Outcome::Client, |_| Outcome::Paired),
+            Err(reject) => Outcome::Service(reject),
+        }
     };
     let mismatch = || Outcome::Client(Refusal::CodeMismatch);
+    assert_eq!(begin(&|_| {}), Outcome::Paired);
     flip(65, |i| begin(&|begin| begin.share_p.0[i] ^= 1), &[Outcome::Service(Reject::BadShare)]);
     let kem = [Outcome::Service(Reject::BadKemKey), mismatch()];
     flip(1184, |i| begin(&|begin| begin.kem_ek.0[i] ^= 1), &kem);
@@ -330,14 +333,14 @@ fn every_octet_of_begin_matters() {
 #[test]
 fn every_octet_of_begin_s_answer_matters() {
     let case = first();
+    let (prover, good): (_, BeginAnswer) = (case.prover(), case.message("begin_answer"));
     let answer = |change: &dyn Fn(&mut BeginAnswer)| {
-        case.run(|message| {
-            if let Messages::BeginAnswer(answer) = message {
-                change(answer);
-            }
-        })
+        let mut answer = good.clone();
+        change(&mut answer);
+        prover.agree(&answer).map_or_else(Outcome::Client, |_| Outcome::Paired)
     };
     let refused = Outcome::Client;
+    assert_eq!(answer(&|_| {}), Outcome::Paired);
     flip(65, |i| answer(&|answer| answer.share_v.0[i] ^= 1), &[refused(Refusal::BadShare)]);
     flip(32, |i| answer(&|answer| answer.confirm_v.0[i] ^= 1), &[refused(Refusal::CodeMismatch)]);
     flip(1088, |i| answer(&|answer| answer.kem_ct.0[i] ^= 1), &[refused(Refusal::CodeMismatch)]);
@@ -346,7 +349,6 @@ fn every_octet_of_begin_s_answer_matters() {
     assert_eq!(answer(&|answer| answer.role = Role::Server), refused(Refusal::RoleMismatch));
     assert_eq!(answer(&|answer| answer.user = None), refused(Refusal::UserMismatch));
 
-    let good: BeginAnswer = case.message("begin_answer");
     let named = [refused(Refusal::CodeMismatch), Outcome::Undecoded];
     let run = |i| match flipped(&good.server, i) {
         Some(server) => answer(&|answer| answer.server = server.clone()),
@@ -359,20 +361,26 @@ fn every_octet_of_begin_s_answer_matters() {
         None => Outcome::Undecoded,
     };
     flip(user.as_str().len(), run, &named);
-    let run = |i| answer(&|answer| answer.state = flipped(&answer.state, i).unwrap());
+
+    // The client gives `state` back as it is: the service finds that it is another.
+    let (begun, _) = case.answer(&case.registration().verifier(), prover.request().clone()).unwrap();
+    let finish: Finish = case.message("finish");
+    let run = |i| {
+        let other = Finish { state: flipped(&good.state, i).unwrap(), ..finish.clone() };
+        begun.admits(&other, case.now()).map_or_else(Outcome::Service, |()| Outcome::Paired)
+    };
     flip(good.state.len(), run, &[Outcome::Service(Reject::StateUnknown)]);
 }
 
 #[test]
 fn without_a_pin_every_octet_of_the_service_s_key_matters_too() {
     let case = Case(vectors()["cases"][1].clone());
+    let (prover, good): (_, BeginAnswer) = (case.prover(), case.message("begin_answer"));
     let refused = [Outcome::Client(Refusal::BadServiceKey), Outcome::Client(Refusal::CodeMismatch)];
     let run = |i: usize| {
-        case.run(|message| {
-            if let Messages::BeginAnswer(answer) = message {
-                answer.service_key.0[i] ^= 1;
-            }
-        })
+        let mut answer = good.clone();
+        answer.service_key.0[i] ^= 1;
+        prover.agree(&answer).map_or_else(Outcome::Client, |_| Outcome::Paired)
     };
     flip(91, run, &refused);
 }
@@ -380,15 +388,16 @@ fn without_a_pin_every_octet_of_the_service_s_key_matters_too() {
 #[test]
 fn every_octet_of_finish_matters() {
     let case = first();
+    let (begun, _) = case.answer(&case.registration().verifier(), case.message("begin")).unwrap();
+    let good: Finish = case.message("finish");
     let finish = |change: &dyn Fn(&mut Finish)| {
-        case.run(|message| {
-            if let Messages::Finish(finish) = message {
-                change(finish);
-            }
-        })
+        let mut finish = good.clone();
+        change(&mut finish);
+        let enrolment = begun.enrolment(&finish, &SuiteList::ours(), case.now());
+        enrolment.map_or_else(Outcome::Service, |_| Outcome::Paired)
     };
     let refused = Outcome::Service;
-    let good: Finish = case.message("finish");
+    assert_eq!(finish(&|_| {}), Outcome::Paired);
     flip(32, |i| finish(&|finish| finish.confirm_p.0[i] ^= 1), &[refused(Reject::CodeMismatch)]);
     flip(good.sealed.0.len(), |i| finish(&|finish| finish.sealed.0[i] ^= 1), &[refused(Reject::BadBox)]);
     let run = |i| finish(&|finish| finish.state = flipped(&finish.state, i).unwrap());
@@ -398,13 +407,13 @@ fn every_octet_of_finish_matters() {
 #[test]
 fn every_octet_of_finish_s_answer_matters() {
     let case = first();
+    let finishing = case.finish(case.prover().check(&case.message("begin_answer")).unwrap());
     let good: FinishAnswer = case.message("finish_answer");
+    finishing.open(&good).unwrap();
     let run = |i: usize| {
-        case.run(|message| {
-            if let Messages::FinishAnswer(answer) = message {
-                answer.sealed.0[i] ^= 1;
-            }
-        })
+        let mut answer = good.clone();
+        answer.sealed.0[i] ^= 1;
+        finishing.open(&answer).map_or_else(Outcome::Client, |_| Outcome::Paired)
     };
     flip(good.sealed.0.len(), run, &[Outcome::Client(Refusal::BadBox)]);
 }
