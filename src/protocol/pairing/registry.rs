@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{InvitationId, PartyId, Role, ServerName, Timestamp, UserName};
+use crate::pairing::PartyLabel;
 use crate::revocation::Reason;
 
 /// Items on a page unless said.
@@ -155,7 +156,7 @@ pub struct Pairing {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<UserName>,
     /// What its owner calls it.
-    pub label: String,
+    pub label: PartyLabel,
     /// Whether it may act.
     pub state: Standing,
     /// When it was made.
