@@ -1,14 +1,26 @@
 //! The small crate a mail app or a mail server links: pair, fetch session keys, open and seal mail objects.
+//!
+//! ```text
+//!   Invitation ──pair──▶ KeyStore ──open──▶ Client  session_key · current · policy · watch
+//!                                      └──▶ Server  issue · rotate · end · session_key · sessions · watch
+//! ```
+//! A [`Client`] is a mail app's side, a [`Server`] a mail server's or a gateway's; `examples/phone.rs` and
+//! `examples/server.rs` are each a whole one. Every error says what to do about it: see [`Error`]. Nothing is global:
+//! the clock and the randomness come in an [`Ambient`], connections belong to a [`transport::Transport`], and what
+//! was fetched to the [`Client`] or [`Server`] and its clones. A tokio runtime with time and I/O is required.
 
 pub mod admin;
 mod ambient;
 mod cache;
 pub mod error;
 mod keystore;
+pub mod object;
 mod pairing;
 mod party;
 mod profile;
 mod revocation;
+#[cfg(test)]
+mod script;
 mod session;
 mod sse;
 pub mod transport;
@@ -21,6 +33,9 @@ pub use profile::{KeptPolicy, Profile};
 pub use revocation::{Notice, Watch};
 pub use session::{Client, Server, SessionKey};
 pub use transport::Roots;
+
+/// The rules and types that both sides share.
+pub use sidekey_protocol as protocol;
 
 /// Runs what blocks off the async threads.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {

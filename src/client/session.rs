@@ -313,3 +313,6 @@ impl Server {
         &self.0.transport
     }
 }
+
+#[cfg(test)]
+mod tests;

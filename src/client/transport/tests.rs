@@ -1,8 +1,5 @@
 //! What a service, or somebody in its place, may answer, and what then happens.
 
-mod script;
-
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
@@ -11,26 +8,10 @@ use rand_chacha::rand_core::SeedableRng as _;
 use serde_json::{Value, json};
 use sidekey_protocol::crypto::SigningKey;
 use sidekey_protocol::encoding::from_base64url;
-use sidekey_protocol::ids::{PartyId, ServiceId, Timestamp};
+use sidekey_protocol::ids::{PartyId, ServiceId};
 
-use self::script::{Answer, Script, answer};
 use super::*;
-use crate::ambient::Clock;
-
-/// Sat, 25 Oct 2014 10:00:00 GMT.
-const NOON: Timestamp = Timestamp(1_414_231_200);
-
-struct Fixed(Timestamp);
-
-impl Clock for Fixed {
-    fn now(&self) -> Timestamp {
-        self.0
-    }
-}
-
-fn ambient() -> Ambient {
-    Ambient::new(Arc::new(Fixed(NOON)), ChaCha20Rng::seed_from_u64(3))
-}
+use crate::script::{Answer, NOON, Script, ambient, answer};
 
 fn transport(script: &Script) -> Transport {
     Transport::new(&script.url.parse().unwrap(), &script.roots, ambient()).unwrap()

@@ -2,17 +2,36 @@
 
 use std::sync::{Arc, Mutex};
 
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng as _;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
+use sidekey_protocol::ids::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
+use crate::ambient::{Ambient, Clock};
 use crate::transport::Roots;
 
+/// Sat, 25 Oct 2014 10:00:00 GMT, when all tests take place.
+pub(crate) const NOON: Timestamp = Timestamp(1_414_231_200);
+
+struct Fixed(Timestamp);
+
+impl Clock for Fixed {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
+pub(crate) fn ambient() -> Ambient {
+    Ambient::new(Arc::new(Fixed(NOON)), ChaCha20Rng::seed_from_u64(3))
+}
+
 /// What the server does about one request.
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// These octets, and the connection stays open.
     Octets(String),
     /// These octets, and the connection is closed.
@@ -22,15 +41,15 @@ pub(super) enum Answer {
 }
 
 /// A server, what it was asked, and where it is.
-pub(super) struct Script {
-    pub(super) url: String,
-    pub(super) roots: Roots,
+pub(crate) struct Script {
+    pub(crate) url: String,
+    pub(crate) roots: Roots,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Script {
     /// Serves `answer(n, request)` to the nth request.
-    pub(super) async fn start(answer: impl Fn(usize, &str) -> Answer + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(answer: impl Fn(usize, &str) -> Answer + Send + Sync + 'static) -> Self {
         let (roots, config) = identity();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
@@ -45,13 +64,13 @@ impl Script {
     }
 
     /// Everything that was asked, heads and bodies.
-    pub(super) fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 }
 
 /// An answer with its length.
-pub(super) fn answer(status: u16, head: &str, body: &str) -> String {
+pub(crate) fn answer(status: u16, head: &str, body: &str) -> String {
     format!("HTTP/1.1 {status} Some Reason\r\n{head}content-length: {}\r\n\r\n{body}", body.len())
 }
 

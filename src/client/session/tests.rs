@@ -1,0 +1,414 @@
+//! What a service that lies, or that was restored from an old copy, may answer. (The honest one is met in `tests/flow`.)
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng as _;
+use serde_json::json;
+use sidekey_protocol::crypto::{Secret, SigningKey};
+use sidekey_protocol::ids::ServiceId;
+use sidekey_protocol::pairing::Kek;
+use sidekey_protocol::policy::{self, Policy};
+use sidekey_protocol::revocation::{Head, Seen};
+use sidekey_protocol::session::envelope::{self, Reject};
+use sidekey_protocol::session::{OFFER_OF_SEVERAL, SuiteList};
+
+use super::*;
+use crate::error::{Downgrade, Tampered};
+use crate::keystore::MemoryKeyStore;
+use crate::profile::{KeptPolicy, Profile};
+use crate::revocation::Notice;
+use crate::script::{Answer, NOON, Script, ambient, answer};
+
+const SERVICE: ServiceId = ServiceId::from_bytes([1; 16]);
+const PAIRING: PartyId = PartyId::from_bytes([2; 16]);
+const SESSION: SessionId = SessionId::from_bytes([3; 16]);
+
+fn rng() -> ChaCha20Rng {
+    ChaCha20Rng::seed_from_u64(9)
+}
+
+fn service_key() -> SigningKey {
+    SigningKey::generate(&mut rng())
+}
+
+fn root() -> Secret<32> {
+    Secret::random(&mut rng())
+}
+
+fn policy(version: u32) -> Policy {
+    let (server, user) = ("mail.example.org".parse().unwrap(), "ann@example.org".parse().unwrap());
+    Policy { version, ..Policy::built_in(SERVICE, server, user) }
+}
+
+/// The answer to a fetch: an envelope with everything in order, but for what `change` changes.
+fn sealed(change: impl FnOnce(&mut Bindings)) -> Answer {
+    let mut bindings = Bindings {
+        service: SERVICE,
+        server: "mail.example.org".parse().unwrap(),
+        user: "ann@example.org".parse().unwrap(),
+        pairing: PAIRING,
+        session: SESSION,
+        generation: 0,
+        suite: Suite::A256gcm,
+        not_before: NOON,
+        not_after: NOON.after_s(3600),
+        policy: policy(1).hash(),
+        capabilities: Capabilities::parse(&["A256GCM", "C20P"]).unwrap(),
+        offer: OFFER_OF_SEVERAL,
+        head: Head::START.sealed(&root()),
+    };
+    change(&mut bindings);
+    let key = envelope::seal(&Kek::of(&root()), &bindings, &Secret::random(&mut rng()), &mut rng());
+    let Bindings { session, generation, suite, not_before, not_after, .. } = bindings;
+    let beside = wire::SessionKey { session, generation, suite, not_before, not_after, key };
+    Answer::Octets(answer(200, "", &serde_json::to_string(&beside).unwrap()))
+}
+
+fn problem(status: u16, document: &serde_json::Value) -> Answer {
+    Answer::Octets(answer(status, "", &document.to_string()))
+}
+
+fn signed(policy: &Policy) -> Answer {
+    Answer::Octets(answer(200, "", &json!({ "policy": policy.sign(&service_key()) }).to_string()))
+}
+
+fn store(script: &Script, role: Role) -> Arc<MemoryKeyStore> {
+    let store = MemoryKeyStore::default();
+    let policy = policy(1);
+    let seen = policy::SeenPolicy { version: 1, hash: policy.hash() };
+    store
+        .save(&Profile {
+            url: script.url.parse().unwrap(),
+            roots: script.roots.clone(),
+            service: SERVICE,
+            service_key: service_key().verifying_key(),
+            pairing: PAIRING,
+            role,
+            server: policy.server.clone(),
+            user: (role == Role::Client).then(|| policy.user.clone()),
+            label: "test".to_owned(),
+            pinned: true,
+            signing_key: SigningKey::generate(&mut rng()),
+            root: root(),
+            epoch: 0,
+            not_after: NOON.after_s(7 * 86_400),
+            offer: SuiteList::ours(),
+            policy: (role == Role::Client).then(|| KeptPolicy { jws: policy.sign(&service_key()), seen }),
+            head: Seen::default(),
+        })
+        .unwrap();
+    Arc::new(store)
+}
+
+async fn client(script: &Script) -> Client {
+    Client::open(store(script, Role::Client), ambient()).await.unwrap()
+}
+
+async fn server(script: &Script) -> Server {
+    Server::open(store(script, Role::Server), ambient()).await.unwrap()
+}
+
+/// What a client makes of an envelope that `change` changed.
+async fn refused(change: impl Fn(&mut Bindings) + Send + Sync + 'static) -> Error {
+    let script = Script::start(move |_, request| {
+        if request.starts_with("GET /v1/policy") { signed(&policy(1)) } else { sealed(&change) }
+    })
+    .await;
+    client(&script).await.session_key(SESSION).await.unwrap_err()
+}
+
+#[track_caller]
+fn is_tampered(error: &Error, with: Reject) {
+    assert!(matches!(error, Error::Tampered(Tampered::Envelope(reject)) if *reject == with), "{error:?}");
+}
+
+#[track_caller]
+fn is_downgrade(error: &Error, by: Reject) {
+    assert!(matches!(error, Error::Downgrade(Downgrade::Envelope(reject)) if *reject == by), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_key_is_fetched_once_for_all_who_ask_and_then_kept() {
+    let script = Script::start(|_, _| sealed(|_| {})).await;
+    let client = client(&script).await;
+    let askers: Vec<_> = (0..20)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { client.session_key(SESSION).await.map(|key| key.generation()) })
+        })
+        .collect();
+    for asker in askers {
+        assert_eq!(asker.await.unwrap().unwrap(), 0);
+    }
+    client.session_key(SESSION).await.unwrap();
+    assert_eq!(script.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn who_waits_for_a_fetch_that_fails_does_not_repeat_it() {
+    let gone = || problem(410, &json!({ "code": "session_ended" }));
+    let script = Script::start(move |_, _| gone()).await;
+    let client = client(&script).await;
+    let askers: Vec<_> = (0..20)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { client.session_key(SESSION).await })
+        })
+        .collect();
+    for asker in askers {
+        assert!(matches!(asker.await.unwrap(), Err(Error::Expired)));
+    }
+    // Those who came while it was under way share the next one.
+    assert!(script.requests().len() <= 2, "{}", script.requests().len());
+    assert!(matches!(client.session_key(SESSION).await, Err(Error::Expired)));
+}
+
+#[tokio::test]
+async fn a_key_for_anybody_else_is_tampered_with() {
+    is_tampered(&refused(|b| b.service = ServiceId::from_bytes([9; 16])).await, Reject::ServiceForeign);
+    is_tampered(&refused(|b| b.server = "other".parse().unwrap()).await, Reject::ServerForeign);
+    is_tampered(&refused(|b| b.user = "eve".parse().unwrap()).await, Reject::UserForeign);
+    is_tampered(&refused(|b| b.pairing = PartyId::from_bytes([9; 16])).await, Reject::PairingForeign);
+    is_tampered(&refused(|b| b.session = SessionId::from_bytes([9; 16])).await, Reject::SessionForeign);
+}
+
+#[tokio::test]
+async fn a_key_for_a_weaker_choice_is_a_downgrade() {
+    is_downgrade(
+        &refused(|b| b.offer = SuiteList::parse(&["C20P"]).unwrap().offer_hash()).await,
+        Reject::OfferForeign,
+    );
+    let of_one = |b: &mut Bindings| (b.offer, b.suite) = (SuiteList::ours().offer_hash(), Suite::C20p);
+    is_downgrade(&refused(of_one).await, Reject::SuiteDowngraded);
+    let without = |b: &mut Bindings| b.capabilities = Capabilities::parse(&["C20P"]).unwrap();
+    is_downgrade(&refused(without).await, Reject::SuiteDowngraded);
+}
+
+#[tokio::test]
+async fn a_key_whose_time_is_over_is_expired() {
+    let over =
+        refused(|b| (b.not_before, b.not_after) = (Timestamp(NOON.0 - 7200), Timestamp(NOON.0 - 3600))).await;
+    assert!(matches!(over, Error::Expired), "{over:?}");
+}
+
+#[tokio::test]
+async fn nobody_is_led_back_to_an_older_generation() {
+    let script = Script::start(|n, _| sealed(|b| b.generation = if n == 1 { 3 } else { 2 })).await;
+    let client = client(&script).await;
+    assert_eq!(client.session_key(SESSION).await.unwrap().generation(), 3);
+    client.0.cache.drop_keys(SESSION);
+    is_downgrade(&client.session_key(SESSION).await.unwrap_err(), Reject::GenerationOlder);
+}
+
+#[tokio::test]
+async fn the_generation_that_a_frame_names_is_fetched_and_both_are_kept() {
+    let script =
+        Script::start(|_, request| sealed(|b| b.generation = !request.contains("?generation=4 ") as u32 + 4))
+            .await;
+    let client = client(&script).await;
+    for _ in 0..2 {
+        assert_eq!(client.session_key(SESSION).await.unwrap().generation(), 5);
+        assert_eq!(client.session_key_of(SESSION, 4).await.unwrap().generation(), 4);
+    }
+    assert_eq!(script.requests().len(), 2);
+    is_tampered(&client.session_key_of(SESSION, 6).await.unwrap_err(), Reject::GenerationForeign);
+}
+
+#[tokio::test]
+async fn a_changed_policy_is_fetched_kept_and_never_left_for_an_older_one() {
+    let script = Script::start(|n, request| match n {
+        _ if !request.starts_with("GET /v1/policy") => sealed(|b| b.policy = policy(2).hash()),
+        2 => signed(&policy(2)),
+        _ => signed(&policy(1)),
+    })
+    .await;
+    let store = store(&script, Role::Client);
+    let client = Client::open(store.clone(), ambient()).await.unwrap();
+    client.session_key(SESSION).await.unwrap();
+    assert_eq!(store.load().unwrap().unwrap().policy.unwrap().seen.version, 2);
+    let older = client.policy().await.unwrap_err();
+    assert!(matches!(older, Error::Downgrade(Downgrade::Policy(policy::Reject::Older))), "{older:?}");
+    // Also after a restart.
+    let client = Client::open(store, ambient()).await.unwrap();
+    assert!(matches!(client.policy().await, Err(Error::Downgrade(Downgrade::Policy(policy::Reject::Older)))));
+}
+
+#[tokio::test]
+async fn one_version_of_a_policy_has_one_content() {
+    let other = || Policy { items: vec!["BODY".to_owned()], ..policy(1) };
+    let script = Script::start(move |_, request| {
+        if request.starts_with("GET /v1/policy") {
+            signed(&other())
+        } else {
+            sealed(|b| b.policy = other().hash())
+        }
+    })
+    .await;
+    let changed = client(&script).await.session_key(SESSION).await.unwrap_err();
+    assert!(
+        matches!(changed, Error::Downgrade(Downgrade::Policy(policy::Reject::ContentChanged))),
+        "{changed:?}"
+    );
+    is_downgrade(&refused(|b| b.policy = [0; 32]).await, Reject::PolicyForeign);
+}
+
+#[tokio::test]
+async fn a_revoked_pairing_keeps_no_keys() {
+    let revoked = || problem(410, &json!({ "code": "revoked", "reason": "lost", "revoked_at": 7 }));
+    let script = Script::start(move |n, _| if n == 1 { sealed(|_| {}) } else { revoked() }).await;
+    let client = client(&script).await;
+    client.session_key(SESSION).await.unwrap();
+    let other = SessionId::from_bytes([4; 16]);
+    for session in [other, SESSION] {
+        let gone = client.session_key(session).await.unwrap_err();
+        assert!(matches!(gone, Error::Revoked { reason, at: Timestamp(7) } if reason == "lost"));
+    }
+}
+
+#[tokio::test]
+async fn the_highest_head_is_kept() {
+    let head = || Head::START.next(b"revoked").sealed(&root());
+    let script = Script::start(move |_, _| sealed(|b| b.head = head())).await;
+    let store = store(&script, Role::Client);
+    Client::open(store.clone(), ambient()).await.unwrap().session_key(SESSION).await.unwrap();
+    assert_eq!(store.load().unwrap().unwrap().head.highest(), Some(head()));
+}
+
+#[tokio::test]
+async fn a_server_issues_keeps_rotates_and_ends() {
+    let script =
+        Script::start(|_, request| match request.split(' ').take(2).collect::<Vec<_>>().as_slice() {
+            ["POST", "/v1/sessions"] => sealed(|_| {}),
+            ["POST", _] => sealed(|b| b.generation = 1),
+            _ => Answer::Octets("HTTP/1.1 204 No Content\r\n\r\n".to_owned()),
+        })
+        .await;
+    let server = server(&script).await;
+    let audience = Audience::User("ann@example.org".parse().unwrap());
+    let capabilities = Capabilities::parse(&["A256GCM", "C20P"]).unwrap();
+    let issued = server.issue(&audience, Some(600), &capabilities).await.unwrap();
+    assert_eq!(server.session_key(issued.session()).await.unwrap().generation(), 0);
+    server.rotate(issued.session()).await.unwrap();
+    assert_eq!(server.session_key(issued.session()).await.unwrap().generation(), 1);
+    server.end(issued.session()).await.unwrap();
+    let requests = script.requests();
+    assert_eq!(requests.len(), 3);
+    let body = r#"{"user":"ann@example.org","ttl":600,"capabilities":["A256GCM","C20P"],"deliver":[]}"#;
+    assert!(requests[0].ends_with(body), "{}", requests[0]);
+    assert!(requests[0].contains("\r\nidempotency-key: "));
+}
+
+#[tokio::test]
+async fn a_server_is_not_given_a_session_that_it_did_not_ask_for() {
+    let script = Script::start(|_, _| sealed(|_| {})).await;
+    let server = server(&script).await;
+    let ann = Audience::User("ann@example.org".parse().unwrap());
+    let fewer = Capabilities::parse(&["A256GCM"]).unwrap();
+    is_downgrade(&server.issue(&ann, None, &fewer).await.unwrap_err(), Reject::CapabilitiesForeign);
+    let both = Capabilities::parse(&["A256GCM", "C20P"]).unwrap();
+    let eve = Audience::User("eve@example.org".parse().unwrap());
+    is_tampered(&server.issue(&eve, None, &both).await.unwrap_err(), Reject::UserForeign);
+}
+
+#[tokio::test]
+async fn a_profile_opens_as_what_it_is() {
+    let script = Script::start(|_, _| Answer::Silence).await;
+    let wrong = Server::open(store(&script, Role::Client), ambient()).await.unwrap_err();
+    assert!(matches!(wrong, Error::Usage(crate::error::Usage::WrongRole)));
+    let none = Client::open(Arc::new(MemoryKeyStore::default()), ambient()).await.unwrap_err();
+    assert!(matches!(none, Error::Usage(crate::error::Usage::Unpaired)));
+}
+
+/// A service whose event streams say what is put into `streams`, one each, and are then cut.
+async fn eventful(streams: impl IntoIterator<Item = String>) -> Script {
+    let streams = Mutex::new(streams.into_iter().collect::<std::collections::VecDeque<_>>());
+    Script::start(move |_, request| {
+        if !request.starts_with("GET /v1/events") {
+            return sealed(|_| {});
+        }
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+        streams
+            .lock()
+            .unwrap()
+            .pop_front()
+            .map_or(Answer::Silence, |events| Answer::Cut(format!("{head}{events}")))
+    })
+    .await
+}
+
+async fn next(watch: &mut Watch) -> Option<Result<Notice, Error>> {
+    tokio::time::timeout(Duration::from_secs(10), watch.next()).await.unwrap()
+}
+
+async fn is_gap(watch: &mut Watch) {
+    assert!(matches!(next(watch).await, Some(Ok(Notice::Gap))));
+}
+
+fn event(name: &str, data: &serde_json::Value) -> String {
+    format!(": beat\n\nevent: {name}\nid: 1\ndata: {data}\n\n")
+}
+
+#[tokio::test]
+async fn an_event_takes_a_key_out_of_the_cache_before_it_is_told() {
+    let ended = event("ended", &json!({ "session": SESSION, "reason": "asked", "at": 1 }));
+    let script = eventful([ended]).await;
+    let client = client(&script).await;
+    client.session_key(SESSION).await.unwrap();
+    let slot = client.0.cache.slot(SESSION, NOON);
+    assert!(slot.newest(NOON).is_some());
+    let mut watch = client.watch();
+    is_gap(&mut watch).await;
+    assert!(matches!(next(&mut watch).await, Some(Ok(Notice::Event(_)))));
+    assert!(slot.newest(NOON).is_none());
+}
+
+#[tokio::test]
+async fn after_a_break_nothing_is_vouched_for() {
+    let script = eventful([String::new(), String::new()]).await;
+    let client = client(&script).await;
+    let mut watch = client.watch();
+    is_gap(&mut watch).await;
+    let slot = client.0.cache.slot(SESSION, NOON);
+    client.session_key(SESSION).await.unwrap();
+    is_gap(&mut watch).await;
+    // Fetched before or after the second stream began: what is here now was fetched after.
+    drop(client.session_key(SESSION).await.unwrap());
+    assert!(slot.drops() >= 1);
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_read_leaves_nothing_in_the_cache() {
+    let malformed = event("rotated", &json!({ "session": SESSION }));
+    let unknown = event("promoted", &json!({ "x": 1 }));
+    let script = eventful([format!("{unknown}{malformed}")]).await;
+    let client = client(&script).await;
+    let mut watch = client.watch();
+    is_gap(&mut watch).await;
+    is_gap(&mut watch).await;
+}
+
+#[tokio::test]
+async fn the_end_of_the_pairing_is_the_end_of_the_watch() {
+    let target = json!({ "kind": "pairing", "pairing": PAIRING });
+    let script = eventful([event("revoked", &json!({ "target": target, "reason": "lost", "at": 7 }))]).await;
+    let client = client(&script).await;
+    client.session_key(SESSION).await.unwrap();
+    let mut watch = client.watch();
+    is_gap(&mut watch).await;
+    assert!(matches!(next(&mut watch).await, Some(Ok(Notice::Event(_)))));
+    assert!(matches!(next(&mut watch).await, Some(Err(Error::Revoked { at: Timestamp(7), .. }))));
+    assert!(next(&mut watch).await.is_none());
+    assert!(client.0.cache.slot(SESSION, NOON).newest(NOON).is_none());
+}
+
+#[tokio::test]
+async fn a_watch_that_is_dropped_asks_no_more() {
+    let script = eventful([]).await;
+    let client = client(&script).await;
+    let watch = client.watch();
+    drop(watch);
+    tokio::task::yield_now().await;
+    assert_eq!(Arc::strong_count(&client.0), 1);
+}
