@@ -34,8 +34,7 @@ pub struct Invitation {
     pub pin: Option<Pin>,
     /// Whose certificates count at the service.
     pub roots: Roots,
-    /// What this program is: an invitation for the other role is refused. `None` for a program that can be either; to
-    /// find out, it spends one attempt more.
+    /// What this program is: an invitation for the other role is refused. `None`: it becomes what the invitation names.
     pub role: Option<Role>,
     /// What this device calls itself, for the people who list devices.
     pub label: PartyLabel,
@@ -84,13 +83,7 @@ pub async fn pair(
     let invitation = Arc::new(invitation);
     let transport = Transport::new(&invitation.url, &invitation.roots, ambient.clone())?;
     let offer = SuiteList::ours();
-    let checked = match invitation.role {
-        Some(role) => begin(&transport, &invitation, role).await?,
-        None => match begin(&transport, &invitation, Role::Client).await? {
-            Err(Refusal::RoleMismatch) => begin(&transport, &invitation, Role::Server).await?,
-            checked => checked,
-        },
-    }?;
+    let checked = begin(&transport, &invitation).await??;
     let finishing = ambient.with_rng(|mut rng| checked.finish(&invitation.label, &offer, &mut rng));
     let finished: FinishAnswer = step(&transport, invitation.id, "finish", finishing.request()).await?;
     let profile = profile(finishing.done(&finished)?, &invitation, offer)?;
@@ -111,14 +104,13 @@ pub async fn pair(
 async fn begin(
     transport: &Transport,
     invitation: &Arc<Invitation>,
-    role: Role,
 ) -> Result<Result<Checked, Refusal>, Error> {
     let (invitation, ambient) = (Arc::clone(invitation), transport.ambient().clone());
     let id = invitation.id;
     // The code is stretched: 20 ms of a core.
     let prover = blocking(move || {
-        let Invitation { url, pin, code, .. } = &*invitation;
-        let target = Target { public_url: url.clone(), invitation: id, pin: *pin, role };
+        let Invitation { url, pin, code, role, .. } = &*invitation;
+        let target = Target { public_url: url.clone(), invitation: id, pin: *pin, role: *role };
         ambient.with_rng(|mut rng| {
             let key = SigningKey::generate(&mut rng);
             Prover::begin(target, code, key, &mut rng)

@@ -36,8 +36,6 @@ labels! {
     CODE = "code";
     /// Content encryption key of one frame.
     FRAME = "frame";
-    /// Hash chain of revocations, and the head's MAC.
-    HEAD = "head";
     /// Names a key-encryption key in a JWE header.
     KEK_ID = "kek id";
     /// Key-encryption key of the JOSE envelope (AES-KW).
@@ -50,6 +48,16 @@ labels! {
     OFFER = "offer";
     /// SPAKE2+'s context.
     PAIRING = "pairing";
+    /// A secret of an invitation, sealed at rest.
+    REST_INVITATION = "rest invitation";
+    /// A secret of a pairing, sealed at rest.
+    REST_PAIRING = "rest pairing";
+    /// A session root, sealed at rest.
+    REST_ROOT = "rest root";
+    /// A secret of the service itself, sealed at rest.
+    REST_SERVICE = "rest service";
+    /// What the state behind the journal is sealed with against edits.
+    REST_STATE = "rest state";
     /// Descriptor of a SEARCH string's context.
     SEARCH = "SEARCH";
     /// Session key from session root.

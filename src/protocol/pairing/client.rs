@@ -59,8 +59,8 @@ pub struct Target {
     pub invitation: InvitationId,
     /// Whom the link leads to, when it says so.
     pub pin: Option<Pin>,
-    /// What this program is: an invitation for another role is refused.
-    pub role: Role,
+    /// What this program is: an invitation for another role is refused. `None`: it becomes what the invitation names.
+    pub role: Option<Role>,
 }
 
 /// A client that has made its share. The same [`Begin`] may be sent again when its answer is lost.
@@ -112,6 +112,7 @@ impl Prover {
         let agreed = self.agree(answer)?;
         Ok(Checked {
             target: self.target,
+            role: answer.role,
             server: answer.server.clone(),
             user: answer.user.clone(),
             state: answer.state.clone(),
@@ -151,7 +152,7 @@ impl Prover {
 
 /// The service's key, when the answer is for this program and from the service that the link names.
 fn expected(target: &Target, answer: &BeginAnswer) -> Result<VerifyingKey, Refusal> {
-    if answer.role != target.role {
+    if target.role.is_some_and(|role| role != answer.role) {
         return Err(Refusal::RoleMismatch);
     }
     if (answer.role == Role::Client) != answer.user.is_some() {
@@ -177,6 +178,7 @@ pub(super) struct Agreed {
 #[derive(Debug)]
 pub struct Checked {
     target: Target,
+    role: Role,
     server: ServerName,
     user: Option<UserName>,
     state: String,
@@ -234,13 +236,13 @@ impl Finishing {
     /// [`Refusal::BadBox`], [`Refusal::MalformedBox`], [`Refusal::Unsigned`], [`Refusal::PolicyMismatch`].
     pub fn done(self, answer: &FinishAnswer) -> Result<Paired, Refusal> {
         let content = self.open(answer)?;
-        let Checked { target, server, user, key, agreed, .. } = self.checked;
+        let Checked { target, role, server, user, key, agreed, .. } = self.checked;
         Ok(Paired {
             pairing: content.pairing,
             service: content.service,
             service_key: agreed.service_key,
             public_url: target.public_url,
-            role: target.role,
+            role,
             server,
             user,
             key,
@@ -266,7 +268,7 @@ impl Finishing {
         let message = boxes::signed(labels::BOX_SERVICE, th);
         let signed = service_key.verify(message.as_ref(), &content.signature.0);
         signed.map_err(|_| Refusal::Unsigned)?;
-        if (self.checked.target.role == Role::Client) != content.policy.is_some() {
+        if (self.checked.role == Role::Client) != content.policy.is_some() {
             return Err(Refusal::PolicyMismatch);
         }
         Ok(content)

@@ -46,7 +46,7 @@ impl Scene {
             public_url: self.public_url.clone(),
             invitation: self.invited.invitation,
             pin: Some(Pin::of(&self.service_key.verifying_key())),
-            role: self.invited.role,
+            role: Some(self.invited.role),
         };
         let key = SigningKey::generate(&mut self.rng);
         Prover::begin(target, &self.code, key, &mut self.rng)

@@ -83,7 +83,7 @@ impl Case {
             public_url: self.given("public_url"),
             invitation: self.given("invitation"),
             pin,
-            role: self.given("role"),
+            role: Some(self.given("role")),
         }
     }
 
