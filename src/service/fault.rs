@@ -1,0 +1,97 @@
+//! What can be wrong on our side. The peer's errors are the protocol's `Reject`s.
+
+use std::io;
+
+/// We are wrong, or something that we lean on is.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The clock stands before the last record by more than the leeway: nothing is issued until that is understood.
+    #[error("the clock is {by_s} s behind the last record")]
+    ClockBehind {
+        /// By how much.
+        by_s: u32,
+    },
+    /// The journal is not what was written.
+    #[error("journal segment {segment}, record {record}: {damage}")]
+    Corrupt {
+        /// The number of the segment's first record: the segment's file name.
+        segment: u64,
+        /// The first record that is not as it was written.
+        record: u64,
+        /// In which way.
+        damage: Damage,
+    },
+    /// A write failed before; this process answers no more.
+    #[error("fenced after a failed write")]
+    Fenced,
+    /// There is a store in this folder already.
+    #[error("the folder holds a store already")]
+    Exists,
+    /// No room left; nothing was written.
+    #[error("the disk is full")]
+    Full,
+    /// The system refused.
+    #[error("{doing}")]
+    Io {
+        /// What we were doing.
+        doing: &'static str,
+        /// Why it failed.
+        #[source]
+        error: io::Error,
+    },
+    /// Another process serves from this folder.
+    #[error("another process uses this folder")]
+    Locked,
+    /// No store in this folder.
+    #[error("the folder holds no store")]
+    Missing,
+    /// A record is larger than any may be.
+    #[error("a record is too large")]
+    RecordTooLarge,
+    /// `seal.keys` was not made under this root key.
+    #[error("the root key is not the one that this folder was made with")]
+    RootKeyWrong,
+    /// `seal.keys` is not what was written.
+    #[error("seal.keys is damaged")]
+    SealKeysDamaged,
+    /// A sealed secret does not open: moved, altered, or its sealing key is destroyed.
+    #[error("a sealed secret does not open")]
+    Unsealable,
+}
+
+/// In which way a journal is not what was written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Damage {
+    /// A record does not continue the hash chain.
+    #[error("does not continue the chain")]
+    Chain,
+    /// A record does not fit the state before it.
+    #[error("does not follow from the records before it")]
+    Effect,
+    /// A segment's header is not as it was written.
+    #[error("damaged segment header")]
+    Header,
+    /// Records that were durable are gone.
+    #[error("records are missing from here on")]
+    Missing,
+    /// A segment is shorter or longer than it was made.
+    #[error("segment of the wrong size")]
+    Size,
+    /// A record is of a kind or version that this program does not know.
+    #[error("does not decode")]
+    Undecodable,
+}
+
+impl Fault {
+    /// Names what failed: `map_err(Fault::io("create the journal"))`.
+    pub(crate) fn io(doing: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |error| {
+            if is_full(&error) { Self::Full } else { Self::Io { doing, error } }
+        }
+    }
+}
+
+/// Whether there is no room, as opposed to a disk that does not work.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}

@@ -1,0 +1,284 @@
+//! The one writer: decisions in, records out, many to a sync.
+//!
+//! A *decision* looks at the durable state and returns a record or a refusal. The writer takes what is queued, decides
+//! in order, appends the records, syncs once, applies them, and only then answers. A decision about something that has a
+//! record in the batch already waits for the next batch, so each one sees only what is durable, and what may happen once
+//! happens once. A revocation goes alone.
+
+mod writer;
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher as _};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use rand_core::CryptoRng;
+use sidekey_protocol::ids::{PartyId, Timestamp};
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use self::writer::Writer;
+use super::Error;
+use super::at_rest::{AtRest, Place, Sealed};
+use super::journal::Journal;
+use super::record::Record;
+use super::state::State;
+use super::view::Event;
+use crate::clock::Clock;
+use crate::fault::Fault;
+
+/// A source of randomness.
+pub type Rng = Box<dyn CryptoRng + Send>;
+
+/// What the writer and the readers share.
+pub(super) struct Shared {
+    state: RwLock<State>,
+    pub(super) at_rest: AtRest,
+    pub(super) clock: Arc<dyn Clock>,
+    rng: Mutex<Rng>,
+    fenced: AtomicBool,
+    full: AtomicBool,
+    /// The state's, for those who do not hold it.
+    last_at: AtomicU32,
+    /// Parties that were seen since they were last written behind.
+    pub(super) touched: Mutex<HashSet<u32>>,
+    pub(super) events: broadcast::Sender<Arc<Event>>,
+    /// What happens after a failed write: the process ends.
+    pub(super) on_fence: Box<dyn Fn(&Fault) + Send + Sync>,
+}
+
+impl Shared {
+    pub(super) fn new(
+        state: State,
+        at_rest: AtRest,
+        clock: Arc<dyn Clock>,
+        rng: Rng,
+        on_fence: Box<dyn Fn(&Fault) + Send + Sync>,
+    ) -> Self {
+        Self {
+            last_at: AtomicU32::new(state.last_at.0),
+            state: RwLock::new(state),
+            at_rest,
+            clock,
+            rng: Mutex::new(rng),
+            touched: Mutex::default(),
+            fenced: AtomicBool::new(false),
+            full: AtomicBool::new(false),
+            events: broadcast::Sender::new(EVENTS_MAX),
+            on_fence,
+        }
+    }
+
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn rng(&self) -> MutexGuard<'_, Rng> {
+        self.rng.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether anything can be written, and is understood.
+    pub(super) fn ready(&self) -> Result<(), Fault> {
+        if self.fenced.load(Ordering::Acquire) {
+            return Err(Fault::Fenced);
+        }
+        if self.full.load(Ordering::Acquire) {
+            return Err(Fault::Full);
+        }
+        self.now().map(drop)
+    }
+
+    /// The time of a decision: never before the last record's.
+    fn now(&self) -> Result<Timestamp, Fault> {
+        let (now, last) = (self.clock.now(), self.last_at());
+        let by_s = last.since_s(now);
+        if by_s > LEEWAY_S { Err(Fault::ClockBehind { by_s }) } else { Ok(now.max(last)) }
+    }
+
+    /// The same for readers, to whom a clock that went back must not bring back what is over.
+    pub(super) fn time(&self) -> Timestamp {
+        self.clock.now().max(self.last_at())
+    }
+
+    fn last_at(&self) -> Timestamp {
+        Timestamp(self.last_at.load(Ordering::Acquire))
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("at_rest", &self.at_rest)
+            .field("clock", &self.clock)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a decision comes to.
+#[expect(clippy::large_enum_variant, reason = "one lives for a moment per decision")]
+pub(super) enum Verdict<T> {
+    /// It was so already; nothing is written.
+    Already(T),
+    /// This is written; then the answer is made from the state that holds it.
+    Commit(Record, Answer<T>),
+}
+
+/// Makes an answer from the state that a record led to, under its sequence number.
+pub(super) type Answer<T> = Box<dyn FnOnce(&State) -> T + Send>;
+
+/// What a decision may use.
+pub(super) struct Desk<'a> {
+    pub(super) now: Timestamp,
+    at_rest: &'a AtRest,
+    rng: &'a mut Rng,
+}
+
+impl Desk<'_> {
+    pub(super) fn seal(&mut self, place: Place, secret: &[u8]) -> Sealed {
+        self.at_rest.seal(place, secret, self.rng)
+    }
+
+    pub(super) fn reseal(&mut self, place: Place, sealed: &Sealed) -> Result<Sealed, Fault> {
+        self.at_rest.reseal(place, sealed, self.rng)
+    }
+
+    pub(super) fn rng(&mut self) -> &mut Rng {
+        self.rng
+    }
+
+    /// The sealing keys. All sealing happens at a desk, so here nothing is sealed that is not in the state yet.
+    pub(super) const fn at_rest(&self) -> &AtRest {
+        self.at_rest
+    }
+
+    /// A new sealing key, from now on.
+    pub(super) fn rotate_sealing_key(&mut self) -> Result<(), Fault> {
+        self.at_rest.rotate(self.now, self.rng)
+    }
+}
+
+/// What a decision is about: two that share a key are never in one batch.
+#[derive(Clone, Debug)]
+pub(super) enum About {
+    /// Everything: it goes alone, and into the space kept for revocations if need be.
+    Everything,
+    /// These.
+    These(Vec<u64>),
+}
+
+impl About {
+    /// One thing, by whatever names it.
+    pub(super) fn one(thing: impl Hash) -> Self {
+        Self::These(vec![key(thing)])
+    }
+}
+
+/// Two things that share a key by chance merely wait for one another.
+pub(super) fn key(thing: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    thing.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A decision that waits.
+struct Decision {
+    about: About,
+    by: Option<PartyId>,
+    decide: Decide,
+}
+
+type Decide = Box<dyn FnOnce(&State, Result<Desk<'_>, Fault>) -> Option<(Record, Done)> + Send>;
+type Done = Box<dyn FnOnce(Result<&State, Fault>) + Send>;
+
+enum Order {
+    Decide(Decision),
+    Sweep(usize),
+    Close(oneshot::Sender<()>),
+}
+
+/// The queue's end that verbs hold.
+#[derive(Clone, Debug)]
+pub(super) struct Engine(mpsc::Sender<Order>);
+
+impl Engine {
+    /// Starts the writer.
+    pub(super) fn start(journal: Journal, shared: Arc<Shared>) -> std::io::Result<Self> {
+        let (sender, queue) = mpsc::channel(QUEUE_MAX);
+        let writer = Writer::new(journal, shared, queue);
+        std::thread::Builder::new().name("journal".into()).spawn(move || writer.run())?;
+        Ok(Self(sender))
+    }
+
+    /// Queues a decision and waits until what it decided is durable.
+    pub(super) async fn commit<T: Send + 'static>(
+        &self,
+        about: About,
+        by: Option<PartyId>,
+        decide: impl FnOnce(&State, &mut Desk<'_>) -> Result<Verdict<T>, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (order, answer) = order(about, by, decide);
+        self.0.send(order).await.map_err(|_| Fault::Fenced)?;
+        answer.await.map_err(|_| Fault::Fenced)?
+    }
+
+    /// The same for a thread of our own.
+    pub(super) fn commit_blocking<T: Send + 'static>(
+        &self,
+        decide: impl FnOnce(&State, &mut Desk<'_>) -> Result<Verdict<T>, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        // Its records concern what any other may: it goes alone.
+        let (order, answer) = order(About::Everything, None, decide);
+        self.0.blocking_send(order).map_err(|_| Fault::Fenced)?;
+        answer.blocking_recv().map_err(|_| Fault::Fenced)?
+    }
+
+    /// Lets the writer look for what is over among the next `count` sessions.
+    pub(super) fn sweep(&self, count: usize) {
+        let _ = self.0.try_send(Order::Sweep(count));
+    }
+
+    /// Waits until everything queued before is durable and the writer has stopped.
+    pub(super) async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        if self.0.send(Order::Close(done)).await.is_ok() {
+            let _ = closed.await;
+        }
+    }
+}
+
+fn order<T: Send + 'static>(
+    about: About,
+    by: Option<PartyId>,
+    decide: impl FnOnce(&State, &mut Desk<'_>) -> Result<Verdict<T>, Error> + Send + 'static,
+) -> (Order, oneshot::Receiver<Result<T, Error>>) {
+    let (sender, answer) = oneshot::channel();
+    let decide: Decide = Box::new(move |state, desk| {
+        match desk.map_err(Error::Fault).and_then(|mut desk| decide(state, &mut desk)) {
+            Ok(Verdict::Commit(record, answer)) => {
+                let done: Done = Box::new(move |durable| {
+                    let _ = sender.send(durable.map(answer).map_err(Error::Fault));
+                });
+                Some((record, done))
+            }
+            Ok(Verdict::Already(answer)) => {
+                let _ = sender.send(Ok(answer));
+                None
+            }
+            Err(error) => {
+                let _ = sender.send(Err(error));
+                None
+            }
+        }
+    });
+    (Order::Decide(Decision { about, by, decide }), answer)
+}
+
+/// Seconds that the clock may go back.
+const LEEWAY_S: u32 = 60;
+/// Decisions that may wait; then callers do.
+const QUEUE_MAX: usize = 4096;
+/// Events that a listener may be behind before it is told that it missed some.
+const EVENTS_MAX: usize = 4096;

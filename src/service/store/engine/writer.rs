@@ -1,0 +1,192 @@
+//! The writer's thread: decide, append, sync, apply, answer.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{About, Decision, Desk, Done, Order, QUEUE_MAX, Shared};
+use crate::fault::{Damage, Fault};
+use crate::store::journal::{BATCH_MAX, Journal, Unwritten};
+use crate::store::record::{Entry, Record};
+
+/// The thread's own.
+pub(super) struct Writer {
+    journal: Journal,
+    shared: Arc<Shared>,
+    queue: mpsc::Receiver<Order>,
+    /// Decisions that a batch could not take, in order.
+    waiting: VecDeque<Decision>,
+}
+
+/// Records that are decided, and whom to tell.
+#[derive(Default)]
+struct Batch {
+    entries: Vec<Entry>,
+    bodies: Vec<Vec<u8>>,
+    done: Vec<Done>,
+    about: HashSet<u64>,
+    everything: bool,
+    /// May use the space that is kept for revocations.
+    urgent: bool,
+}
+
+impl Batch {
+    fn admits(&self, about: &About) -> bool {
+        match about {
+            _ if self.everything || self.bodies.len() >= BATCH_MAX => false,
+            About::Everything => self.bodies.is_empty(),
+            About::These(keys) => !keys.iter().any(|key| self.about.contains(key)),
+        }
+    }
+
+    fn push(&mut self, entry: Entry, about: About, done: Done) {
+        self.bodies.push(entry.encode());
+        self.urgent = matches!(entry.record, Record::Revoked { .. });
+        self.entries.push(entry);
+        self.done.push(done);
+        match about {
+            About::Everything => self.everything = true,
+            About::These(keys) => self.about.extend(keys),
+        }
+    }
+}
+
+impl Writer {
+    pub(super) const fn new(journal: Journal, shared: Arc<Shared>, queue: mpsc::Receiver<Order>) -> Self {
+        Self { journal, shared, queue, waiting: VecDeque::new() }
+    }
+
+    pub(super) fn run(mut self) {
+        let mut closing = None;
+        while self.fill(&mut closing) {
+            let batch = self.decide();
+            if !batch.bodies.is_empty() && self.commit(batch).is_err() {
+                break;
+            }
+        }
+        // Whoever still waits is told by its dropped sender.
+        drop(self.journal);
+        if let Some(done) = closing {
+            let _: Result<(), ()> = done.send(());
+        }
+    }
+
+    /// Takes what is queued, and waits for something if nothing is; false when there will be no more.
+    fn fill(&mut self, closing: &mut Option<oneshot::Sender<()>>) -> bool {
+        if self.waiting.is_empty() {
+            let order = if closing.is_some() { None } else { self.queue.blocking_recv() };
+            let Some(order) = order else { return false };
+            self.take(order, closing);
+        }
+        while closing.is_none() && self.waiting.len() < QUEUE_MAX {
+            let Ok(order) = self.queue.try_recv() else { break };
+            self.take(order, closing);
+        }
+        true
+    }
+
+    fn take(&mut self, order: Order, closing: &mut Option<oneshot::Sender<()>>) {
+        match order {
+            Order::Decide(decision) => self.waiting.push_back(decision),
+            Order::Sweep(count) => {
+                let now = self.shared.time();
+                let mut state = self.shared.write();
+                state.sweep(count, now);
+                self.shared.last_at.store(state.last_at.0, Ordering::Release);
+            }
+            Order::Close(done) => *closing = Some(done),
+        }
+    }
+
+    /// Decides what can be decided now; the rest waits, and nothing overtakes what it must not.
+    fn decide(&mut self) -> Batch {
+        let mut batch = Batch::default();
+        let mut later = VecDeque::new();
+        let (mut blocked, mut barrier) = (HashSet::new(), false);
+        let shared = &self.shared;
+        let state = shared.read();
+        while let Some(decision) = self.waiting.pop_front() {
+            let overtakes = match &decision.about {
+                About::Everything => !later.is_empty(),
+                About::These(keys) => keys.iter().any(|key| blocked.contains(key)),
+            };
+            if barrier || overtakes || !batch.admits(&decision.about) {
+                match &decision.about {
+                    About::Everything => barrier = true,
+                    About::These(keys) => blocked.extend(keys.iter().copied()),
+                }
+                later.push_back(decision);
+                continue;
+            }
+            let Decision { about, by, decide } = decision;
+            // A clock that went back stops everything but what ends things.
+            let at = match (shared.now(), &about) {
+                (Err(_), About::Everything) => Ok(state.last_at),
+                (now, _) => now,
+            };
+            let mut rng = shared.rng();
+            let (at, desk) = match at {
+                Ok(now) => (now, Ok(Desk { now, at_rest: &shared.at_rest, rng: &mut rng })),
+                Err(fault) => (state.last_at, Err(fault)),
+            };
+            if let Some((record, done)) = decide(&state, desk) {
+                batch.push(Entry { at, by, record }, about, done);
+            }
+        }
+        drop(state);
+        self.waiting = later;
+        batch
+    }
+
+    /// Makes a batch durable, then effective, then known.
+    fn commit(&mut self, batch: Batch) -> Result<(), ()> {
+        let Batch { entries, bodies, done, urgent, .. } = batch;
+        let positions = match self.journal.append(&bodies, urgent) {
+            Ok(positions) => positions,
+            Err(Unwritten::Refused(fault)) => {
+                self.shared.full.store(matches!(fault, Fault::Full), Ordering::Release);
+                for done in done {
+                    done(Err(again(&fault)));
+                }
+                return Ok(());
+            }
+            Err(Unwritten::Broken(fault)) => return self.fence(&fault),
+        };
+        self.shared.full.store(false, Ordering::Release);
+        for ((position, body), (entry, done)) in
+            positions.into_iter().zip(bodies).zip(entries.into_iter().zip(done))
+        {
+            let mut state = self.shared.write();
+            let Ok(events) = state.apply(position, &body, entry) else {
+                drop(state);
+                let (segment, record) = (0, position.seq);
+                return self.fence(&Fault::Corrupt { segment, record, damage: Damage::Effect });
+            };
+            self.shared.last_at.store(state.last_at.0, Ordering::Release);
+            done(Ok(&state));
+            drop(state);
+            for event in events {
+                // Nobody listens: nobody misses it.
+                let _: Result<_, _> = self.shared.events.send(Arc::new(event));
+            }
+        }
+        Ok(())
+    }
+
+    /// After a failed write nothing may be trusted: no more answers.
+    fn fence(&self, fault: &Fault) -> Result<(), ()> {
+        self.shared.fenced.store(true, Ordering::Release);
+        (self.shared.on_fence)(fault);
+        Err(())
+    }
+}
+
+/// The same refusal for everybody in a batch.
+const fn again(fault: &Fault) -> Fault {
+    match fault {
+        Fault::RecordTooLarge => Fault::RecordTooLarge,
+        _ => Fault::Full,
+    }
+}

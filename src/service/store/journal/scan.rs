@@ -1,0 +1,192 @@
+//! Reading the journal back: what is whole, what is a torn tail, what is damage.
+
+use std::fs;
+use std::path::Path;
+
+use sidekey_protocol::crypto::sha256;
+
+use super::{FRAME_SIZE, HASH_SIZE, HEADER_SIZE, Position, RECORD_MAX, header, name};
+use crate::fault::{Damage, Fault};
+
+/// Where the journal ends.
+#[derive(Debug)]
+pub(super) struct Tail {
+    /// The last segment, by its first record.
+    pub(super) segment: u64,
+    /// Octets of it.
+    pub(super) size: u64,
+    /// Where the next record goes.
+    pub(super) offset: u64,
+    pub(super) end: Position,
+    /// Octets of a torn write from `offset` on.
+    pub(super) torn: usize,
+}
+
+/// Hands every record after `from` to `apply`, and says where the journal ends.
+pub(super) fn replay(
+    folder: &Path,
+    from: Position,
+    mut apply: impl FnMut(Position, &[u8]) -> Result<(), Damage>,
+) -> Result<Tail, Fault> {
+    let segments = list(folder)?;
+    let start = segments.iter().rposition(|&first| first <= from.seq + 1).ok_or(missing(from.seq + 1))?;
+    let mut tail = None;
+    for (i, &first) in segments.iter().enumerate().skip(start) {
+        let bytes = fs::read(folder.join(name(first))).map_err(Fault::io("read a journal segment"))?;
+        let before = tail.map(|tail: Tail| tail.end);
+        let mut segment = Segment::open(first, &bytes, before)?;
+        while let Some(body) = segment.next() {
+            let end = segment.end;
+            if end.seq > from.seq {
+                apply(end, body).map_err(|damage| corrupt(first, end.seq, damage))?;
+            } else if end.seq == from.seq && end.hash != from.hash {
+                return Err(corrupt(first, end.seq, Damage::Chain));
+            }
+        }
+        tail = Some(segment.close(segments.get(i + 1).copied())?);
+    }
+    let tail = tail.expect("there is a segment to start with");
+    if tail.end.seq < from.seq {
+        return Err(corrupt(tail.segment, tail.end.seq + 1, Damage::Missing));
+    }
+    Ok(tail)
+}
+
+/// The segments' first records, in order.
+fn list(folder: &Path) -> Result<Vec<u64>, Fault> {
+    let mut segments = Vec::new();
+    for entry in fs::read_dir(folder).map_err(Fault::io("list the journal"))? {
+        let file = entry.map_err(Fault::io("list the journal"))?.file_name();
+        let first = file.to_str().and_then(|file| file.strip_suffix(".journal")).map(str::parse);
+        if let Some(Ok(first)) = first {
+            segments.push(first);
+        }
+    }
+    segments.sort_unstable();
+    match segments.first() {
+        Some(1) => Ok(segments),
+        Some(_) => Err(missing(1)),
+        None => Err(Fault::Missing),
+    }
+}
+
+struct Segment<'a> {
+    first: u64,
+    bytes: &'a [u8],
+    offset: usize,
+    end: Position,
+}
+
+impl<'a> Segment<'a> {
+    fn open(first: u64, bytes: &'a [u8], before: Option<Position>) -> Result<Self, Fault> {
+        let head: [u8; HEADER_SIZE] = bytes
+            .get(..HEADER_SIZE)
+            .and_then(|head| head.try_into().ok())
+            .ok_or(corrupt(first, first, Damage::Header))?;
+        let hash = head[HEADER_SIZE - HASH_SIZE..].try_into().expect("32 octets");
+        let size = u64::from_be_bytes(head[16..24].try_into().expect("8 octets"));
+        if head != header(size, Position { seq: first.wrapping_sub(1), hash }) {
+            return Err(corrupt(first, first, Damage::Header));
+        }
+        if size != bytes.len() as u64 {
+            return Err(corrupt(first, first, Damage::Size));
+        }
+        let end = Position { seq: first - 1, hash };
+        if before.is_some_and(|before| before != end) {
+            return Err(corrupt(first, first, Damage::Chain));
+        }
+        Ok(Self { first, bytes, offset: HEADER_SIZE, end })
+    }
+
+    /// The next record's body, if it stands there whole and continues the chain.
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let frame = Frame::read(self.bytes, self.offset)?;
+        if frame.seq != self.end.seq + 1 || frame.hash(&self.end.hash) != *frame.stored {
+            return None;
+        }
+        self.offset = frame.end;
+        self.end = Position { seq: frame.seq, hash: *frame.stored };
+        Some(frame.body)
+    }
+
+    /// Judges what follows the last whole record.
+    fn close(self, next: Option<u64>) -> Result<Tail, Fault> {
+        let record = self.end.seq + 1;
+        let rest = &self.bytes[self.offset..];
+        let torn = rest.iter().rposition(|&octet| octet != 0).map_or(0, |last| last + 1);
+        let damage = if torn == 0 { Damage::Missing } else { Damage::Chain };
+        // The next segment was made when everything before it was durable.
+        if next.is_some_and(|next| next != record || torn > 0) || self.later_batch() {
+            return Err(corrupt(self.first, record, damage));
+        }
+        let size = self.bytes.len() as u64;
+        Ok(Tail { segment: self.first, size, offset: self.offset as u64, end: self.end, torn })
+    }
+
+    /// Whether a record of a batch after this one's stands in the rest.
+    fn later_batch(&self) -> bool {
+        let record = self.end.seq + 1;
+        let later = |frame: &Frame<'_>| {
+            frame.seq > record && frame.seq - record < FAR && frame.seq.saturating_sub(frame.nth) > record
+        };
+        // Where only the stored hash of this record is bent, the next one follows from the computed one.
+        if let Some(bent) = Frame::read(self.bytes, self.offset) {
+            let hash = bent.hash(&self.end.hash);
+            let next = Frame::read(self.bytes, bent.end);
+            if next.is_some_and(|next| later(&next) && next.hash(&hash) == *next.stored) {
+                return true;
+            }
+        }
+        (self.offset + 1..self.bytes.len()).any(|at| {
+            // The hash before a record is where its own chain begins: a record proves itself wherever it stands.
+            let before = self.bytes[at - HASH_SIZE..at].try_into().expect("32 octets");
+            Frame::read(self.bytes, at)
+                .is_some_and(|frame| later(&frame) && frame.hash(before) == *frame.stored)
+        })
+    }
+}
+
+/// A record as it stands, not yet believed.
+struct Frame<'a> {
+    seq: u64,
+    nth: u64,
+    text: &'a [u8],
+    body: &'a [u8],
+    stored: &'a [u8; HASH_SIZE],
+    end: usize,
+}
+
+impl<'a> Frame<'a> {
+    fn read(bytes: &'a [u8], at: usize) -> Option<Self> {
+        let head = bytes.get(at..at + FRAME_SIZE)?;
+        let size = u32::from_be_bytes(head[..4].try_into().ok()?) as usize;
+        if size == 0 || size > RECORD_MAX {
+            return None;
+        }
+        let text_end = at + FRAME_SIZE + size;
+        let end = text_end + HASH_SIZE;
+        Some(Self {
+            seq: u64::from_be_bytes(head[4..12].try_into().ok()?),
+            nth: u64::from(u16::from_be_bytes(head[12..14].try_into().ok()?)),
+            text: bytes.get(at..text_end)?,
+            body: bytes.get(at + FRAME_SIZE..text_end)?,
+            stored: bytes.get(text_end..end)?.try_into().ok()?,
+            end,
+        })
+    }
+
+    fn hash(&self, before: &[u8; HASH_SIZE]) -> [u8; HASH_SIZE] {
+        sha256(&[before, self.text].concat())
+    }
+}
+
+fn corrupt(segment: u64, record: u64, damage: Damage) -> Fault {
+    Fault::Corrupt { segment, record, damage }
+}
+
+fn missing(record: u64) -> Fault {
+    corrupt(record, record, Damage::Missing)
+}
+
+/// Records that one segment can hold, and more.
+const FAR: u64 = 1 << 24;

@@ -1,0 +1,212 @@
+//! The keeper: writes behind, sweeps what is over, renews sealing keys. A thread of its own, never in anybody's way.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use sidekey_protocol::ids::Timestamp;
+
+use super::Error;
+use super::engine::{Desk, Engine, Shared, Verdict};
+use super::pages::{Delta, Key, StoredPage};
+use super::record::Record;
+use super::sled::{Behind, Change};
+use super::state::State;
+use crate::fault::Fault;
+
+/// The thread and the way to stop it.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    stop: SyncSender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Keeper {
+    /// Starts it, with the pages if there are any to write to.
+    pub(super) fn start(
+        behind: Option<Behind>,
+        engine: Engine,
+        shared: Arc<Shared>,
+    ) -> std::io::Result<Self> {
+        let (stop, stopped) = sync_channel(1);
+        let next_page = behind.as_ref().map_or(1, Behind::next_page);
+        let work =
+            Work { behind, engine, shared, page: next_page, on_page: Vec::new(), renewal: Timestamp(0) };
+        let thread = std::thread::Builder::new().name("keeper".into()).spawn(move || work.run(&stopped))?;
+        Ok(Self { stop, thread })
+    }
+
+    /// Lets it write behind what is left, and waits.
+    pub(super) fn stop(self) {
+        let _ = self.stop.try_send(());
+        if self.thread.join().is_err() {
+            tracing::error!("the keeper panicked; the next start replays the journal");
+        }
+    }
+}
+
+struct Work {
+    behind: Option<Behind>,
+    engine: Engine,
+    shared: Arc<Shared>,
+    /// The page that is not full yet, and the sessions on it.
+    page: u32,
+    on_page: Vec<u32>,
+    /// No pass over all secrets before this.
+    renewal: Timestamp,
+}
+
+impl Work {
+    fn run(mut self, stopped: &Receiver<()>) {
+        loop {
+            let over = !matches!(stopped.recv_timeout(TICK), Err(RecvTimeoutError::Timeout));
+            self.write_behind();
+            if over {
+                return;
+            }
+            // After the writing, so that nothing is swept that is yet to be written.
+            self.engine.sweep(SWEEP_COUNT.max(self.shared.read().sessions.len() / 32));
+            match self.renew() {
+                Ok(()) | Err(Error::Fault(Fault::Fenced)) => {}
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "sealing keys not renewed")
+                }
+            }
+        }
+    }
+
+    fn write_behind(&mut self) {
+        let Some(behind) = &mut self.behind else { return };
+        let touched =
+            std::mem::take(&mut *self.shared.touched.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut state = self.shared.write();
+        touched.into_iter().for_each(|handle| state.dirty.party(handle));
+        let change = collect(&mut state, &mut self.page, &mut self.on_page);
+        drop(state);
+        let Some(change) = change else { return };
+        if let Err(error) = behind.write(change) {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "sled: no longer written; the journal has it all"
+            );
+            self.behind = None;
+            let mut state = self.shared.write();
+            state.dirty = super::state::Dirty::default();
+        }
+    }
+}
+
+/// What has changed since the last time: taken at one position.
+fn collect(state: &mut State, page: &mut u32, on_page: &mut Vec<u32>) -> Option<Change> {
+    let fresh = super::state::Dirty { tracked: true, ..Default::default() };
+    let dirty = std::mem::replace(&mut state.dirty, fresh);
+    let numbers = [
+        dirty.invitations.iter().map(|&number| Key::Invitation(number)).collect::<Vec<_>>(),
+        dirty.parties.iter().map(|&number| Key::Party(number)).collect(),
+        dirty.roots.iter().map(|&number| Key::Root(number)).collect(),
+        dirty.servers.iter().map(|&number| Key::Server(number)).collect(),
+        dirty.users.iter().map(|&number| Key::User(number)).collect(),
+    ];
+    let mut keys = numbers.concat();
+    if keys.is_empty() && dirty.opened.is_empty() && dirty.changed.is_empty() {
+        return None;
+    }
+    keys.push(Key::Global);
+    let values = keys.into_iter().map(|key| (key, state.value(key))).collect();
+    let pages = fill_pages(state, &dirty.opened, page, on_page);
+    let mut deltas: BTreeMap<u32, Vec<Delta>> = BTreeMap::new();
+    for slot in dirty.changed.iter().filter_map(|&handle| state.sessions.get(handle)) {
+        let (index, generations) = (slot.index, slot.generations());
+        let delta = Delta { index, generations, root: slot.root, ended: slot.ended };
+        deltas.entry(slot.page).or_default().push(delta);
+    }
+    Some(Change { position: state.position, last_at: state.last_at, values, pages, deltas })
+}
+
+/// Puts the sessions on pages in order of issue; a page that is not full yet is written again with the next ones.
+fn fill_pages(
+    state: &mut State,
+    opened: &[u32],
+    page: &mut u32,
+    on_page: &mut Vec<u32>,
+) -> Vec<(u32, Timestamp, StoredPage)> {
+    let mut pages = Vec::new();
+    let mut left = opened;
+    // A session that was swept would take the place's next one with it: such a page stays as it is.
+    if on_page.iter().any(|&handle| state.sessions.get(handle).is_none_or(|slot| slot.page != *page)) {
+        *page += 1;
+        on_page.clear();
+    }
+    while !left.is_empty() {
+        let (now, later) = left.split_at(left.len().min(PAGE_SESSIONS - on_page.len()));
+        left = later;
+        for &handle in now {
+            let Some(slot) = state.sessions.get_mut(handle) else { continue };
+            slot.page = *page;
+            slot.index = u8::try_from(on_page.len()).expect("a page has at most 256 sessions");
+            on_page.push(handle);
+        }
+        let mut stored = StoredPage::default();
+        let mut not_after = Timestamp(0);
+        for slot in on_page.iter().filter_map(|&handle| state.sessions.get(handle)) {
+            not_after = not_after.max(slot.not_after);
+            stored.push(slot.index, state.stored(slot));
+        }
+        pages.push((*page, not_after, stored));
+        if on_page.len() == PAGE_SESSIONS {
+            *page += 1;
+            on_page.clear();
+        }
+    }
+    pages
+}
+
+impl Work {
+    /// Makes a new sealing key each day, brings every live secret under it, and destroys those that nothing needs.
+    fn renew(&mut self) -> Result<(), Error> {
+        let now = self.shared.time();
+        let due = now.since_s(self.shared.at_rest.newest().1) >= KEY_LIFE_S;
+        if !due && (self.shared.at_rest.numbers().len() < 2 || now < self.renewal) {
+            return Ok(());
+        }
+        if due {
+            self.engine.commit_blocking(|_, desk| Ok(Verdict::Already(desk.rotate_sealing_key()?)))?;
+        }
+        // Many revocations one after another must not mean as many passes over many secrets.
+        let count = self.shared.read().secrets().count();
+        self.renewal = now.after_s(u32::try_from(count / RESEALS_PER_S).unwrap_or(u32::MAX));
+        while self.engine.commit_blocking(reseal_some)? == RESEAL_COUNT {}
+        self.engine.commit_blocking(|state, desk| {
+            let needed = state.secrets().map(|(_, sealed)| sealed.key).collect();
+            Ok(Verdict::Already(desk.at_rest().destroy_all_but(&needed)?))
+        })
+    }
+}
+
+/// Reseals a bounded number of secrets that are not under the newest key, and says how many.
+fn reseal_some(state: &State, desk: &mut Desk<'_>) -> Result<Verdict<usize>, Error> {
+    let (newest, _) = desk.at_rest().newest();
+    let mut secrets = Vec::new();
+    for (secret, sealed) in state.secrets().filter(|(_, sealed)| sealed.key != newest).take(RESEAL_COUNT) {
+        secrets.push((secret, desk.reseal(secret.place(), sealed)?));
+    }
+    match secrets.len() {
+        0 => Ok(Verdict::Already(0)),
+        count => Ok(Verdict::Commit(Record::Resealed { secrets }, Box::new(move |_| count))),
+    }
+}
+
+/// Between two rounds.
+const TICK: Duration = Duration::from_millis(250);
+/// Sessions on a full page.
+const PAGE_SESSIONS: usize = 256;
+/// Places that one sweep looks at, at least.
+const SWEEP_COUNT: usize = 1024;
+/// Secrets that one record reseals.
+const RESEAL_COUNT: usize = 256;
+/// Secrets that are resealed in a second of rest after a pass over all of them.
+const RESEALS_PER_S: usize = 1000;
+/// Seconds for which a sealing key is the newest.
+const KEY_LIFE_S: u32 = 86_400;

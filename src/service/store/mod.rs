@@ -1,0 +1,172 @@
+//! The store: every state change is a record of the journal, and takes effect once it is durable.
+//!
+//! ```text
+//!   verb ──decision──▶ writer: decide · append · one fdatasync · apply · answer      (engine, journal)
+//!   read ──────────────────────────────────────▶ state in memory                     (state)
+//!   keeper: pages on disk, behind · what is over is swept · sealing keys renewed     (keeper, sled, at_rest)
+//! ```
+//! The public face speaks the protocol's verbs, one commit each. Single use is enforced by the commit itself: it decides
+//! on durable state alone, one decision about one thing at a time.
+
+mod at_rest;
+mod engine;
+mod journal;
+mod keeper;
+mod open;
+mod pages;
+mod pairing;
+mod record;
+mod revocation;
+mod session;
+mod sled;
+mod state;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sidekey_protocol::crypto::SigningKey;
+use sidekey_protocol::ids::{ServiceId, Timestamp};
+use tokio::sync::broadcast;
+
+use self::engine::{Engine, Shared};
+use self::keeper::Keeper;
+use crate::fault::Fault;
+
+pub use engine::Rng;
+pub use open::{Genesis, Verified};
+pub use pairing::{NewInvitation, NewPairing};
+pub use session::{Idempotency, NewSession, Terms};
+pub use view::{
+    EndReason, Event, Filter, Happened, Invitation, InvitationState, Page, Paged, Party, Repeat, Revocation,
+    Revoked, Rights, Server, Session, SessionState,
+};
+
+/// The store of one data folder.
+#[derive(Debug)]
+pub struct Store {
+    identity: Identity,
+    shared: Arc<Shared>,
+    engine: Engine,
+    keeper: Mutex<Option<Keeper>>,
+    /// Held for as long as we live: one process per folder.
+    _lock: File,
+}
+
+/// The service itself.
+#[derive(Debug)]
+pub struct Identity {
+    /// The audience of every token.
+    pub service: ServiceId,
+    /// Where it is reached, without a slash at the end.
+    pub public_url: String,
+    /// What it signs with.
+    pub key: SigningKey,
+}
+
+/// Why a verb did nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// We are wrong.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// The caller is.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
+/// What a commit found when it looked at what is durable.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Refused {
+    /// There is no such thing.
+    #[error("does not exist")]
+    Absent,
+    /// It is revoked already, or over.
+    #[error("already revoked")]
+    AlreadyRevoked,
+    /// The invitation has no attempts left.
+    #[error("no attempts left")]
+    AttemptsSpent,
+    /// The idempotency key came with another body before.
+    #[error("idempotency key reused with another body")]
+    Conflict,
+    /// The session was ended or revoked, or its generation is not given any more.
+    #[error("ended")]
+    Ended,
+    /// There is one of that name.
+    #[error("exists already")]
+    Exists,
+    /// Its time is over.
+    #[error("expired")]
+    Expired,
+    /// It was revoked.
+    #[error("revoked")]
+    Revoked(Revocation),
+    /// The invitation was used before.
+    #[error("used before")]
+    Used,
+}
+
+impl Store {
+    /// The service itself.
+    #[must_use]
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The time: never before the last record's.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.shared.time()
+    }
+
+    /// Whether commits can succeed, as far as is known.
+    ///
+    /// # Errors
+    /// [`Fault::ClockBehind`], [`Fault::Fenced`], [`Fault::Full`].
+    pub fn ready(&self) -> Result<(), Fault> {
+        self.shared.ready()
+    }
+
+    /// What happens from now on. A receiver that is too slow is told how many events it missed.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.shared.events.subscribe()
+    }
+
+    /// Finishes what is queued, writes behind what is left, and stops. Later commits fail.
+    pub async fn close(&self) {
+        self.engine.close().await;
+        let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(keeper) = keeper {
+            // It writes to disk: not on an async thread.
+            let _ = tokio::task::spawn_blocking(move || keeper.stop()).await;
+        }
+    }
+}
+
+impl Drop for Store {
+    /// Stops the keeper, which holds the folder open; what was not written behind is replayed.
+    fn drop(&mut self) {
+        let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(keeper) = keeper {
+            keeper.stop();
+        }
+    }
+}
+
+/// Takes the part of a list that is wanted. `items` come in order, each with its place, from 1.
+fn page<T>(items: impl Iterator<Item = (u64, T)>, page: Page) -> Paged<T> {
+    let mut items = items.skip_while(|(place, _)| *place <= page.after);
+    let mut wanted = Vec::new();
+    let mut last = 0;
+    for (place, item) in items.by_ref().take(page.size) {
+        wanted.push(item);
+        last = place;
+    }
+    let next = (!wanted.is_empty() && items.next().is_some()).then_some(last);
+    Paged { items: wanted, next }
+}

@@ -1,0 +1,228 @@
+//! Making and opening a data folder.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use sidekey_protocol::crypto::{Secret, SigningKey, VerifyingKey};
+use sidekey_protocol::encoding::Octets;
+use sidekey_protocol::ids::{PartyId, ServiceId};
+
+use super::at_rest::AtRest;
+use super::engine::{Engine, Rng, Shared};
+use super::journal::{Journal, Position, SEGMENT_SIZE};
+use super::keeper::Keeper;
+use super::record::{self, Entry, Record};
+use super::sled::Behind;
+use super::state::{Dirty, State};
+use super::{Identity, Store};
+use crate::clock::Clock;
+use crate::fault::{Damage, Fault};
+
+/// What a new store begins with.
+#[derive(Debug)]
+pub struct Genesis {
+    /// The service's id.
+    pub service: ServiceId,
+    /// What it signs with.
+    pub key: SigningKey,
+    /// Where it is reached, without a slash at the end.
+    pub public_url: String,
+    /// The first administrator.
+    pub admin: PartyId,
+    /// What the administrator signs with.
+    pub admin_key: VerifyingKey,
+    /// What the administrator is called.
+    pub admin_label: String,
+}
+
+/// A journal that holds together.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Verified {
+    /// How many records it has.
+    pub records: u64,
+    /// The hash of the last one.
+    pub hash: [u8; 32],
+}
+
+impl Store {
+    /// Makes the store of a data folder. Leaves nothing that could be opened when it fails half-way.
+    ///
+    /// # Errors
+    /// [`Fault::Exists`], [`Fault::Full`], [`Fault::Io`], [`Fault::Locked`].
+    pub fn create(
+        folder: &Path,
+        root: &Secret<32>,
+        genesis: Genesis,
+        clock: &dyn Clock,
+        rng: Rng,
+    ) -> Result<(), Fault> {
+        Self::create_with(folder, root, genesis, clock, rng, SEGMENT_SIZE)
+    }
+
+    pub(super) fn create_with(
+        folder: &Path,
+        root: &Secret<32>,
+        genesis: Genesis,
+        clock: &dyn Clock,
+        mut rng: Rng,
+        segment_size: u64,
+    ) -> Result<(), Fault> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(Fault::io("make the data folder"))?;
+        let _lock = lock(folder)?;
+        let journal = folder.join(JOURNAL);
+        if journal.exists() {
+            return Err(Fault::Exists);
+        }
+        // What an earlier attempt left was never opened by anybody.
+        let unfinished = folder.join("journal.new");
+        let _ = fs::remove_dir_all(&unfinished);
+        fs::DirBuilder::new().mode(0o700).create(&unfinished).map_err(Fault::io("make the journal"))?;
+        let now = clock.now();
+        let root = Secret::fill_with(|copy| copy.copy_from_slice(root.expose()));
+        let at_rest = AtRest::create(folder, root, now, &mut *rng)?;
+        let place = record::Secret::Service(genesis.service).place();
+        let record = Record::Created {
+            service: genesis.service,
+            public_url: genesis.public_url,
+            key: at_rest.seal(place, &genesis.key.expose_pkcs8(), &mut *rng),
+            admin: genesis.admin,
+            admin_key: spki(&genesis.admin_key),
+            label: genesis.admin_label,
+        };
+        let body = Entry { at: now, by: None, record }.encode();
+        let mut first = Journal::create(&unfinished, segment_size)?;
+        first.append(&[body], true).map_err(super::journal::Unwritten::fault)?;
+        fs::rename(&unfinished, &journal)
+            .and_then(|()| File::open(folder)?.sync_all())
+            .map_err(Fault::io("make the journal"))
+    }
+
+    /// Opens the store of a data folder. After a failed write the process ends with code 1.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupt`], [`Fault::Io`], [`Fault::Locked`], [`Fault::Missing`], [`Fault::RootKeyWrong`],
+    /// [`Fault::SealKeysDamaged`], [`Fault::Unsealable`].
+    pub fn open(folder: &Path, root: Secret<32>, clock: Arc<dyn Clock>, rng: Rng) -> Result<Self, Fault> {
+        let end_process = |fault: &Fault| {
+            tracing::error!(
+                error = fault as &dyn std::error::Error,
+                "the journal cannot be written: stopping"
+            );
+            std::process::exit(1);
+        };
+        Self::open_with(folder, root, clock, rng, SEGMENT_SIZE, Box::new(end_process), |_| {})
+    }
+
+    /// Reads the whole journal of a data folder, and changes nothing: every record must continue the chain.
+    ///
+    /// # Errors
+    /// [`Fault::Corrupt`] names the first record that does not; [`Fault::Io`], [`Fault::Missing`].
+    pub fn verify(folder: &Path) -> Result<Verified, Fault> {
+        let end = Journal::verify(&folder.join(JOURNAL), |_, body| {
+            Entry::decode(body).map(drop).map_err(|_| Damage::Undecodable)
+        })?;
+        Ok(Verified { records: end.seq, hash: end.hash })
+    }
+
+    pub(super) fn open_with(
+        folder: &Path,
+        root: Secret<32>,
+        clock: Arc<dyn Clock>,
+        rng: Rng,
+        segment_size: u64,
+        on_fence: Box<dyn Fn(&Fault) + Send + Sync>,
+        adjust: impl FnOnce(&mut Journal),
+    ) -> Result<Self, Fault> {
+        if !folder.join(JOURNAL).exists() {
+            return Err(Fault::Missing);
+        }
+        let lock = lock(folder)?;
+        let at_rest = AtRest::open(folder, root)?;
+        let (behind, state) = pages(&folder.join(PAGES), &at_rest)?;
+        let (mut journal, state) = replay(folder, segment_size, state)?;
+        adjust(&mut journal);
+        let identity = identity(&state, &at_rest)?;
+        let shared = Arc::new(Shared::new(state, at_rest, clock, rng, on_fence));
+        let started = Fault::io("start a thread");
+        let engine = Engine::start(journal, shared.clone()).map_err(started)?;
+        let keeper =
+            Keeper::start(behind, engine.clone(), shared.clone()).map_err(Fault::io("start a thread"))?;
+        Ok(Self { identity, shared, engine, keeper: Mutex::new(Some(keeper)), _lock: lock })
+    }
+}
+
+/// What stands behind the journal; nothing when there is nothing, or nothing of use.
+fn pages(folder: &Path, at_rest: &AtRest) -> Result<(Option<Behind>, State), Fault> {
+    let error = match Behind::open(folder, at_rest.state_key()) {
+        Ok((behind, state)) => return Ok((Some(behind), state)),
+        Err(error) => error,
+    };
+    let aside = Behind::set_aside(folder).map_err(Fault::io("set damaged pages aside"))?;
+    tracing::error!(
+        error = &error as &dyn std::error::Error,
+        aside = %aside.display(),
+        "the pages are set aside; the state is rebuilt from the journal"
+    );
+    match Behind::open(folder, at_rest.state_key()) {
+        Ok((behind, state)) => Ok((Some(behind), state)),
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "no pages are written");
+            Ok((None, State::default()))
+        }
+    }
+}
+
+/// Applies what the journal has beyond the state.
+fn replay(folder: &Path, segment_size: u64, mut state: State) -> Result<(Journal, State), Fault> {
+    state.dirty = Dirty { tracked: true, ..Dirty::default() };
+    let from = state.position;
+    let journal = Journal::open(&folder.join(JOURNAL), segment_size, from, |position: Position, body| {
+        let entry = Entry::decode(body).map_err(|_| Damage::Undecodable)?;
+        state.apply(position, body, entry).map_err(|_| Damage::Effect)?;
+        // A long history must not be held in memory at once.
+        if position.seq.is_multiple_of(SWEEP_EVERY) {
+            let now = state.last_at;
+            state.sweep(usize::MAX, now);
+        }
+        Ok(())
+    })?;
+    Ok((journal, state))
+}
+
+fn identity(state: &State, at_rest: &AtRest) -> Result<Identity, Fault> {
+    let global = &state.global;
+    let sealed = global.key.as_ref().ok_or(Fault::Missing)?;
+    let key = at_rest.open_sealed(record::Secret::Service(global.service).place(), sealed)?;
+    let key = SigningKey::from_pkcs8(&key).map_err(|_| Fault::Unsealable)?;
+    Ok(Identity { service: global.service, public_url: global.public_url.clone(), key })
+}
+
+fn lock(folder: &Path) -> Result<File, Fault> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(folder.join("lock"))
+        .map_err(Fault::io("open the lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Fault::Locked),
+        Err(TryLockError::Error(error)) => Err(Fault::io("lock the data folder")(error)),
+    }
+}
+
+pub(super) fn spki(key: &VerifyingKey) -> record::Spki {
+    Octets(key.spki().try_into().expect("an SPKI is 91 octets"))
+}
+
+const JOURNAL: &str = "journal";
+const PAGES: &str = "state";
+/// Records between two sweeps of a replay.
+const SWEEP_EVERY: u64 = 65_536;

@@ -1,0 +1,175 @@
+//! What the journal says: one record per commit, which is also the audit log's line.
+//!
+//! A record names servers and users as people do, so that the log can be read without the state beside it. A variant
+//! or a member is never reordered or edited: a new version octet is the only way.
+
+use serde::{Deserialize, Serialize};
+use sidekey_protocol::crypto::labels;
+use sidekey_protocol::encoding::Octets;
+use sidekey_protocol::ids::{
+    InvitationId, PartyId, Role, ServerName, ServiceId, SessionId, Timestamp, UserName,
+};
+use sidekey_protocol::revocation::{Reason, Target};
+use sidekey_protocol::session::{Capabilities, Suite, SuiteList};
+
+use super::at_rest::{Place, Sealed};
+
+/// A commit: what happened, when, and who asked for it.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Entry {
+    pub(super) at: Timestamp,
+    /// The acting party; absent for what the service does by itself, and for a pairing that has no party yet.
+    pub(super) by: Option<PartyId>,
+    pub(super) record: Record,
+}
+
+/// Everything that changes the state.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) enum Record {
+    /// The first record: the service itself and its first administrator.
+    Created {
+        service: ServiceId,
+        public_url: String,
+        key: Sealed,
+        admin: PartyId,
+        admin_key: Spki,
+        label: String,
+    },
+    ServerAdded {
+        server: ServerName,
+    },
+    Invited {
+        invitation: InvitationId,
+        role: Role,
+        server: ServerName,
+        user: Option<UserName>,
+        expires: Timestamp,
+        verifier: Sealed,
+    },
+    AttemptSpent {
+        invitation: InvitationId,
+    },
+    Confirmed(Box<Confirmed>),
+    /// A pairing was used for the first time: its finish answer is not repeated any more.
+    Used {
+        pairing: PartyId,
+    },
+    Opened(Box<Opened>),
+    Rotated {
+        session: SessionId,
+    },
+    Ended {
+        session: SessionId,
+    },
+    Revoked {
+        target: Target,
+        reason: Reason,
+        /// The fresh roots onto which the open sessions of these users rotate. Sessions it concerns of other users end.
+        roots: Vec<(ServerName, UserName, NewRoot)>,
+    },
+    /// The same secrets under a newer sealing key.
+    Resealed {
+        secrets: Vec<(Secret, Sealed)>,
+    },
+}
+
+/// A pairing that proved its code.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Confirmed {
+    pub(super) invitation: InvitationId,
+    pub(super) pairing: PartyId,
+    pub(super) key: Spki,
+    pub(super) label: String,
+    pub(super) offer: Option<SuiteList>,
+    pub(super) pinned: bool,
+    pub(super) root: Sealed,
+    pub(super) epoch_not_after: Timestamp,
+    /// Hash of the finish request, for its repeat.
+    pub(super) finish: Octets<32>,
+    pub(super) answer: Box<[u8]>,
+}
+
+/// A session.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Opened {
+    pub(super) session: SessionId,
+    pub(super) server: ServerName,
+    pub(super) user: UserName,
+    /// The one pairing it is for; absent when it is for all of the user's.
+    pub(super) audience: Option<PartyId>,
+    pub(super) root: RootOf,
+    pub(super) suite: Suite,
+    pub(super) capabilities: Capabilities,
+    pub(super) policy: Octets<32>,
+    pub(super) offer: Octets<32>,
+    pub(super) not_after: Timestamp,
+    /// Of the idempotency key and of the body.
+    pub(super) idempotency: [[u8; 16]; 2],
+}
+
+/// Which session root a session's keys derive from.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) enum RootOf {
+    /// The one of this number.
+    Epoch(u32),
+    /// A fresh one, the user's root from now on.
+    Fresh(NewRoot),
+}
+
+/// A fresh session root.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(super) struct NewRoot {
+    pub(super) id: [u8; 16],
+    pub(super) sealed: Sealed,
+}
+
+/// A public key as it stands in records.
+pub(super) type Spki = Octets<91>;
+
+/// Names one sealed secret of the state.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) enum Secret {
+    /// A verifier.
+    Invitation(InvitationId),
+    /// root_e.
+    Pairing(PartyId),
+    /// A session root, by number and id.
+    Root(u32, [u8; 16]),
+    /// The signing key.
+    Service(ServiceId),
+}
+
+impl Secret {
+    /// What its blob is bound to.
+    pub(super) const fn place(&self) -> Place {
+        let (kind, id, field) = match self {
+            Self::Invitation(id) => (labels::REST_INVITATION, *id.as_bytes(), "verifier"),
+            Self::Pairing(id) => (labels::REST_PAIRING, *id.as_bytes(), "root"),
+            Self::Root(_, id) => (labels::REST_ROOT, *id, "root"),
+            Self::Service(id) => (labels::REST_SERVICE, *id.as_bytes(), "signing key"),
+        };
+        Place { kind, id, field }
+    }
+}
+
+/// Not a record of any version that this program knows.
+#[derive(Debug)]
+pub(super) struct Undecodable;
+
+impl Entry {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        postcard::to_extend(self, vec![VERSION]).expect("memory takes every octet")
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Undecodable> {
+        match bytes.split_first() {
+            Some((&VERSION, rest)) => match postcard::take_from_bytes(rest) {
+                Ok((entry, [])) => Ok(entry),
+                _ => Err(Undecodable),
+            },
+            _ => Err(Undecodable),
+        }
+    }
+}
+
+const VERSION: u8 = 1;

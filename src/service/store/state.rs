@@ -1,0 +1,364 @@
+//! The state in memory: what the journal's records come to. Every read is served from here.
+//!
+//! [`State::apply`] is the only thing that changes it, with records that are durable, in their order; so whoever
+//! replays the same records has the same state.
+
+mod apply;
+mod dirty;
+mod intern;
+mod load;
+mod revoke;
+pub(super) mod sessions;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sidekey_protocol::ids::{
+    InvitationId, PartyId, Role, ServerName, ServiceId, SessionId, Timestamp, UserName,
+};
+use sidekey_protocol::revocation::Head;
+use sidekey_protocol::session::{Capabilities, OFFER_OF_SEVERAL};
+
+use self::intern::Interned;
+use self::sessions::{NONE, Sessions, Slot};
+use super::at_rest::Sealed;
+use super::journal::Position;
+use super::record;
+use super::view::{Invitation, InvitationState, Party, Revocation, Server, Session, SessionState};
+
+pub(super) use self::revoke::Effect;
+
+/// Everything.
+#[derive(Debug)]
+pub(super) struct State {
+    /// The last record that it holds.
+    pub(super) position: Position,
+    /// The latest time at which anything was decided or swept: no decision is older.
+    pub(super) last_at: Timestamp,
+    pub(super) global: Global,
+    pub(super) servers: Vec<ServerState>,
+    pub(super) users: Vec<UserState>,
+    pub(super) parties: Vec<PartyState>,
+    pub(super) invitations: BTreeMap<u32, Invited>,
+    pub(super) roots: BTreeMap<u32, Root>,
+    pub(super) sessions: Sessions,
+    capabilities: Interned<Listed>,
+    hashes: Interned<[u8; 32]>,
+    server_index: HashMap<ServerName, u32>,
+    user_index: HashMap<(u32, UserName), u32>,
+    party_index: HashMap<PartyId, u32>,
+    invitation_index: HashMap<InvitationId, u32>,
+    pub(super) dirty: Dirty,
+}
+
+/// What there is one of.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct Global {
+    pub(super) service: ServiceId,
+    pub(super) public_url: String,
+    /// The service's signing key.
+    pub(super) key: Option<Sealed>,
+    pub(super) head: Head,
+    pub(super) next_invitation: u32,
+    pub(super) next_root: u32,
+}
+
+/// A server.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct ServerState {
+    pub(super) name: ServerName,
+    pub(super) created: Timestamp,
+    pub(super) revoked: Option<Revocation>,
+    /// Its own pairings.
+    #[serde(skip)]
+    pub(super) pairings: Vec<u32>,
+    #[serde(skip)]
+    pub(super) users: Vec<u32>,
+}
+
+/// A user at a server.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct UserState {
+    pub(super) server: u32,
+    pub(super) name: UserName,
+    /// The session root of the current epoch.
+    pub(super) root: Option<u32>,
+    #[serde(skip)]
+    pub(super) pairings: Vec<u32>,
+    /// The newest of its sessions.
+    #[serde(skip, default = "none")]
+    pub(super) sessions: u32,
+}
+
+/// A party and what it shows nobody.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct PartyState {
+    #[serde(with = "shared")]
+    pub(super) party: Arc<Party>,
+    /// root_e, while it is live.
+    pub(super) root: Option<Sealed>,
+    /// The finish that made it, until it is used.
+    pub(super) finish: Option<Finish>,
+}
+
+/// A finish and its answer.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(super) struct Finish {
+    pub(super) request: [u8; 32],
+    pub(super) answer: Box<[u8]>,
+}
+
+/// An invitation.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Invited {
+    pub(super) id: InvitationId,
+    pub(super) role: Role,
+    pub(super) server: ServerName,
+    pub(super) user: Option<UserName>,
+    pub(super) created: Timestamp,
+    pub(super) expires: Timestamp,
+    pub(super) attempts: u8,
+    /// The pairing that came of it.
+    pub(super) used: Option<PartyId>,
+    pub(super) revoked: Option<Revocation>,
+    /// The secret half, while it may still be needed.
+    pub(super) verifier: Option<Sealed>,
+}
+
+/// A session root.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Root {
+    pub(super) id: [u8; 16],
+    pub(super) user: u32,
+    pub(super) made: Timestamp,
+    pub(super) sealed: Sealed,
+    /// Sessions whose keys derive from it.
+    #[serde(skip)]
+    pub(super) sessions: u32,
+}
+
+/// Capabilities as many sessions share them.
+#[derive(Debug, Eq, PartialEq)]
+struct Listed(Capabilities);
+
+impl Hash for Listed {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.iter().for_each(|text| text.hash(state));
+    }
+}
+
+/// What has changed since it was last written behind.
+#[derive(Debug, Default)]
+pub(super) struct Dirty {
+    /// Off where nothing is written behind.
+    pub(super) tracked: bool,
+    pub(super) servers: BTreeSet<u32>,
+    pub(super) users: BTreeSet<u32>,
+    pub(super) parties: BTreeSet<u32>,
+    pub(super) invitations: BTreeSet<u32>,
+    pub(super) roots: BTreeSet<u32>,
+    /// Sessions that are on no page yet, in order of issue.
+    pub(super) opened: Vec<u32>,
+    pub(super) changed: BTreeSet<u32>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            position: Position::START,
+            last_at: Timestamp(0),
+            global: Global {
+                service: ServiceId::from_bytes([0; 16]),
+                public_url: String::new(),
+                key: None,
+                head: Head::START,
+                next_invitation: 1,
+                next_root: 0,
+            },
+            servers: Vec::new(),
+            users: Vec::new(),
+            parties: Vec::new(),
+            invitations: BTreeMap::new(),
+            roots: BTreeMap::new(),
+            sessions: Sessions::default(),
+            capabilities: Interned::default(),
+            hashes: Interned::default(),
+            server_index: HashMap::new(),
+            user_index: HashMap::new(),
+            party_index: HashMap::new(),
+            invitation_index: HashMap::new(),
+            dirty: Dirty::default(),
+        }
+    }
+}
+
+/// Look-ups.
+impl State {
+    pub(super) fn server(&self, name: &ServerName) -> Option<(u32, &ServerState)> {
+        let &handle = self.server_index.get(name)?;
+        Some((handle, &self.servers[handle as usize]))
+    }
+
+    pub(super) fn user(&self, server: &ServerName, user: &UserName) -> Option<(u32, &UserState)> {
+        let (server, _) = self.server(server)?;
+        let &handle = self.user_index.get(&(server, user.clone()))?;
+        Some((handle, &self.users[handle as usize]))
+    }
+
+    pub(super) fn party(&self, id: PartyId) -> Option<(u32, &PartyState)> {
+        let &handle = self.party_index.get(&id)?;
+        Some((handle, &self.parties[handle as usize]))
+    }
+
+    pub(super) fn invitation(&self, id: InvitationId) -> Option<(u32, &Invited)> {
+        let &handle = self.invitation_index.get(&id)?;
+        Some((handle, self.invitations.get(&handle)?))
+    }
+
+    /// The live parties among these.
+    pub(super) fn live(&self, parties: &[u32]) -> impl Iterator<Item = &Arc<Party>> {
+        parties
+            .iter()
+            .map(|&handle| &self.parties[handle as usize].party)
+            .filter(|party| party.revoked.is_none())
+    }
+
+    /// The root from which a session may derive that is opened at `now`.
+    pub(super) fn root_of_epoch(&self, user: u32, now: Timestamp) -> Option<u32> {
+        let number = self.users[user as usize].root?;
+        let root = self.roots.get(&number)?;
+        (now < root.made.after_s(EPOCH_S)).then_some(number)
+    }
+
+    /// Every live secret.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = (record::Secret, &Sealed)> {
+        let service =
+            self.global.key.iter().map(|sealed| (record::Secret::Service(self.global.service), sealed));
+        let invitations = self
+            .invitations
+            .values()
+            .filter_map(|invited| Some((record::Secret::Invitation(invited.id), invited.verifier.as_ref()?)));
+        let pairings = self
+            .parties
+            .iter()
+            .filter_map(|state| Some((record::Secret::Pairing(state.party.id), state.root.as_ref()?)));
+        let roots =
+            self.roots.iter().map(|(&number, root)| (record::Secret::Root(number, root.id), &root.sealed));
+        service.chain(invitations).chain(pairings).chain(roots)
+    }
+}
+
+/// Views.
+impl State {
+    pub(super) fn view_server(&self, server: &ServerState) -> Server {
+        Server {
+            name: server.name.clone(),
+            created: server.created,
+            revoked: server.revoked.clone(),
+            pairings: self.live(&server.pairings).count() as u32,
+            users: server.users.len() as u32,
+        }
+    }
+
+    pub(super) fn view_session(&self, slot: &Slot, now: Timestamp) -> Session {
+        let user = &self.users[slot.user as usize];
+        let party = |handle: u32| self.parties[handle as usize].party.id;
+        Session {
+            id: slot.id,
+            server: self.servers[user.server as usize].name.clone(),
+            user: user.name.clone(),
+            by: party(slot.by),
+            audience: (slot.audience != NONE).then(|| party(slot.audience)),
+            generations: slot.generations(),
+            suite: slot.suite,
+            capabilities: self.capabilities(slot).clone(),
+            policy_hash: *self.hashes.get(slot.policy),
+            offer_hash: self.offer(slot),
+            not_before: slot.not_before,
+            not_after: slot.not_after,
+            state: match slot.ended {
+                _ if now >= slot.not_after => SessionState::Expired,
+                Some(reason) => SessionState::Ended(reason),
+                None => SessionState::Open,
+            },
+        }
+    }
+
+    pub(super) fn find_session(&self, id: SessionId) -> Option<&Slot> {
+        self.sessions.find(id).map(|(_, slot)| slot)
+    }
+
+    pub(super) fn capabilities(&self, slot: &Slot) -> &Capabilities {
+        &self.capabilities.get(slot.capabilities).0
+    }
+
+    pub(super) fn policy(&self, slot: &Slot) -> [u8; 32] {
+        *self.hashes.get(slot.policy)
+    }
+
+    pub(super) fn offer(&self, slot: &Slot) -> [u8; 32] {
+        if slot.offer == NONE { OFFER_OF_SEVERAL } else { *self.hashes.get(slot.offer) }
+    }
+}
+
+impl Invited {
+    pub(super) fn state(&self, now: Timestamp) -> InvitationState {
+        match self {
+            Self { used: Some(_), .. } => InvitationState::Used,
+            Self { revoked: Some(_), .. } => InvitationState::Cancelled,
+            Self { expires, .. } if now >= *expires => InvitationState::Expired,
+            Self { attempts: 0, .. } => InvitationState::Spent,
+            _ => InvitationState::Open,
+        }
+    }
+
+    /// Whether a pairing may still come of it.
+    pub(super) fn is_open(&self, now: Timestamp) -> bool {
+        matches!(self.state(now), InvitationState::Open | InvitationState::Spent)
+    }
+
+    pub(super) fn view(&self, now: Timestamp) -> Invitation {
+        Invitation {
+            id: self.id,
+            role: self.role,
+            server: self.server.clone(),
+            user: self.user.clone(),
+            created: self.created,
+            expires: self.expires,
+            attempts: self.attempts,
+            state: self.state(now),
+        }
+    }
+}
+
+const fn none() -> u32 {
+    NONE
+}
+
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        value: &Arc<T>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        T::serialize(value, serializer)
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<T>, D::Error> {
+        T::deserialize(deserializer).map(Arc::new)
+    }
+}
+
+/// Seconds that one session root serves.
+const EPOCH_S: u32 = 86_400;
+/// Attempts of an invitation.
+pub(super) const ATTEMPTS: u8 = 5;
+/// Seconds for which an invitation that is over is still shown.
+const INVITATION_KEPT_S: u32 = 7 * 86_400;

@@ -1,0 +1,103 @@
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use sidekey_protocol::ids::Role;
+use sidekey_protocol::revocation::Target;
+
+use super::super::{Error, Store};
+use super::{ADMIN, Data, open, root_key, server, user};
+use crate::fault::Fault;
+
+#[tokio::test]
+async fn a_second_process_is_refused() {
+    let data = Data::new();
+    let second = open(data.folder.path(), &data.clock, &data.fenced, |_| {});
+    assert!(matches!(second, Err(Fault::Locked)), "{second:?}");
+}
+
+#[tokio::test]
+async fn a_wrong_root_key_is_refused_in_one_line() {
+    let mut data = Data::new();
+    data.store.close().await;
+    let clock = data.clock.clone();
+    let refused = data.try_swap(|folder| {
+        let wrong = sidekey_protocol::crypto::Secret::fill_with(|octets| octets.fill(6));
+        let refused = Store::open(folder, wrong, clock, super::rng()).unwrap_err();
+        assert_eq!(refused.to_string(), "the root key is not the one that this folder was made with");
+        Store::open(folder, root_key(), data_clock(), super::rng()).unwrap();
+    });
+    refused.unwrap();
+}
+
+fn data_clock() -> std::sync::Arc<crate::clock::TestClock> {
+    std::sync::Arc::new(crate::clock::TestClock::at(super::START))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_failed_sync_nothing_is_answered() {
+    for syncs in 0..8 {
+        let mut data = Data::with_users(0).await;
+        data.store.close().await;
+        let adjusted = |journal: &mut super::Journal| journal.syncs_until_failure = Some(syncs);
+        let (clock, fenced) = (data.clock.clone(), data.fenced.clone());
+        let mut store = None;
+        data.swap(|folder| {
+            store = Some(open(folder, &clock, &fenced, adjusted).unwrap());
+            // Let go of the lock before the folder is opened again.
+            let runtime = tokio::runtime::Handle::current();
+            let store = store.take().unwrap();
+            tokio::task::block_in_place(|| {
+                runtime.block_on(async {
+                    for n in 0..10 {
+                        let name = format!("mail{n}.example.org").parse().unwrap();
+                        let added = store.add_server(ADMIN, name).await;
+                        assert_eq!(added.is_ok(), n < syncs, "{n} of {syncs}: {added:?}");
+                        if let Err(error) = added {
+                            assert!(matches!(error, Error::Fault(Fault::Fenced)), "{error:?}");
+                        }
+                    }
+                    assert!(matches!(store.ready(), Err(Fault::Fenced)));
+                });
+            });
+        });
+        assert!(data.fenced.load(Ordering::SeqCst));
+        assert!(
+            data.store.servers(super::EVERYTHING).items.len() > syncs as usize,
+            "what was answered is there"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_revocation_destroys_the_sealing_key() {
+    let mut data = Data::with_users(1).await;
+    data.pair(Role::Client, Some(user(0))).await;
+    let session = data.open(user(0), 1).await.unwrap();
+    let phone = data.store.live_pairings(&server(), &user(0))[1].id;
+    assert_eq!(data.store.shared.at_rest.numbers(), [1].into());
+    let reason = "lost".parse().unwrap();
+    data.store.revoke(ADMIN, Target::Pairing { pairing: phone }, reason).await.unwrap();
+    for _ in 0..100 {
+        if data.store.shared.at_rest.numbers() == [2].into() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(data.store.shared.at_rest.numbers(), [2].into(), "the old key is destroyed");
+    let before = data.store.session_key(session.id, 1).unwrap();
+    data.reopen().await;
+    assert_eq!(data.store.session_key(session.id, 1).unwrap().expose(), before.expose());
+    data.store.root(data.gateway()).unwrap();
+}
+
+#[tokio::test]
+async fn a_listener_that_is_too_slow_is_told() {
+    let data = Data::with_users(1).await;
+    let mut events = data.store.subscribe();
+    for key in 0..2100 {
+        let session = data.open(user(0), key).await.unwrap();
+        data.store.end(data.gateway(), session.id).await.unwrap();
+    }
+    let lagged = events.recv().await;
+    assert!(matches!(lagged, Err(tokio::sync::broadcast::error::RecvError::Lagged(_))), "{lagged:?}");
+}

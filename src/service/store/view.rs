@@ -1,0 +1,364 @@
+//! What the store shows of its state: cheap to make, safe to keep.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sidekey_protocol::crypto::VerifyingKey;
+use sidekey_protocol::ids::{InvitationId, PartyId, Role, ServerName, SessionId, Timestamp, UserName};
+use sidekey_protocol::revocation::{Reason, Target};
+use sidekey_protocol::session::{Capabilities, Generations, Suite, SuiteList};
+
+/// That something was revoked, when and why.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Revocation {
+    /// When.
+    pub at: Timestamp,
+    /// Why, as the administrator said.
+    pub reason: Reason,
+}
+
+/// An enterprise mail server.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Server {
+    /// As the enterprise calls it.
+    pub name: ServerName,
+    /// When it was added.
+    pub created: Timestamp,
+    /// Set once it is revoked.
+    pub revoked: Option<Revocation>,
+    /// Live pairings of the server itself.
+    pub pairings: u32,
+    /// Users that were ever named at it.
+    pub users: u32,
+}
+
+/// An invitation as an administrator sees it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Invitation {
+    /// Its id.
+    pub id: InvitationId,
+    /// What the invited party will be.
+    pub role: Role,
+    /// At which server.
+    pub server: ServerName,
+    /// Which user; absent for a server.
+    pub user: Option<UserName>,
+    /// When it was made.
+    pub created: Timestamp,
+    /// From when on it is over.
+    pub expires: Timestamp,
+    /// Attempts left.
+    pub attempts: u8,
+    /// Where it stands.
+    pub state: InvitationState,
+}
+
+/// Where an invitation stands.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InvitationState {
+    /// Revoked.
+    Cancelled,
+    /// Its time is over.
+    Expired,
+    /// Waits.
+    Open,
+    /// No attempts left; the last one may still finish.
+    Spent,
+    /// A pairing came of it.
+    Used,
+}
+
+/// What a party may do, and where.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum Rights {
+    /// Administers the service.
+    Admin,
+    /// A pairing.
+    Pairing {
+        /// Client or server.
+        role: Role,
+        /// At which server.
+        server: ServerName,
+        /// Which user; absent for a server.
+        user: Option<UserName>,
+    },
+}
+
+/// An administrator or a pairing.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Party {
+    /// Its id, the `kid` of its tokens.
+    pub id: PartyId,
+    /// What it may do.
+    pub rights: Rights,
+    /// What it signs its tokens with.
+    #[serde(with = "spki")]
+    pub key: VerifyingKey,
+    /// What its owner calls it.
+    pub label: String,
+    /// The suites it offered, if it offered any.
+    pub offer: Option<SuiteList>,
+    /// Whether it checked a pin.
+    pub pinned: bool,
+    /// When it was paired.
+    pub created: Timestamp,
+    /// The epoch of its key-encryption keys.
+    pub epoch: u32,
+    /// When they end.
+    pub epoch_not_after: Timestamp,
+    /// Whether it was used since it was paired.
+    pub used: bool,
+    /// Set once it is revoked.
+    pub revoked: Option<Revocation>,
+    last_seen: LastSeen,
+}
+
+impl Party {
+    pub(super) fn new(
+        id: PartyId,
+        rights: Rights,
+        key: VerifyingKey,
+        label: String,
+        created: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            rights,
+            key,
+            label,
+            offer: None,
+            pinned: false,
+            created,
+            epoch: 0,
+            epoch_not_after: Timestamp(u32::MAX),
+            used: false,
+            revoked: None,
+            last_seen: LastSeen::default(),
+        }
+    }
+
+    /// When it was last seen, if ever. Kept in memory and written behind: a crash may forget the last second.
+    #[must_use]
+    pub fn last_seen(&self) -> Option<Timestamp> {
+        match self.last_seen.0.load(Ordering::Relaxed) {
+            0 => None,
+            at => Some(Timestamp(at)),
+        }
+    }
+
+    /// Keeps `now`, and says what was known before.
+    pub(super) fn seen(&self, now: Timestamp) -> Timestamp {
+        Timestamp(self.last_seen.0.fetch_max(now.0, Ordering::Relaxed))
+    }
+
+    /// Its role, server and user; `None` for an administrator.
+    #[must_use]
+    pub const fn place(&self) -> Option<(Role, &ServerName, Option<&UserName>)> {
+        match &self.rights {
+            Rights::Admin => None,
+            Rights::Pairing { role, server, user } => Some((*role, server, user.as_ref())),
+        }
+    }
+}
+
+/// A session.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// At which server.
+    pub server: ServerName,
+    /// Whose.
+    pub user: UserName,
+    /// The server pairing that opened it.
+    pub by: PartyId,
+    /// The one pairing it is for; absent when it is for all of the user's.
+    pub audience: Option<PartyId>,
+    /// Where it stands in its rotations.
+    pub generations: Generations,
+    /// How object keys are used.
+    pub suite: Suite,
+    /// What the server said it can do.
+    pub capabilities: Capabilities,
+    /// Hash of the policy it was opened under.
+    pub policy_hash: [u8; 32],
+    /// Hash of the offer it was opened with.
+    pub offer_hash: [u8; 32],
+    /// When it was opened.
+    pub not_before: Timestamp,
+    /// From when on it is over.
+    pub not_after: Timestamp,
+    /// Whether it is.
+    pub state: SessionState,
+}
+
+/// Whether a session still gives keys.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SessionState {
+    /// Ended before its time.
+    Ended(EndReason),
+    /// Its time is over.
+    Expired,
+    /// Gives keys.
+    Open,
+}
+
+/// Why a session ended before its time.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EndReason {
+    /// Its server asked.
+    Asked,
+    /// A revocation.
+    Revocation,
+}
+
+/// Something that is durable and that its parties want to know.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Event {
+    /// The journal's sequence number of the commit that made it. Several events may share one.
+    pub seq: u64,
+    /// When.
+    pub at: Timestamp,
+    /// At which server; absent when it concerns nobody but administrators.
+    pub server: Option<ServerName>,
+    /// Which user; absent when it concerns the server itself.
+    pub user: Option<UserName>,
+    /// The one pairing it concerns, if it is not all of them.
+    pub pairing: Option<PartyId>,
+    /// What.
+    pub what: Happened,
+}
+
+/// What happened.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Happened {
+    /// A session ended.
+    Ended {
+        /// Which.
+        session: SessionId,
+        /// Why.
+        reason: EndReason,
+    },
+    /// A session was opened.
+    Opened {
+        /// Which.
+        session: SessionId,
+        /// 0.
+        generation: u32,
+        /// From when on it is over.
+        not_after: Timestamp,
+    },
+    /// Something was revoked.
+    Revoked {
+        /// What.
+        target: Target,
+        /// Why.
+        reason: Reason,
+    },
+    /// A session has a new generation.
+    Rotated {
+        /// Which.
+        session: SessionId,
+        /// The new one.
+        generation: u32,
+        /// Why.
+        cause: sidekey_protocol::session::Cause,
+    },
+}
+
+/// What a revocation did.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Revoked {
+    /// How many revocations there are now.
+    pub revocations: u64,
+    /// Invitations that it cancelled.
+    pub invitations: u32,
+    /// Pairings that it ended.
+    pub pairings: u32,
+    /// Sessions that go on with a fresh key for those who are left.
+    pub sessions_rotated: u32,
+    /// Sessions that it ended.
+    pub sessions_ended: u32,
+}
+
+/// What the answer to a repeated `finish` is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Repeat {
+    /// There was none, or its pairing has been used since.
+    None,
+    /// Another request finished this invitation.
+    Other,
+    /// This one did: the same answer again.
+    Same(Box<[u8]>),
+}
+
+/// Which part of a list is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    /// At most this many.
+    pub size: usize,
+    /// After the place that the last page named; 0 from the start.
+    pub after: u64,
+}
+
+/// Part of a list.
+#[derive(Clone, Debug)]
+pub struct Paged<T> {
+    /// The items, in order of creation.
+    pub items: Vec<T>,
+    /// Where the next page begins, if there may be one.
+    pub next: Option<u64>,
+}
+
+/// Which invitations or pairings are wanted: all that are unset are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Filter<S> {
+    /// Of this server.
+    pub server: Option<ServerName>,
+    /// Of this user.
+    pub user: Option<UserName>,
+    /// Of this role.
+    pub role: Option<Role>,
+    /// In this state; of a pairing: whether it is live.
+    pub state: Option<S>,
+}
+
+/// When a party was last seen; 0 = never.
+#[derive(Clone, Default)]
+struct LastSeen(Arc<AtomicU32>);
+
+impl fmt::Debug for LastSeen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Serialize for LastSeen {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.load(Ordering::Relaxed).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for LastSeen {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(Arc::new(AtomicU32::new(u32::deserialize(deserializer)?))))
+    }
+}
+
+mod spki {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer, de};
+    use sidekey_protocol::crypto::VerifyingKey;
+    use sidekey_protocol::encoding::Bytes;
+
+    pub(super) fn serialize<S: Serializer>(key: &VerifyingKey, serializer: S) -> Result<S::Ok, S::Error> {
+        Bytes(key.spki().to_vec()).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<VerifyingKey, D::Error> {
+        VerifyingKey::from_spki(&Bytes::deserialize(deserializer)?.0).map_err(de::Error::custom)
+    }
+}
