@@ -142,13 +142,16 @@ impl Slot {
         true
     }
 
-    /// As [`Slot::put`], for a key that was asked for by its generation, which need not be the newest.
-    pub(crate) fn put_asked(&self, key: &Arc<SessionKey>, drops: u64) -> bool {
+    /// As [`Slot::put`], for a key of before the newest, which opens for a while after that began.
+    pub(crate) fn put_older(&self, key: &Arc<SessionKey>, drops: u64) -> bool {
         let mut keys = self.lock();
         if keys.drops != drops {
             return false;
         }
-        keys.put(key);
+        let until = keys.newest.as_ref().filter(|newest| newest.generation() > key.generation());
+        if let Some(until) = until.map(|newest| newest.not_before().after_s(OVERLAP_S)) {
+            keys.previous = Some((Arc::clone(key), until));
+        }
         true
     }
 
@@ -178,21 +181,13 @@ impl Flight {
 
 impl Keys {
     fn put(&mut self, key: &Arc<SessionKey>) {
-        match self.newest.take() {
-            // Only ever an older one that was asked for by number; it opens for a while after the newest began.
-            Some(newest) if newest.generation() > key.generation() => {
-                self.previous = Some((Arc::clone(key), newest.not_before().after_s(OVERLAP_S)));
-                self.newest = Some(newest);
-            }
-            _ if self.seen > key.generation() => {}
-            // What was newest may have gone with a revocation: the service says so, not we.
-            _ => {
-                self.previous = None;
-                self.newest = Some(Arc::clone(key));
-                self.seen = key.generation();
-                self.not_after = Some(key.not_after());
-            }
+        if key.generation() > self.seen {
+            // No event told of this one: what was newest may have gone with a revocation. The service knows.
+            self.previous = None;
         }
+        self.newest = Some(Arc::clone(key));
+        self.seen = key.generation();
+        self.not_after = Some(key.not_after());
     }
 
     fn rotated(&mut self, generation: u32, cause: Cause, at: Timestamp) {
@@ -301,7 +296,7 @@ mod tests {
         assert!(slot.of_generation(0, NOW).is_none());
         // Also when its successor was fetched before the event came.
         assert!(slot.put(&key(SESSION, 1), slot.drops()));
-        assert!(slot.put_asked(&key(SESSION, 0), slot.drops()));
+        assert!(slot.put_older(&key(SESSION, 0), slot.drops()));
         assert!(slot.of_generation(0, NOW).is_some());
         cache.rotated(SESSION, 1, Cause::Revocation, NOW);
         assert!(slot.of_generation(0, NOW).is_none());
@@ -332,11 +327,19 @@ mod tests {
     #[test]
     fn an_older_generation_that_was_asked_for_does_not_take_the_place_of_the_newest() {
         let (_, slot) = with_key(1);
-        assert!(slot.put_asked(&key(SESSION, 0), slot.drops()));
+        assert!(slot.put_older(&key(SESSION, 0), slot.drops()));
         assert_eq!(newest(&slot, NOW), Some(1));
         let began = NOW.after_s(10);
         assert!(slot.of_generation(0, began.after_s(119)).is_some());
         assert!(slot.of_generation(0, began.after_s(120)).is_none());
+    }
+
+    #[test]
+    fn an_older_generation_is_not_taken_for_the_newest() {
+        let cache = Cache::default();
+        let slot = cache.slot(SESSION, NOW);
+        assert!(slot.put_older(&key(SESSION, 0), slot.drops()));
+        assert!(slot.newest(NOW).is_none() && slot.of_generation(0, NOW).is_none());
     }
 
     #[test]
@@ -345,7 +348,7 @@ mod tests {
         let drops = slot.drops();
         cache.drop_keys(SESSION);
         assert!(!slot.put(&key(SESSION, 0), drops));
-        assert!(!slot.put_asked(&key(SESSION, 0), drops));
+        assert!(!slot.put_older(&key(SESSION, 0), drops));
         let drops = slot.drops();
         cache.drop_keys_if(|_| true);
         assert!(!slot.put(&key(SESSION, 0), drops));

@@ -34,7 +34,8 @@ pub trait KeyStore: Send + Sync {
     fn erase(&self) -> io::Result<()>;
 }
 
-/// One JSON file that its user alone may read (0600), replaced whole.
+/// One JSON file that its user alone may read (0600), replaced whole. For one process at a time: of two that save, the
+/// later wins.
 ///
 /// The secrets in it are not sealed: whoever can read the user's files, or a backup of them, has this pairing, until
 /// it is revoked. On a phone, prefer a store over the platform's keychain. An erased file may be recoverable from

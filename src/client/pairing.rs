@@ -8,7 +8,7 @@ use sidekey_protocol::crypto::SigningKey;
 use sidekey_protocol::ids::{InvitationId, PartyId, Role, ServerName, UserName};
 use sidekey_protocol::pairing::wire::{BeginAnswer, FinishAnswer};
 use sidekey_protocol::pairing::{
-    self, Checked, Link, PairingCode, PartyLabel, Pin, Prover, PublicUrl, Refusal, Target,
+    self, Checked, Link, PairingCode, PartyLabel, Pin, Prover, PublicUrl, Target,
 };
 use sidekey_protocol::policy::{self, Scope};
 use sidekey_protocol::revocation::Seen;
@@ -83,7 +83,7 @@ pub async fn pair(
     let invitation = Arc::new(invitation);
     let transport = Transport::new(&invitation.url, &invitation.roots, ambient.clone())?;
     let offer = SuiteList::ours();
-    let checked = begin(&transport, &invitation).await??;
+    let checked = begin(&transport, &invitation).await?;
     let finishing = ambient.with_rng(|mut rng| checked.finish(&invitation.label, &offer, &mut rng));
     let finished: FinishAnswer = step(&transport, invitation.id, "finish", finishing.request()).await?;
     let profile = profile(finishing.done(&finished)?, &invitation, offer)?;
@@ -100,11 +100,8 @@ pub async fn pair(
     Ok(paired)
 }
 
-/// The first step: the inner error is our own refusal of what the service answered.
-async fn begin(
-    transport: &Transport,
-    invitation: &Arc<Invitation>,
-) -> Result<Result<Checked, Refusal>, Error> {
+/// The first step, and our own check of what the service answers.
+async fn begin(transport: &Transport, invitation: &Arc<Invitation>) -> Result<Checked, Error> {
     let (invitation, ambient) = (Arc::clone(invitation), transport.ambient().clone());
     let id = invitation.id;
     // The code is stretched: 20 ms of a core.
@@ -118,7 +115,7 @@ async fn begin(
     })
     .await;
     let answer: BeginAnswer = step(transport, id, "begin", prover.request()).await?;
-    Ok(prover.check(&answer))
+    Ok(prover.check(&answer)?)
 }
 
 /// Whoever pairs again erases first: overwriting would leave a pairing that nobody holds, and that nobody revokes.

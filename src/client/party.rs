@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use http::Method;
 use sidekey_protocol::crypto::{SigningKey, VerifyingKey};
 use sidekey_protocol::ids::{PartyId, Role, ServerName, ServiceId, SessionId, UserName};
 use sidekey_protocol::pairing::Kek;
 use sidekey_protocol::policy::{self, Held, PolicyAnswer, Scope};
-use sidekey_protocol::revocation::{SealedHead, Shown};
+use sidekey_protocol::revocation::{SealedHead, Seen, Shown};
 use sidekey_protocol::session::envelope::{self, Bindings, Expected, Known};
 use sidekey_protocol::session::wire;
 use sidekey_protocol::session::{Capabilities, SuiteList};
@@ -34,6 +35,7 @@ pub(crate) struct Party {
     offer: SuiteList,
     kek: Kek,
     policy: Mutex<Option<Arc<Held>>>,
+    head: Mutex<Seen>,
     /// Locked off the async threads alone: saving it blocks.
     profile: Arc<Mutex<Profile>>,
     store: Arc<dyn KeyStore>,
@@ -80,6 +82,7 @@ impl Party {
             offer: profile.offer.clone(),
             kek,
             policy: Mutex::new(policy.map(Arc::new)),
+            head: Mutex::new(profile.head),
             profile: Arc::new(Mutex::new(profile)),
             store,
         })
@@ -88,22 +91,39 @@ impl Party {
     /// The newest key of a session: from the cache, or fetched once for all who ask meanwhile.
     pub(crate) async fn key(&self, session: SessionId) -> Result<Arc<SessionKey>, Error> {
         let slot = self.cache.slot(session, self.transport.now());
-        self.single_flight(&slot, || slot.newest(self.transport.now()), session, None).await
+        self.once(
+            &slot,
+            || slot.newest(self.transport.now()),
+            async || self.fetch_kept(&slot, session, None).await,
+        )
+        .await
     }
 
     /// The key of one generation: the newest, or the one before it while that still opens.
     pub(crate) async fn key_of(&self, session: SessionId, generation: u32) -> Result<Arc<SessionKey>, Error> {
         let slot = self.cache.slot(session, self.transport.now());
         let here = || slot.of_generation(generation, self.transport.now());
-        self.single_flight(&slot, here, session, Some(generation)).await
+        let fetch = async || {
+            // Most frames of a generation that is not here are of a new one.
+            let known = slot.newest(self.transport.now()).filter(|key| key.generation() >= generation);
+            let newest = match known {
+                Some(newest) => newest,
+                None => self.fetch_kept(&slot, session, None).await?,
+            };
+            if newest.generation() == generation {
+                return Ok(newest);
+            }
+            self.fetch_kept(&slot, session, Some(generation)).await
+        };
+        self.once(&slot, here, fetch).await
     }
 
-    async fn single_flight(
+    /// What is `here` already, or what `fetch` brings: one at a time, and its failure is that of all who waited for it.
+    async fn once(
         &self,
         slot: &Slot,
         here: impl Fn() -> Option<Arc<SessionKey>>,
-        session: SessionId,
-        generation: Option<u32>,
+        fetch: impl AsyncFnOnce() -> Result<Arc<SessionKey>, Error>,
     ) -> Result<Arc<SessionKey>, Error> {
         if let Some(key) = here() {
             return Ok(key);
@@ -116,16 +136,31 @@ impl Party {
         if let Some(error) = last.failed_since(arrived) {
             return Err(error);
         }
+        let flight = Flight::begin(slot);
+        let outcome = fetch().await;
+        last.end(flight, outcome.as_ref().err());
+        outcome
+    }
+
+    /// Fetches until what came is not outdated by an event that came meanwhile.
+    async fn fetch_kept(
+        &self,
+        slot: &Slot,
+        session: SessionId,
+        generation: Option<u32>,
+    ) -> Result<Arc<SessionKey>, Error> {
         for _ in 0..FETCHES {
-            let (flight, drops) = (Flight::begin(slot), slot.drops());
-            let outcome = self.fetch(session, generation, slot.seen()).await;
-            last.end(flight, outcome.as_ref().err());
-            let key = outcome?;
-            if if generation.is_none() { slot.put(&key, drops) } else { slot.put_asked(&key, drops) } {
+            let drops = slot.drops();
+            let key = self.fetch(session, generation, slot.seen()).await?;
+            let stands = match generation {
+                None => slot.put(&key, drops),
+                Some(_) => slot.put_older(&key, drops),
+            };
+            if stands {
                 return Ok(key);
             }
         }
-        Err(Error::Retry { after: std::time::Duration::from_secs(1), why: Unavailable::Busy })
+        Err(Error::Retry { after: Duration::from_secs(1), why: Unavailable::Busy })
     }
 
     async fn fetch(
@@ -231,16 +266,23 @@ impl Party {
     /// Keeps the highest head of the service's revocations; says when the service seems to have lost some.
     async fn show(&self, head: SealedHead) {
         let pairing = self.pairing;
-        let kept = self.update(move |profile| {
-            let before = profile.head.highest();
-            match profile.head.show(head) {
-                Shown::Fine => {}
-                shown => tracing::warn!(%pairing, ?shown, n = head.n(), "revocations missing at the service"),
+        let (shown, higher) = {
+            let mut seen = self.head.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = seen.highest();
+            (seen.show(head), seen.highest() != before)
+        };
+        if shown != Shown::Fine {
+            tracing::warn!(%pairing, ?shown, n = head.n(), "revocations missing at the service");
+        }
+        if higher {
+            let kept = self.update(move |profile| {
+                let before = profile.head.highest();
+                profile.head.show(head);
+                profile.head.highest() != before
+            });
+            if let Err(error) = kept.await {
+                tracing::warn!(%pairing, %error, "the head was not kept");
             }
-            profile.head.highest() != before
-        });
-        if let Err(error) = kept.await {
-            tracing::warn!(%pairing, %error, "the head was not kept");
         }
     }
 

@@ -200,8 +200,8 @@ impl Server {
     /// One call opens one session, however often it must be repeated on the way.
     ///
     /// # Errors
-    /// [`Error::Refused`]: no such user or pairing, no suite in common … [`Error::Retry`]: the session may be open
-    /// nonetheless, unused; it expires.
+    /// [`Error::Refused`]: no such user or pairing, no suite in common, or `pairing_revoked`: the one that the session
+    /// was to be for. [`Error::Retry`]: the session may be open nonetheless, unused; it expires.
     pub async fn issue(
         &self,
         audience: &Audience,
@@ -223,7 +223,12 @@ impl Server {
         let once = self.0.transport.ambient().with_rng(|mut rng| SessionId::random(&mut rng)).to_string();
         let call = self.0.transport.call(Method::POST, "/v1/sessions").json(&request).idempotency_key(once);
         let missed = self.0.cache.missed();
-        let answer: wire::SessionKey = call.send().await?;
+        let answer = match call.send::<wire::SessionKey>().await {
+            Err(Error::Revoked { reason, .. }) if pairing.is_some() => {
+                return Err(self.whose_revocation(&reason).await);
+            }
+            answer => answer?,
+        };
         let asked = Asked { user, capabilities: Some(capabilities), ..Asked::default() };
         let key = self.0.accept(&answer, asked).await?;
         let slot = self.0.cache.slot(key.session(), self.0.transport.now());
@@ -232,6 +237,14 @@ impl Server {
             slot.put(&key, slot.drops());
         }
         Ok(key)
+    }
+
+    /// The service says "revoked" of the pairing that a session was to be for as it says it of ourselves.
+    async fn whose_revocation(&self, reason: &str) -> Error {
+        match self.0.transport.call(Method::GET, "/v1/pairings/self").send::<serde::de::IgnoredAny>().await {
+            Ok(_) => Error::Refused { code: "pairing_revoked".into(), detail: format!("revoked: {reason}") },
+            Err(error) => error,
+        }
     }
 
     /// Gives a session a new key. What was sealed under the one before opens for another 120 s.

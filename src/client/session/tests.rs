@@ -202,18 +202,45 @@ async fn nobody_is_led_back_to_an_older_generation() {
     is_downgrade(&client.session_key(SESSION).await.unwrap_err(), Reject::GenerationOlder);
 }
 
+/// A service where generation 5 is the newest, and 4 still opens.
+async fn at_five() -> Script {
+    Script::start(|_, request| match request.split_once("?generation=") {
+        None => sealed(|b| b.generation = 5),
+        Some((_, asked)) if asked.starts_with("4 ") => sealed(|b| b.generation = 4),
+        Some((_, asked)) if asked.starts_with("3 ") => problem(410, &json!({ "code": "generation_passed" })),
+        Some(_) => problem(404, &json!({ "code": "generation_unknown" })),
+    })
+    .await
+}
+
 #[tokio::test]
-async fn the_generation_that_a_frame_names_is_fetched_and_both_are_kept() {
-    let script =
-        Script::start(|_, request| sealed(|b| b.generation = !request.contains("?generation=4 ") as u32 + 4))
-            .await;
+async fn the_generation_that_a_frame_names_is_fetched_and_kept() {
+    let script = at_five().await;
     let client = client(&script).await;
     for _ in 0..2 {
-        assert_eq!(client.session_key(SESSION).await.unwrap().generation(), 5);
         assert_eq!(client.session_key_of(SESSION, 4).await.unwrap().generation(), 4);
+        assert_eq!(client.session_key_of(SESSION, 5).await.unwrap().generation(), 5);
+        assert_eq!(client.session_key(SESSION).await.unwrap().generation(), 5);
     }
     assert_eq!(script.requests().len(), 2);
-    is_tampered(&client.session_key_of(SESSION, 6).await.unwrap_err(), Reject::GenerationForeign);
+}
+
+#[tokio::test]
+async fn a_frame_of_a_generation_that_is_over_or_was_never_made_gets_no_key() {
+    let client = client(&at_five().await).await;
+    assert!(matches!(client.session_key_of(SESSION, 3).await, Err(Error::Expired)));
+    let forged = client.session_key_of(SESSION, u32::MAX).await.unwrap_err();
+    assert!(matches!(forged, Error::Refused { code, .. } if code == "generation_unknown"));
+    assert_eq!(client.session_key(SESSION).await.unwrap().generation(), 5);
+}
+
+#[tokio::test]
+async fn another_generation_than_the_one_asked_for_is_tampered_with() {
+    let script = Script::start(|_, _| sealed(|b| b.generation = 5)).await;
+    is_tampered(
+        &client(&script).await.session_key_of(SESSION, 4).await.unwrap_err(),
+        Reject::GenerationForeign,
+    );
 }
 
 #[tokio::test]
@@ -310,6 +337,21 @@ async fn a_server_is_not_given_a_session_that_it_did_not_ask_for() {
     let both = Capabilities::parse(&["A256GCM", "C20P"]).unwrap();
     let eve = Audience::User("eve@example.org".parse().unwrap());
     is_tampered(&server.issue(&eve, None, &both).await.unwrap_err(), Reject::UserForeign);
+}
+
+#[tokio::test]
+async fn a_revoked_device_is_not_taken_for_the_server_itself() {
+    let revoked = || problem(410, &json!({ "code": "revoked", "reason": "lost", "revoked_at": 7 }));
+    let issue = async |script: Script| {
+        let capabilities = Capabilities::parse(&["A256GCM"]).unwrap();
+        server(&script).await.issue(&Audience::Pairing(PAIRING), None, &capabilities).await.unwrap_err()
+    };
+    let device = Script::start(move |_, request| {
+        if request.starts_with("POST") { revoked() } else { problem(200, &json!({ "state": "active" })) }
+    });
+    assert!(matches!(issue(device.await).await, Error::Refused { code, .. } if code == "pairing_revoked"));
+    let itself = Script::start(move |_, _| revoked());
+    assert!(matches!(issue(itself.await).await, Error::Revoked { .. }));
 }
 
 #[tokio::test]
