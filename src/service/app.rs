@@ -1,0 +1,84 @@
+//! What handlers can reach, built once; each takes the parts that its signature names.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::FromRef;
+use rand_core::{CryptoRng, TryCryptoRng, TryRng};
+use sidekey_protocol::ids::ServiceId;
+use sidekey_protocol::pairing::PublicUrl;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Limits;
+use crate::http::tokens::Tokens;
+use crate::pairing::Exchanges;
+use crate::store::Store;
+
+/// Everything that outlives a request.
+#[derive(Clone, Debug)]
+pub(crate) struct App {
+    pub(crate) store: Arc<Store>,
+    pub(crate) service: ServiceId,
+    pub(crate) rng: SharedRng,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) public_url: PublicUrl,
+    pub(crate) tokens: Arc<Tokens>,
+    pub(crate) exchanges: Arc<Exchanges>,
+    pub(crate) listeners: Arc<tokio::sync::Semaphore>,
+    pub(crate) stopping: CancellationToken,
+}
+
+macro_rules! parts {
+    ($($field:ident: $part:ty),* $(,)?) => {
+        $(impl FromRef<App> for $part {
+            fn from_ref(app: &App) -> Self {
+                app.$field.clone()
+            }
+        })*
+    };
+}
+
+parts! {
+    store: Arc<Store>,
+    rng: SharedRng,
+    public_url: PublicUrl,
+    exchanges: Arc<Exchanges>,
+}
+
+/// One source of randomness for all requests; a draw locks it, nothing else does.
+#[derive(Clone)]
+pub(crate) struct SharedRng(Arc<Mutex<dyn CryptoRng + Send>>);
+
+impl SharedRng {
+    pub(crate) fn new(rng: impl CryptoRng + Send + 'static) -> Self {
+        Self(Arc::new(Mutex::new(rng)))
+    }
+
+    fn draw<T>(&self, draw: impl FnOnce(&mut (dyn CryptoRng + Send)) -> T) -> T {
+        draw(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl TryRng for SharedRng {
+    type Error = std::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        Ok(self.draw(|rng| rng.next_u32()))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        Ok(self.draw(|rng| rng.next_u64()))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        self.draw(|rng| rng.fill_bytes(bytes));
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for SharedRng {}
+
+impl std::fmt::Debug for SharedRng {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SharedRng")
+    }
+}

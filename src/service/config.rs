@@ -1,0 +1,283 @@
+//! What an administrator can say to the service: one file, every option with a default, unknown ones refused.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use sidekey_protocol::pairing::PublicUrl;
+
+/// The shipped file: every option, explained, at its default.
+pub const SHIPPED: &str = include_str!("../../config/sidekey.toml");
+
+/// Everything an administrator can say to the service. `config/sidekey.toml` explains each option to him.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where the service listens.
+    pub listen: SocketAddr,
+    /// The URL under which clients and servers reach it: SPAKE2+'s idVerifier.
+    pub public_url: PublicUrl,
+    /// The folder that holds everything the service keeps.
+    pub data: PathBuf,
+    /// File holding the 32-octet root key; relative to `data`.
+    pub root_key_file: PathBuf,
+    /// The certificate.
+    pub tls: Tls,
+    /// A limit on everything that grows or waits.
+    pub limits: Limits,
+    /// What is said on standard error.
+    pub log: Log,
+}
+
+/// Where the TLS certificate and its key are.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// PEM chain, our own certificate first; relative to `data`.
+    pub certificate_file: PathBuf,
+    /// PEM private key; relative to `data`.
+    pub key_file: PathBuf,
+}
+
+/// A limit on everything that grows or waits.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Connections at one time.
+    pub connections: usize,
+    /// HTTP/2 requests at one time on one connection.
+    pub streams: u32,
+    /// For a TLS handshake.
+    pub handshake_s: u32,
+    /// From the end of the handshake to the first request.
+    pub first_request_s: u32,
+    /// For a later request's headers; also how long an HTTP/1.1 connection may idle.
+    pub keep_alive_s: u32,
+    /// For the body of a request.
+    pub body_s: u32,
+    /// For the answer.
+    pub answer_s: u32,
+    /// A connection on which nothing moves is closed after it.
+    pub stalled_s: u32,
+    /// For requests in flight when the service stops.
+    pub drain_s: u32,
+    /// Octets of a request's line and headers.
+    pub headers_size_bytes: usize,
+    /// Verified bearer tokens that are remembered.
+    pub tokens: usize,
+    /// Event streams at one time.
+    pub event_streams: usize,
+}
+
+/// What is said on standard error.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// The least serious level that is shown.
+    pub level: Level,
+    /// For people or for machines.
+    pub format: Format,
+}
+
+/// How serious an event is.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// We failed.
+    Error,
+    /// We are about to, or somebody attacks.
+    Warn,
+    /// What an administrator wants to read.
+    Info,
+    /// Every request.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// Why the configuration cannot be used. Each names the file or the option.
+#[derive(Debug, thiserror::Error)]
+pub enum BadConfig {
+    /// The file cannot be read.
+    #[error("cannot read {path}")]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file does not say what a configuration says.
+    #[error("{path} is not a valid configuration")]
+    Invalid {
+        /// Which file.
+        path: PathBuf,
+        /// Where in it, and why.
+        source: Box<toml::de::Error>,
+    },
+}
+
+impl Config {
+    /// Reads the file at `path`; what it leaves out is at its default, and its relative `data` starts beside it.
+    ///
+    /// # Errors
+    /// [`BadConfig`] names the file, the line and the option.
+    pub fn read(path: &Path) -> Result<Self, BadConfig> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| BadConfig::Unreadable { path: path.to_owned(), source })?;
+        let mut config: Self = toml::from_str(&text)
+            .map_err(|source| BadConfig::Invalid { path: path.to_owned(), source: Box::new(source) })?;
+        config.data = path.parent().unwrap_or(Path::new("")).join(&config.data);
+        Ok(config)
+    }
+
+    /// The defaults, for a data folder that `init` made.
+    #[must_use]
+    pub fn for_data(data: &Path, public_url: PublicUrl) -> Self {
+        Self { data: data.to_owned(), public_url, ..Self::default() }
+    }
+
+    /// Where the root key is.
+    #[must_use]
+    pub fn root_key_path(&self) -> PathBuf {
+        self.data.join(&self.root_key_file)
+    }
+
+    /// Where the certificate chain is.
+    #[must_use]
+    pub fn certificate_path(&self) -> PathBuf {
+        self.data.join(&self.tls.certificate_file)
+    }
+
+    /// Where the certificate's private key is.
+    #[must_use]
+    pub fn tls_key_path(&self) -> PathBuf {
+        self.data.join(&self.tls.key_file)
+    }
+}
+
+/// The host of a public URL: a name, an IPv4 address, or an IPv6 address without its brackets.
+pub(crate) fn host(url: &PublicUrl) -> &str {
+    let authority = authority_and_path(url).0;
+    match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    }
+}
+
+/// The path before every route, empty or `/…`.
+pub(crate) fn path(url: &PublicUrl) -> &str {
+    authority_and_path(url).1
+}
+
+fn authority_and_path(url: &PublicUrl) -> (&str, &str) {
+    let rest = url.as_str().strip_prefix("https://").unwrap_or_default();
+    rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash))
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8443)),
+            public_url: "https://localhost:8443".parse().expect("a public URL in its one spelling"),
+            data: PathBuf::from("."),
+            root_key_file: PathBuf::from("root.key"),
+            tls: Tls::default(),
+            limits: Limits::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self { certificate_file: PathBuf::from("tls.pem"), key_file: PathBuf::from("tls.key") }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            streams: 100,
+            handshake_s: 10,
+            first_request_s: 10,
+            keep_alive_s: 30,
+            body_s: 10,
+            answer_s: 10,
+            stalled_s: 60,
+            drain_s: 20,
+            headers_size_bytes: 16_384,
+            tokens: 65_536,
+            event_streams: 5_000,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: Level::Info, format: Format::Text }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_file_states_the_defaults() {
+        assert_eq!(toml::from_str::<Config>(SHIPPED).unwrap(), Config::default());
+        assert_eq!(toml::from_str::<Config>("").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn the_shipped_file_names_every_option() {
+        let shipped: toml::Table = SHIPPED.parse().unwrap();
+        let names = |table: &toml::Table| table.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(
+            names(&shipped),
+            ["data", "limits", "listen", "log", "public_url", "root_key_file", "tls"]
+        );
+        assert_eq!(shipped["limits"].as_table().unwrap().len(), 12);
+    }
+
+    #[test]
+    fn an_unknown_option_is_refused_by_name() {
+        for text in ["listn = 1", "[limits]\nconections = 1", "[tls]\nkey = 'x'", "[log]\nlevel = 'loud'"] {
+            let error = toml::from_str::<Config>(text).unwrap_err().to_string();
+            assert!(error.contains("unknown"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn data_starts_beside_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sidekey.toml");
+        std::fs::write(&path, "data = 'kept'").unwrap();
+        let config = Config::read(&path).unwrap();
+        assert_eq!(config.data, folder.path().join("kept"));
+        assert_eq!(config.tls_key_path(), folder.path().join("kept/tls.key"));
+        assert!(matches!(Config::read(folder.path()), Err(BadConfig::Unreadable { .. })));
+    }
+
+    #[test]
+    fn a_public_url_falls_into_host_and_path() {
+        for (url, parts) in [
+            ("https://keys.example.org", ("keys.example.org", "")),
+            ("https://[::1]:8443/sidekey", ("::1", "/sidekey")),
+            ("https://10.0.0.1:1/a/b", ("10.0.0.1", "/a/b")),
+        ] {
+            let url = url.parse().unwrap();
+            assert_eq!((host(&url), path(&url)), parts);
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! `GET /v1/events`: what a party must know at once, as Server-Sent Events.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::sse::{Event as Message, KeepAlive, Sse};
+use futures_util::stream::{self, Stream};
+use sidekey_protocol::ids::{PartyId, Role, ServerName, UserName};
+use sidekey_protocol::revocation::{Target, wire};
+use sidekey_protocol::session::Cause;
+use tokio::sync::{OwnedSemaphorePermit, broadcast};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::http::auth::Paired;
+use crate::http::problem::{Code, Problem};
+use crate::store::{EndReason, Event, Happened, Party, Store};
+
+/// Between comments that say that the stream lives.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// `GET /v1/events`: the caller's own events from now on. Ends when the caller is revoked, when it reads too slowly
+/// (it has missed some, so it must look anew), and when the service stops.
+pub(crate) async fn events(
+    State(app): State<App>,
+    caller: Paired,
+) -> Result<Sse<impl Stream<Item = Result<Message, Infallible>>>, Problem> {
+    let seat = app.listeners.clone().try_acquire_owned().map_err(|_| Code::Overloaded)?;
+    let events = app.store.subscribe();
+    // From here on nothing is missed; what was revoked before is found now.
+    let party = app.store.party(caller.party.id).ok_or(Code::NotFound)?;
+    if let Some(revoked) = &party.revoked {
+        return Err(Problem::revoked(revoked.reason.as_str(), revoked.at));
+    }
+    let listener =
+        Listener { events, party, store: app.store, stopping: app.stopping, over: false, _seat: seat };
+    Ok(Sse::new(stream::unfold(listener, Listener::next)).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
+}
+
+/// One party's stream.
+struct Listener {
+    events: broadcast::Receiver<Arc<Event>>,
+    party: Arc<Party>,
+    store: Arc<Store>,
+    stopping: CancellationToken,
+    over: bool,
+    _seat: OwnedSemaphorePermit,
+}
+
+impl Listener {
+    async fn next(mut self) -> Option<(Result<Message, Infallible>, Self)> {
+        while !self.over {
+            let event = tokio::select! {
+                biased;
+                () = self.stopping.cancelled() => return None,
+                // Closed and lagged alike: the caller comes back and looks anew.
+                event = self.events.recv() => event.ok()?,
+            };
+            let (id, place) = (self.party.id, self.party.place()?);
+            if concerns(id, place, &event)
+                && let Some(message) = message(&event)
+            {
+                self.over = strikes(id, place, &event);
+                return Some((Ok(message), self));
+            }
+            // Revoked by something that is not told to it.
+            self.over = self.store.party(self.party.id).is_none_or(|party| party.revoked.is_some());
+        }
+        None
+    }
+}
+
+/// A pairing's role, server and user.
+type Place<'a> = (Role, &'a ServerName, Option<&'a UserName>);
+
+/// Whether `event` is told to a pairing: a server hears of its own users, a client of itself.
+fn concerns(id: PartyId, place: Place<'_>, event: &Event) -> bool {
+    let (role, server, user) = place;
+    if event.server.as_ref() != Some(server) {
+        return false;
+    }
+    match role {
+        Role::Server => true,
+        Role::Client => {
+            let own_pairing = event.pairing.is_none_or(|pairing| pairing == id);
+            let own_user = event.user.is_some() && event.user.as_ref() == user;
+            (own_pairing && own_user) || strikes(id, place, event)
+        }
+    }
+}
+
+/// Whether `event` revokes a pairing itself.
+fn strikes(id: PartyId, (_, server, user): Place<'_>, event: &Event) -> bool {
+    let Happened::Revoked { target, .. } = &event.what else { return false };
+    match target {
+        Target::Pairing { pairing } => *pairing == id,
+        Target::Server { server: struck } => struck == server,
+        Target::User { server: struck, user: whose } => struck == server && Some(whose) == user,
+        Target::Invitation { .. } | Target::Session { .. } => false,
+    }
+}
+
+/// As it stands on the wire.
+fn message(event: &Event) -> Option<Message> {
+    let told = told(event)?;
+    Some(Message::default().event(told.name()).id(event.seq.to_string()).data(told.data()))
+}
+
+/// `None` for a session without server or user, which there is not.
+fn told(event: &Event) -> Option<wire::Event> {
+    let at = event.at;
+    Some(match event.what.clone() {
+        Happened::Opened { session, generation, not_after } => {
+            let (server, user) = (event.server.clone()?, event.user.clone()?);
+            wire::Event::Opened(wire::Opened { session, server, user, generation, not_after, at })
+        }
+        Happened::Rotated { session, generation, cause } => {
+            wire::Event::Rotated(wire::Rotated { session, generation, reason: cause, at })
+        }
+        Happened::Ended { session, reason } => {
+            let reason = match reason {
+                EndReason::Asked => Cause::Asked,
+                EndReason::Revocation => Cause::Revocation,
+            };
+            wire::Event::Ended(wire::Ended { session, reason, at })
+        }
+        Happened::Revoked { target, reason } => wire::Event::Revoked(wire::Revoked { target, reason, at }),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use sidekey_protocol::ids::{SessionId, Timestamp};
+
+    use super::*;
+
+    const ANN: PartyId = PartyId::from_bytes([1; 16]);
+    const OTHER: PartyId = PartyId::from_bytes([2; 16]);
+
+    fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+        text.parse().unwrap()
+    }
+
+    fn event(server: &str, user: Option<&str>, pairing: Option<PartyId>) -> Event {
+        let what = Happened::Ended { session: SessionId::from_bytes([0; 16]), reason: EndReason::Asked };
+        let (server, user) = (Some(name::<ServerName>(server)), user.map(name::<UserName>));
+        Event { seq: 1, at: Timestamp(1), server, user, pairing, what }
+    }
+
+    fn revoked(target: Target, event: Event) -> Event {
+        Event { what: Happened::Revoked { target, reason: name("lost") }, ..event }
+    }
+
+    const CLIENT: Whose<'_> = Whose { role: Role::Client, server: "mail", user: Some("ann") };
+    const SERVER: Whose<'_> = Whose { role: Role::Server, server: "mail", user: None };
+
+    fn hears(place: Whose<'_>, event: &Event) -> bool {
+        let (server, user) = (name::<ServerName>(place.server), place.user.map(name::<UserName>));
+        concerns(ANN, (place.role, &server, user.as_ref()), event)
+    }
+
+    #[derive(Clone, Copy)]
+    struct Whose<'a> {
+        role: Role,
+        server: &'a str,
+        user: Option<&'a str>,
+    }
+
+    #[test]
+    fn a_server_hears_of_its_own_users() {
+        assert!(hears(SERVER, &event("mail", Some("ann"), None)));
+        assert!(hears(SERVER, &event("mail", Some("ann"), Some(OTHER))));
+        assert!(!hears(SERVER, &event("other", Some("ann"), None)));
+        assert!(!hears(SERVER, &Event { server: None, ..event("mail", None, None) }));
+    }
+
+    #[test]
+    fn a_client_hears_of_itself() {
+        assert!(hears(CLIENT, &event("mail", Some("ann"), None)));
+        assert!(hears(CLIENT, &event("mail", Some("ann"), Some(ANN))));
+        assert!(!hears(CLIENT, &event("mail", Some("ann"), Some(OTHER))));
+        assert!(!hears(CLIENT, &event("mail", Some("bob"), None)));
+        assert!(!hears(CLIENT, &event("other", Some("ann"), None)));
+        assert!(!hears(CLIENT, &event("mail", None, None)));
+    }
+
+    #[test]
+    fn a_client_hears_of_its_server_s_end() {
+        let end = revoked(Target::Server { server: name("mail") }, event("mail", None, None));
+        assert!(hears(CLIENT, &end));
+        let end = revoked(Target::Server { server: name("other") }, event("other", None, None));
+        assert!(!hears(CLIENT, &end));
+    }
+}

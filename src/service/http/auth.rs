@@ -1,0 +1,149 @@
+//! Who calls: the bearer token that the party signed itself, and the party's state at this moment.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use http::{HeaderMap, header};
+use sidekey_protocol::ids::{PartyId, Role, ServerName, Timestamp, UserName};
+use sidekey_protocol::token::{self, Presented, Verified};
+
+use super::problem::{Code, Problem};
+use crate::app::App;
+use crate::store::{Party, Rights};
+
+/// Which parties a route admits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Who(u8);
+
+/// Nobody needs a token.
+pub(crate) const ANYBODY: Who = Who(0);
+/// Administrators.
+pub(crate) const ADMIN: Who = Who(1);
+/// Server pairings.
+pub(crate) const SERVER: Who = Who(4);
+/// Pairings of either role.
+pub(crate) const PAIRED: Who = Who(2 | SERVER.0);
+/// Whoever has a token.
+pub(crate) const EVERY_PARTY: Who = Who(ADMIN.0 | PAIRED.0);
+
+impl Who {
+    /// Whether no token is needed.
+    pub(crate) const fn is_anybody(self) -> bool {
+        self.0 == ANYBODY.0
+    }
+
+    /// Whether `caller` is one of them.
+    pub(crate) fn admits(self, caller: &Caller) -> bool {
+        let who = match caller.party.rights {
+            Rights::Admin => 1,
+            Rights::Pairing { role: Role::Client, .. } => 2,
+            Rights::Pairing { role: Role::Server, .. } => 4,
+        };
+        self.0 & who != 0
+    }
+}
+
+/// A party that was live when its request came.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    /// As it stood then.
+    pub(crate) party: Arc<Party>,
+    /// The key-encryption key that it says it uses.
+    pub(crate) kek: Option<[u8; 8]>,
+}
+
+/// A caller that is a pairing: what its role is, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct Paired {
+    pub(crate) party: Arc<Party>,
+    pub(crate) kek: Option<[u8; 8]>,
+    pub(crate) role: Role,
+    pub(crate) server: ServerName,
+    /// A client's.
+    pub(crate) user: Option<UserName>,
+}
+
+impl Caller {
+    /// Its id.
+    pub(crate) fn party(&self) -> PartyId {
+        self.party.id
+    }
+}
+
+impl Paired {
+    /// The user that a query is about: a client's own, whoever a server names.
+    pub(crate) fn about(&self, asked: Option<UserName>) -> Result<UserName, Problem> {
+        match (&self.user, asked) {
+            (Some(own), None) => Ok(own.clone()),
+            (Some(own), Some(asked)) if *own == asked => Ok(asked),
+            (Some(_), Some(_)) => Err(Code::NotFound.into()),
+            (None, Some(asked)) => Ok(asked),
+            (None, None) => {
+                Err(Problem::field(Code::QueryInvalid, "user", super::problem::FieldFault::Missing))
+            }
+        }
+    }
+}
+
+/// Finds out who calls: one token, verified or known, of a party that is live now.
+///
+/// # Errors
+/// 401 for everything that is wrong with the token; 410 `revoked` to the party itself.
+pub(crate) fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, Problem> {
+    let token = Presented::read(bearer(headers)?)?;
+    let now = app.store.now();
+    // A party that is not there and a signature that is not its own look the same.
+    let party = app.store.party(token.party()).ok_or(token::Reject::SignatureWrong)?;
+    let verified = verify(app, &token, &party, now)?;
+    if let Some(revoked) = &party.revoked {
+        return Err(Problem::revoked(revoked.reason.as_str(), revoked.at));
+    }
+    Ok(Caller { party, kek: verified.kek })
+}
+
+fn verify(
+    app: &App,
+    token: &Presented<'_>,
+    party: &Party,
+    now: Timestamp,
+) -> Result<Verified, token::Reject> {
+    if let Some(verified) = app.tokens.known(token, now) {
+        return Ok(verified);
+    }
+    let verified = token.verify(&party.key, app.service, now)?;
+    app.tokens.remember(token, verified);
+    Ok(verified)
+}
+
+/// The token of the one Authorization header.
+fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next().ok_or(Code::TokenMissing)?;
+    if values.next().is_some() {
+        return Err(Code::HeaderRepeated.into());
+    }
+    let text = value.to_str().map_err(|_| token::Reject::NotThreeParts)?;
+    let (scheme, token) = text.split_once(' ').ok_or(Code::TokenMissing)?;
+    if scheme.eq_ignore_ascii_case("Bearer") { Ok(token) } else { Err(Code::TokenMissing.into()) }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    /// The guard put it there. A route for anybody has none.
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| Code::TokenMissing.into())
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Paired {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Caller { party, kek } = Caller::from_request_parts(parts, state).await?;
+        let (role, server, user) = party.place().ok_or(Code::RoleForbidden)?;
+        let (server, user) = (server.clone(), user.cloned());
+        Ok(Self { party, kek, role, server, user })
+    }
+}

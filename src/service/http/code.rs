@@ -1,0 +1,137 @@
+//! The closed list of problem codes. A new one is a change of the interface.
+
+macro_rules! codes {
+    ($($name:ident = $status:literal $code:literal, $title:literal, $detail:literal;)*) => {
+        /// Every refusal that a caller can meet.
+        #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+        pub enum Code {
+            $(#[doc = $title] $name,)*
+        }
+
+        impl Code {
+            /// All of them, in the order of their status.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The code as it stands in a problem document.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// The HTTP status that goes with it.
+            #[must_use]
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$name => $status,)* }
+            }
+
+            /// What happened.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)* }
+            }
+
+            /// What to do next.
+            #[must_use]
+            pub const fn detail(self) -> &'static str {
+                match self { $(Self::$name => $detail,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    BodyInvalid = 400 "body_invalid", "The body does not say what this route takes.",
+        "Correct the members named in `errors`.";
+    BodyMalformed = 400 "body_malformed", "The body is not one JSON value.",
+        "Send one JSON object in UTF-8, not nested deeply, and nothing after it.";
+    HeaderRepeated = 400 "header_repeated", "A header that may stand once stands more than once.",
+        "Send one Authorization header and one Idempotency-Key.";
+    IdempotencyKeyMalformed = 400 "idempotency_key_malformed", "The Idempotency-Key is not 16 to 64 visible ASCII characters.",
+        "Send a random key, for example a UUID.";
+    IdempotencyKeyMissing = 400 "idempotency_key_missing", "This request needs an Idempotency-Key.",
+        "Send a fresh random key with each new request, and the same one when you repeat it.";
+    QueryInvalid = 400 "query_invalid", "The query does not say what this route takes.",
+        "Use this route's parameters alone, each once.";
+    ShareInvalid = 400 "share_invalid", "share_p or kem_ek is not valid.",
+        "Make fresh ones and begin again.";
+    TokenExpired = 401 "token_expired", "The bearer token has expired or is not valid yet.",
+        "Make a fresh one; take the time from this answer's Date header.";
+    TokenInvalid = 401 "token_invalid", "The bearer token is not a valid one.",
+        "Sign a `sidekey+jwt` for this service with the key you paired with.";
+    TokenMissing = 401 "token_missing", "This route needs a bearer token.",
+        "Send `Authorization: Bearer` with a token signed by the key you paired with.";
+    BoxInvalid = 403 "box_invalid", "The box does not open, or its key, signature, label or offer does not hold.",
+        "`cause` says which; begin again.";
+    CodeMismatch = 403 "code_mismatch", "The pairing code does not match.",
+        "Check the code and begin again; five wrong ones spend the invitation.";
+    RoleForbidden = 403 "role_forbidden", "Your role may not do this.",
+        "Use the credential of an administrator, a server or a client, as the route asks.";
+    SuiteForbidden = 403 "suite_forbidden", "The list names 3DES, RC4 or AES, and is refused whole.",
+        "Leave the legacy suite out.";
+    GenerationUnknown = 404 "generation_unknown", "The session has no such generation yet.",
+        "Ask without a generation for the newest.";
+    NotFound = 404 "not_found", "There is no such thing, or it is not yours.",
+        "Check the id, and whose credential you use.";
+    MethodNotAllowed = 405 "method_not_allowed", "The resource does not take this method.",
+        "Use one that the Allow header names.";
+    RequestTimeout = 408 "request_timeout", "The body did not arrive in time.",
+        "Send it again, on a new connection.";
+    ExchangeOver = 409 "exchange_over", "`state` names no open exchange, or `finish` came more than 60 seconds after `begin`.",
+        "Begin again.";
+    FinishConflict = 409 "finish_conflict", "This exchange was finished before, with another body.",
+        "If you finished it, repeat the same request; if you did not, tell the administrator.";
+    KekUnknown = 409 "kek_unknown", "The token names a key epoch that the pairing does not have.",
+        "Use the epoch that the pairing is in.";
+    GenerationsSpent = 409 "generations_spent", "The session has no generations left.",
+        "End it and open another.";
+    NoCommonSuite = 409 "no_common_suite", "No suite is left that everybody allows.",
+        "Name A256GCM among the capabilities or in the offer.";
+    RekeyFirst = 409 "rekey_first", "The pairing's key epoch is over.",
+        "Pair again.";
+    ServerExists = 409 "server_exists", "There is, or was, a server of this name.",
+        "Choose another name, or use the one that exists.";
+    GenerationPassed = 410 "generation_passed", "This generation of the session is over.",
+        "Ask without a generation for the newest.";
+    GenerationRevoked = 410 "generation_revoked", "A revocation replaced this generation of the session.",
+        "Ask without a generation for the newest.";
+    InvitationOver = 410 "invitation_over", "The invitation has expired, was cancelled or used, or has no attempts left.",
+        "Ask the administrator for a new one.";
+    Revoked = 410 "revoked", "This was revoked.",
+        "It does not come back: pair again.";
+    SessionEnded = 410 "session_ended", "The session has been ended.",
+        "Open a new one, or wait for the server to do so.";
+    SessionExpired = 410 "session_expired", "The session has expired.",
+        "Open a new one, or wait for the server to do so.";
+    BodyTooLarge = 413 "body_too_large", "The body is longer than this route takes.",
+        "Send less.";
+    UriTooLong = 414 "uri_too_long", "The request's address is longer than any that this service has.",
+        "Check the address.";
+    MediaTypeUnsupported = 415 "media_type_unsupported", "The body is not announced as JSON.",
+        "Send `Content-Type: application/json`, and no Content-Encoding.";
+    AudienceAmbiguous = 422 "audience_ambiguous", "Both a user and a pairing are named, or neither.",
+        "Name one of them.";
+    CapabilitiesMalformed = 422 "capabilities_malformed", "The capabilities are not at most 64 strings of 1 to 64 visible ASCII characters.",
+        "Send the list that the server shows its clients.";
+    CarrierUnknown = 422 "carrier_unknown", "`deliver` names a carrier that is not configured.",
+        "Leave it out: every party can fetch the key over HTTPS.";
+    IdempotencyKeyReused = 422 "idempotency_key_reused", "This Idempotency-Key came with another body before.",
+        "Use a fresh key for a new request.";
+    SuitesMalformed = 422 "suites_malformed", "The list of suites is empty, too long, or has a malformed name.",
+        "Name A256GCM, C20P or both.";
+    TtlOutOfRange = 422 "ttl_out_of_range", "The time asked for is too short or too long.",
+        "Ask for 60 to 900 seconds for an invitation, 60 to 86400 for a session, or leave it out.";
+    UserMismatch = 422 "user_mismatch", "An invitation of a client names its user, one of a server does not.",
+        "Correct `role` or `user`.";
+    HeadersTooLarge = 431 "headers_too_large", "The request's headers are longer than this service takes.",
+        "Send fewer and shorter ones.";
+    Internal = 500 "internal", "The service failed.",
+        "Give the administrator the `instance`: the service's log names the cause beside it.";
+    AnswerTimeout = 503 "answer_timeout", "The answer was not ready in time.",
+        "Repeat the request; what may not happen twice will not.";
+    ClockStepped = 503 "clock_stepped", "The service's clock went back, so it issues nothing.",
+        "Ask the administrator to check the clock of the service's machine.";
+    Overloaded = 503 "overloaded", "The service does all that it can at one time.",
+        "Repeat the request in a moment.";
+    StoreUnavailable = 503 "store_unavailable", "The service cannot write its journal, so it changes and issues nothing.",
+        "Repeat the request in a moment; the service's log names the cause.";
+}

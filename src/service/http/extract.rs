@@ -1,0 +1,286 @@
+//! Extractors whose refusals are problem documents that name the faulty member, never a library's own words.
+
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sidekey_protocol::session::{self, BodyHash, IdempotencyKey};
+
+use super::problem::{Code, FieldFault, Problem};
+
+/// A JSON body, in and out.
+#[derive(Debug)]
+pub(crate) struct Json<T>(pub(crate) T);
+
+/// A JSON body that may be left out.
+#[derive(Debug)]
+pub(crate) struct JsonOrNothing<T>(pub(crate) T);
+
+/// The query's parameters.
+#[derive(Debug)]
+pub(crate) struct Query<T>(pub(crate) T);
+
+/// The path's parameters. What is not an id names nothing: 404, as for an id that nobody has.
+#[derive(Debug)]
+pub(crate) struct Path<T>(pub(crate) T);
+
+/// The body as it came: what an idempotency key remembers is its hash.
+#[derive(Debug)]
+pub(crate) struct RawJson<T> {
+    pub(crate) value: T,
+    pub(crate) hash: BodyHash,
+}
+
+/// The `Idempotency-Key` of a request that creates something.
+#[derive(Debug)]
+pub(crate) struct Idempotency(pub(crate) IdempotencyKey);
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        announced_as_json(request.headers())?;
+        parse(&body(request, state).await?).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for RawJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        announced_as_json(request.headers())?;
+        let body = body(request, state).await?;
+        Ok(Self { value: parse(&body)?, hash: BodyHash::of(&body) })
+    }
+}
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for JsonOrNothing<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let announced = announced_as_json(request.headers());
+        let body = body(request, state).await?;
+        if body.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        announced?;
+        parse(&body).map(Self)
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        match serde_json::to_vec(&self.0) {
+            Ok(body) => {
+                ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+            }
+            Err(_) => Problem::from(Code::Internal).into_response(),
+        }
+    }
+}
+
+/// The guard has read it already, within the route's limits.
+async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    Bytes::from_request(request, state).await.map_err(|_| Code::BodyMalformed.into())
+}
+
+fn announced_as_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let json = matches!((types.next(), types.next()), (Some(one), None) if is_json(one));
+    if json && !headers.contains_key(CONTENT_ENCODING) {
+        Ok(())
+    } else {
+        Err(Code::MediaTypeUnsupported.into())
+    }
+}
+
+/// `application/json`, with no parameter but `charset=utf-8`.
+fn is_json(value: &HeaderValue) -> bool {
+    let Ok(text) = value.to_str() else { return false };
+    let mut parts = text.split(';').map(str::trim);
+    let json = parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"));
+    json && parts.all(|parameter| parameter.eq_ignore_ascii_case("charset=utf-8"))
+}
+
+/// One JSON object and nothing after it. A list would do for serde in an object's place.
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Problem::field(Code::BodyInvalid, ".", FieldFault::Invalid));
+    }
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let value =
+        serde_path_to_error::deserialize(&mut json).map_err(|error| match error.inner().classify() {
+            serde_json::error::Category::Data => {
+                let path = error.path().to_string();
+                fault(Code::BodyInvalid, &path, &error.into_inner().to_string())
+            }
+            _ => Code::BodyMalformed.into(),
+        })?;
+    json.end().map_err(|_| Problem::from(Code::BodyMalformed))?;
+    Ok(value)
+}
+
+/// Tells from serde's message which member is meant and in what way. The message itself stays inside: it may quote
+/// what the caller sent.
+fn fault(code: Code, path: &str, message: &str) -> Problem {
+    let kinds = [
+        ("unknown field `", FieldFault::Unknown),
+        ("missing field `", FieldFault::Missing),
+        ("duplicate field `", FieldFault::Duplicate),
+    ];
+    let parent = if path == "." { "" } else { path };
+    for (prefix, fault) in kinds {
+        let Some(name) = message.strip_prefix(prefix).and_then(|rest| rest.split('`').next()) else {
+            continue;
+        };
+        // For an unknown or a repeated member the path ends with it already; for a missing one it does not.
+        let last = parent.rsplit('.').next().unwrap_or_default();
+        let field = match parent {
+            "" => name.to_owned(),
+            _ if last == name && fault != FieldFault::Missing => parent.to_owned(),
+            _ => format!("{parent}.{name}"),
+        };
+        return Problem::field(code, shortened(&field), fault);
+    }
+    Problem::field(code, shortened(path), FieldFault::Invalid)
+}
+
+/// A caller's own name for a member, so far as it helps.
+fn shortened(field: &str) -> String {
+    field.chars().filter(|c| !c.is_control()).take(64).collect()
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let query = axum::extract::Query::<T>::try_from_uri(&parts.uri);
+        query.map(|query| Self(query.0)).map_err(|rejection| {
+            let source = std::error::Error::source(&rejection).map(ToString::to_string).unwrap_or_default();
+            // serde_path_to_error prints `name: message`, or the message alone.
+            let (path, message) = match source.split_once(": ") {
+                Some((path, message)) if !path.contains(' ') => (path, message),
+                _ => (".", source.as_str()),
+            };
+            fault(Code::QueryInvalid, path, message)
+        })
+    }
+}
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        path.map(|path| Self(path.0)).map_err(|_| Code::NotFound.into())
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Idempotency {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let mut keys = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
+        match (keys.next(), keys.next()) {
+            (None, _) => Err(session::Reject::IdempotencyKeyMissing.into()),
+            (Some(_), Some(_)) => Err(Code::HeaderRepeated.into()),
+            (Some(key), None) => {
+                let text = key.to_str().map_err(|_| session::Reject::IdempotencyKeyMalformed)?;
+                text.parse().map(Self).map_err(|reject: session::Reject| reject.into())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Default, Deserialize, PartialEq)]
+    #[serde(deny_unknown_fields)]
+    struct Order {
+        what: String,
+        #[serde(default)]
+        many: Option<u32>,
+        #[serde(default)]
+        parts: Vec<Part>,
+    }
+
+    #[derive(Debug, Default, Deserialize, PartialEq)]
+    #[serde(deny_unknown_fields)]
+    struct Part {
+        id: u32,
+    }
+
+    fn refusal(body: &[u8]) -> Problem {
+        parse::<Order>(body).unwrap_err()
+    }
+
+    #[test]
+    fn a_member_that_is_wrong_is_named() {
+        for (body, field, fault) in [
+            (r#"{"what":"a","x":1}"#, "x", FieldFault::Unknown),
+            (r#"{"many":1}"#, "what", FieldFault::Missing),
+            (r#"{"what":"a","what":"b"}"#, "what", FieldFault::Duplicate),
+            (r#"{"what":1}"#, "what", FieldFault::Invalid),
+            (r#"{"what":"a","many":-1}"#, "many", FieldFault::Invalid),
+            (r#"{"what":"a","many":9007199254740993}"#, "many", FieldFault::Invalid),
+            (r#"{"what":"a","parts":[{"id":1},{"di":1}]}"#, "parts[1].di", FieldFault::Unknown),
+            (r#"{"what":"a","parts":[{}]}"#, "parts[0].id", FieldFault::Missing),
+            ("[]", ".", FieldFault::Invalid),
+            (r#"["a",1,[]]"#, ".", FieldFault::Invalid),
+            ("7", ".", FieldFault::Invalid),
+        ] {
+            assert_eq!(refusal(body.as_bytes()), Problem::field(Code::BodyInvalid, field, fault), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_one_json_value_is_malformed() {
+        let deep = "[".repeat(10_000);
+        let deep_member = format!(r#"{{"what":"a","parts":{deep}"#);
+        let bodies: [&[u8]; 8] = [
+            b"",
+            b"{",
+            b"what=a",
+            br#"{"what":"a"} {}"#,
+            br#"{"what":"a"}]"#,
+            b"{\"what\":\"\xff\"}",
+            b"{\"what\":\"a\0\"}",
+            b"{\"what\":1e400}",
+        ];
+        for body in bodies.into_iter().chain([deep.as_bytes(), deep_member.as_bytes()]) {
+            let code = refusal(body).code;
+            assert!(
+                matches!(code, Code::BodyMalformed | Code::BodyInvalid),
+                "{:?}",
+                String::from_utf8_lossy(body)
+            );
+        }
+        assert_eq!(refusal(b"").code, Code::BodyMalformed);
+        assert_eq!(refusal(br#"{"what":"a"} {}"#).code, Code::BodyMalformed);
+        assert_eq!(refusal(b"{\"what\":\"\xff\"}").code, Code::BodyMalformed);
+    }
+
+    #[test]
+    fn json_is_announced_once_and_plainly() {
+        for (value, json) in [
+            ("application/json", true),
+            ("Application/JSON; charset=UTF-8", true),
+            ("application/json; profile=x", false),
+            ("application/jsonx", false),
+            ("text/plain", false),
+            ("", false),
+        ] {
+            assert_eq!(is_json(&HeaderValue::from_static(value)), json, "{value}");
+        }
+    }
+}

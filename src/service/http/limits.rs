@@ -1,0 +1,223 @@
+//! What stands before every handler: the edge (request id, headers, panics, the answer's last touches) and, for each
+//! route, its guard (who may call, how long a body may be, how long an answer may take).
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::FutureExt as _;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http_body::Body as _;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use sidekey_protocol::ids::PartyId;
+use tokio::time::timeout;
+
+use super::auth::{self, Caller};
+use super::problem::{Code, Problem};
+use super::{Route, Time};
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::Limits;
+use crate::store::Rights;
+
+/// Octets of the longest path and query.
+const URI_SIZE_MAX: usize = 2048;
+/// Header lines of one request.
+const HEADERS_MAX: usize = 64;
+/// Octets that a header line takes besides its name and value.
+const HEADER_OVERHEAD: usize = 4;
+/// Characters of the longest request id that we take from a caller.
+const REQUEST_ID_MAX: usize = 64;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What the edge needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Edge {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<RequestIds>,
+    pub(crate) headers_size_bytes: usize,
+}
+
+/// Names requests: a random prefix for this start of the service, and a count.
+#[derive(Debug)]
+pub(crate) struct RequestIds {
+    start: u64,
+    count: AtomicU64,
+}
+
+/// What the edge's log line says of an answer, left in its extensions by the guard.
+#[derive(Clone, Copy, Debug)]
+struct Answered {
+    route: &'static Route,
+    party: Option<PartyId>,
+}
+
+/// The outermost layer: every request passes it, every answer leaves by it.
+pub(crate) async fn edge(State(edge): State<Edge>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = edge.ids.of(request.headers());
+    let method = request.method().clone();
+    let answer = match edge.refuse(&request) {
+        Some(code) => Problem::from(code).into_response(),
+        None => AssertUnwindSafe(next.run(request))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| Problem::from(Code::Internal).into_response()),
+    };
+    let response = edge.finish(answer, &id);
+    note(&method, &response, &id, started.elapsed());
+    response
+}
+
+impl Edge {
+    /// Refuses what is too long to look at.
+    fn refuse(&self, request: &Request) -> Option<Code> {
+        let uri = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+        if uri > URI_SIZE_MAX {
+            return Some(Code::UriTooLong);
+        }
+        let headers = request.headers();
+        let octets: usize =
+            headers.iter().map(|(name, value)| name.as_str().len() + value.len() + HEADER_OVERHEAD).sum();
+        (headers.len() > HEADERS_MAX || uri + octets > self.headers_size_bytes)
+            .then_some(Code::HeadersTooLarge)
+    }
+
+    /// Writes the document of a refusal, and the headers that every answer carries.
+    fn finish(&self, mut response: Response, id: &HeaderValue) -> Response {
+        if let Some(problem) = response.extensions().get::<Problem>() {
+            let document = problem.document(id.to_str().unwrap_or_default());
+            response.headers_mut().insert(header::CONTENT_LENGTH, document.len().into());
+            *response.body_mut() = Body::from(document);
+        }
+        let now = Duration::from_secs(self.clock.now().0.into());
+        let date = httpdate::fmt_http_date(std::time::UNIX_EPOCH + now);
+        let headers = response.headers_mut();
+        // Ours, not hyper's: callers learn from it the clock that judges their tokens.
+        headers.insert(header::DATE, HeaderValue::try_from(date).expect("a date is visible ASCII"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(REQUEST_ID, id.clone());
+        response
+    }
+}
+
+impl RequestIds {
+    pub(crate) fn starting_at(start: u64) -> Self {
+        Self { start, count: AtomicU64::new(0) }
+    }
+
+    /// The caller's own, when it is plain; a new one otherwise.
+    fn of(&self, headers: &HeaderMap) -> HeaderValue {
+        let plain = |value: &&HeaderValue| {
+            (1..=REQUEST_ID_MAX).contains(&value.len())
+                && value.as_bytes().iter().all(|c| c.is_ascii_alphanumeric() || b"-_.".contains(c))
+        };
+        headers.get(REQUEST_ID).filter(plain).cloned().unwrap_or_else(|| {
+            let count = self.count.fetch_add(1, Ordering::Relaxed);
+            let id = format!("{:016x}{count:016x}", self.start);
+            HeaderValue::try_from(id).expect("hex digits are visible ASCII")
+        })
+    }
+}
+
+/// One event for each outcome: quiet when it went well, loud when the service failed.
+fn note(method: &http::Method, response: &Response, id: &HeaderValue, took: Duration) {
+    let answered = response.extensions().get::<Answered>();
+    let route = answered.map_or("-", |answered| answered.route.path);
+    let party = answered.and_then(|answered| answered.party).map(tracing::field::display);
+    let code = response.extensions().get::<Problem>().map_or("-", |problem| problem.code.as_str());
+    let status = response.status().as_u16();
+    let (id, took_us) = (id.to_str().unwrap_or_default(), took.as_micros());
+    match status {
+        500.. => tracing::error!(%method, route, status, code, party, id, took_us, "failed"),
+        400.. => tracing::info!(%method, route, status, code, party, id, took_us, "refused"),
+        _ => tracing::debug!(%method, route, status, party, id, took_us, "answered"),
+    }
+}
+
+/// What a route's guard needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Guard {
+    pub(crate) app: App,
+    pub(crate) route: &'static Route,
+}
+
+/// Stands before one route's handler: its row of the table, enforced.
+pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    let mut party = None;
+    let mut response = match guard.admit(request, &mut party).await {
+        Ok(request) => guard.answer(next.run(request)).await,
+        Err(problem) => problem.into_response(),
+    };
+    response.extensions_mut().insert(Answered { route: guard.route, party });
+    response
+}
+
+impl Guard {
+    /// Lets through a caller who may call, with a body of bearable length, read whole.
+    async fn admit(&self, mut request: Request, party: &mut Option<PartyId>) -> Result<Request, Problem> {
+        let announced = request.body().size_hint().lower();
+        if announced > self.route.body_size_bytes as u64 {
+            return Err(Code::BodyTooLarge.into());
+        }
+        if !self.route.who.is_anybody() {
+            let caller = auth::caller(&self.app, request.headers())?;
+            *party = Some(caller.party());
+            self.permit(&caller)?;
+            self.seen(&caller).await?;
+            request.extensions_mut().insert(caller);
+        }
+        if request.body().is_end_stream() {
+            return Ok(request);
+        }
+        let (head, body) = request.into_parts();
+        let body = read(body, self.route.body_size_bytes, &self.app.limits).await?;
+        Ok(Request::from_parts(head, body))
+    }
+
+    fn permit(&self, caller: &Caller) -> Result<(), Problem> {
+        if self.route.who.admits(caller) { Ok(()) } else { Err(Code::RoleForbidden.into()) }
+    }
+
+    /// A pairing's first request ends the repetition of its `finish`, durably.
+    async fn seen(&self, caller: &Caller) -> Result<(), Problem> {
+        if let Rights::Pairing { .. } = caller.party.rights {
+            self.app.store.touch(caller.party());
+            if !caller.party.used {
+                self.app.store.mark_used(caller.party()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn answer(&self, answer: impl Future<Output = Response>) -> Response {
+        match self.route.time {
+            Time::Stream => answer.await,
+            Time::Answer => timeout(seconds(self.app.limits.answer_s), answer)
+                .await
+                .unwrap_or_else(|_| Problem::from(Code::AnswerTimeout).into_response()),
+        }
+    }
+}
+
+/// Reads a whole body, up to a length and a time.
+async fn read(body: Body, size_bytes: usize, limits: &Limits) -> Result<Body, Problem> {
+    let read = Limited::new(body, size_bytes).collect();
+    match timeout(seconds(limits.body_s), read).await {
+        Ok(Ok(body)) => Ok(Body::from(body.to_bytes())),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Code::BodyTooLarge.into()),
+        Ok(Err(_)) => Err(Code::BodyMalformed.into()),
+        Err(_) => Err(Code::RequestTimeout.into()),
+    }
+}
+
+fn seconds(seconds: u32) -> Duration {
+    Duration::from_secs(seconds.into())
+}

@@ -1,0 +1,100 @@
+//! TLS, connections, time limits, the end.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::{Service, read_answer};
+
+#[tokio::test]
+async fn http_2_and_1_are_spoken_over_hybrid_tls() {
+    let service = Service::start().await;
+    let stream = service.connect_as(Arc::new(service.tls(&[b"h2", b"http/1.1"]))).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    assert_eq!(stream.get_ref().1.protocol_version(), Some(rustls::ProtocolVersion::TLSv1_3));
+    // The client of these tests has no other group.
+    let group = stream.get_ref().1.negotiated_key_exchange_group().unwrap().name();
+    assert_eq!(group, rustls::NamedGroup::X25519MLKEM768);
+    assert_eq!(service.send("GET", "/healthz", "", b"").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_protocol_that_we_do_not_speak_ends_the_handshake() {
+    let service = Service::start().await;
+    let refused = service.connect_as(Arc::new(service.tls(&[b"imap"]))).await;
+    assert!(refused.is_err());
+}
+
+#[tokio::test]
+async fn one_connection_more_than_there_are_seats_is_closed() {
+    let service = Service::start_with(|config| config.limits.connections = 1).await;
+    let held = service.connect().await;
+    assert!(service.connect_as(Arc::new(service.tls(&[b"http/1.1"]))).await.is_err());
+    drop(held);
+    for _ in 0..100 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if service.connect_as(Arc::new(service.tls(&[b"http/1.1"]))).await.is_ok() {
+            return;
+        }
+    }
+    panic!("the seat was not given back");
+}
+
+#[tokio::test]
+async fn a_slow_body_is_not_waited_for() {
+    let service = Service::start_with(|config| config.limits.body_s = 1).await;
+    let mut stream = service.connect().await;
+    let head = "POST /v1/pairings/00000000000000000000000000000000/begin HTTP/1.1\r\nhost: localhost\r\n\
+                connection: close\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let answer = read_answer(&mut stream).await;
+    assert_eq!((answer.status, answer.problem().as_str()), (408, "request_timeout"));
+}
+
+#[tokio::test]
+async fn slow_headers_are_not_waited_for() {
+    let service = Service::start_with(|config| config.limits.first_request_s = 1).await;
+    let (mut stream, started) = (service.connect().await, Instant::now());
+    stream.write_all(b"GET /livez HTTP/1.1\r\n").await.unwrap();
+    let mut octets = Vec::new();
+    let _ = stream.read_to_end(&mut octets).await;
+    assert!(started.elapsed() < Duration::from_secs(5));
+    assert!(octets.is_empty());
+}
+
+#[tokio::test]
+async fn a_connection_on_which_nothing_moves_is_closed() {
+    let stalled = |config: &mut crate::Config| {
+        (config.limits.stalled_s, config.limits.keep_alive_s) = (1, 60);
+    };
+    let service = Service::start_with(stalled).await;
+    let (mut stream, started) = (service.connect().await, Instant::now());
+    stream.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    let mut octets = Vec::new();
+    let _ = stream.read_to_end(&mut octets).await;
+    assert!(octets.starts_with(b"HTTP/1.1 200"));
+    assert!(started.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn conflicting_lengths_are_refused_and_the_connection_closed() {
+    let service = Service::start().await;
+    let both =
+        "POST /v1/servers HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}";
+    assert_eq!(service.raw(both.as_bytes()).await.status, 400);
+    let space = "GET /livez HTTP/1.1\r\nhost : localhost\r\n\r\n";
+    assert_eq!(service.raw(space.as_bytes()).await.status, 400);
+}
+
+#[tokio::test]
+async fn a_service_that_is_told_to_stop_ends_idle_connections_and_goes() {
+    let service = Service::start().await;
+    let mut idle = service.connect().await;
+    idle.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    let mut first = [0; 12];
+    idle.read_exact(&mut first).await.unwrap();
+    let started = Instant::now();
+    service.stop().await;
+    assert!(started.elapsed() < Duration::from_secs(5));
+}

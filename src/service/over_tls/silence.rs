@@ -1,0 +1,55 @@
+//! What the log may hold: ids and outcomes, never what opens anything.
+
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+use tracing::Level;
+
+use super::{NOW, Service};
+use crate::config::{Format, Log};
+use crate::telemetry;
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Book(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Book {
+    fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(octets);
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn no_code_token_or_key_reaches_the_log() {
+    let book = Book::default();
+    let writer = book.clone();
+    let log = Log { level: crate::config::Level::Trace, format: Format::Json };
+    let subscriber = telemetry::subscriber(&log, move || writer.clone());
+    let _logging = tracing::subscriber::set_default(subscriber);
+    assert!(tracing::enabled!(target: "sidekey_service", Level::TRACE));
+
+    let service = Service::start().await;
+    let call = |path, body| service.call(&service.admin, "POST", path, body);
+    assert_eq!(call("/v1/servers", json!({"name": "mail"})).await.status, 201);
+    let made = call("/v1/invitations", json!({"role": "server", "server": "mail"})).await.json();
+    assert_eq!(call("/v1/servers", json!({"name": "mail"})).await.problem(), "server_exists");
+
+    let log = String::from_utf8(book.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("server_exists") && log.contains("/v1/invitations"), "the log was captured: {log}");
+    let (code, link) = (made["code"].as_str().unwrap(), made["link"].as_str().unwrap());
+    let token = service.admin.token(NOW);
+    for secret in [
+        code,
+        &code.replace('-', ""),
+        link.split_once('#').unwrap().1,
+        &token,
+        token.split('.').nth(2).unwrap(),
+    ] {
+        assert!(!log.contains(secret), "{secret} is in the log");
+    }
+}

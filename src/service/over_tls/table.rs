@@ -1,0 +1,122 @@
+//! The route table is the interface: every row's limits hold, and nothing else answers.
+
+use std::collections::BTreeMap;
+
+use super::{Answer, Service};
+use crate::http::{ROUTES, Route};
+
+fn concrete(path: &str) -> String {
+    path.replace("{invitation}", &"0".repeat(32)).replace("{session}", &"0".repeat(32))
+}
+
+async fn ask(service: &Service, route: &Route, headers: &str, body: &[u8]) -> Answer {
+    service.send(route.method_name, &concrete(route.path), headers, body).await
+}
+
+#[tokio::test]
+async fn every_route_refuses_a_body_beyond_its_limit() {
+    let service = Service::start().await;
+    for route in ROUTES {
+        let body = vec![b' '; route.body_size_bytes + 1];
+        let answer = ask(&service, route, "", &body).await;
+        assert_eq!((answer.status, answer.problem().as_str()), (413, "body_too_large"), "{route:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_route_refuses_a_body_that_grows_beyond_its_limit() {
+    let service = Service::start().await;
+    for route in ROUTES.iter().filter(|route| route.who.is_anybody()) {
+        let (method, path) = (route.method_name, concrete(route.path));
+        let size = route.body_size_bytes + 1;
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n{size:x}\r\n"
+        );
+        let answer = service.raw(&[head.as_bytes(), &vec![b' '; size], b"\r\n0\r\n\r\n"].concat()).await;
+        assert_eq!((answer.status, answer.problem().as_str()), (413, "body_too_large"), "{route:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_route_refuses_headers_beyond_the_limit() {
+    let service = Service::start().await;
+    let long = format!("x-long: {}\r\n", "a".repeat(17_000));
+    let many = "x-many: a\r\n".repeat(65);
+    for route in ROUTES {
+        for headers in [&long, &many] {
+            let answer = ask(&service, route, headers, b"").await;
+            assert_eq!((answer.status, answer.problem().as_str()), (431, "headers_too_large"), "{route:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_route_for_parties_asks_for_a_token() {
+    let service = Service::start().await;
+    for route in ROUTES.iter().filter(|route| !route.who.is_anybody()) {
+        let answer = ask(&service, route, "", b"").await;
+        assert_eq!((answer.status, answer.problem().as_str()), (401, "token_missing"), "{route:?}");
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+    }
+}
+
+#[tokio::test]
+async fn a_path_takes_the_methods_of_its_rows_and_no_other() {
+    let service = Service::start().await;
+    let mut methods: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for route in ROUTES {
+        methods.entry(route.path).or_default().push(route.method_name);
+    }
+    for (path, methods) in methods {
+        let answer = service.send("OPTIONS", &concrete(path), "", b"").await;
+        assert_eq!((answer.status, answer.problem().as_str()), (405, "method_not_allowed"), "{path}");
+        let allow = answer.header("allow").unwrap();
+        let mut allowed: Vec<_> = allow.split(',').filter(|method| *method != "HEAD").collect();
+        allowed.sort_unstable();
+        let mut rows = methods.clone();
+        rows.sort_unstable();
+        assert_eq!(allowed, rows, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_in_no_row_is_not_there() {
+    let service = Service::start().await;
+    let long = format!("/v1/pairings/{}/begin", "0".repeat(33));
+    let upper = format!("/v1/pairings/{}/finish", "A".repeat(32));
+    for path in
+        ["/", "/v1", "/v1/", "/v1/servers/", "/v1/pairings/..%2fself", "/v2/servers", "/p/x", &long, &upper]
+    {
+        let method = if path.ends_with("begin") || path.ends_with("finish") { "POST" } else { "GET" };
+        let answer = service.send(method, path, "", b"").await;
+        assert_eq!((answer.status, answer.problem().as_str()), (404, "not_found"), "{path}");
+    }
+    let answer = service.send("GET", &format!("/{}", "a".repeat(3000)), "", b"").await;
+    assert_eq!((answer.status, answer.problem().as_str()), (414, "uri_too_long"));
+}
+
+/// A route made beside the table would have no limits.
+#[test]
+fn routes_are_made_from_the_table_alone() {
+    fn sources(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    sources(root, &mut found);
+    let made: Vec<_> = found
+        .iter()
+        .filter(|path| {
+            let text = std::fs::read_to_string(path).unwrap();
+            [".route", ".nest", ".route_service"].iter().any(|call| text.contains(&format!("{call}(")))
+        })
+        .collect();
+    assert_eq!(made, [&root.join("http/mod.rs")]);
+}

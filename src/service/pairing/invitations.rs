@@ -1,0 +1,142 @@
+//! What the administrator does: servers, invitations.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use http::StatusCode;
+use sidekey_protocol::crypto::spake2plus::Verifier;
+use sidekey_protocol::pairing::registry::{
+    self, CreateInvitation, CreateServer, InvitationCreated, InvitationsQuery, Page, ServerCreated,
+    ServersQuery, Standing,
+};
+use sidekey_protocol::pairing::{ATTEMPTS, Ask, Invited, Link, PairingCode, Pin, PublicUrl};
+use zeroize::Zeroizing;
+
+use crate::app::SharedRng;
+use crate::http::auth::Caller;
+use crate::http::extract::{Json, Query};
+use crate::http::list::{list, page};
+use crate::http::problem::{Code, Problem};
+use crate::store::{Error, Filter, Invitation, InvitationState, NewInvitation, Refused, Server, Store};
+
+/// `POST /v1/servers`: an enterprise mail server that clients can be paired for.
+pub(crate) async fn add_server(
+    State(store): State<Arc<Store>>,
+    caller: Caller,
+    Json(request): Json<CreateServer>,
+) -> Result<(StatusCode, Json<ServerCreated>), Problem> {
+    let server = store.add_server(caller.party(), request.name).await.map_err(refusal)?;
+    Ok((StatusCode::CREATED, Json(ServerCreated { name: server.name, created: server.created })))
+}
+
+/// `GET /v1/servers`.
+pub(crate) async fn servers(
+    State(store): State<Arc<Store>>,
+    Query(query): Query<ServersQuery>,
+) -> Result<Json<Page<registry::Server>>, Problem> {
+    let page = page(query.page_size, query.page_token.as_deref())?;
+    Ok(Json(list(store.servers(page), |server| Some(server_seen(server)))))
+}
+
+/// `POST /v1/invitations`: shows the pairing code, once, and keeps its verifier alone.
+pub(crate) async fn invite(
+    State(store): State<Arc<Store>>,
+    State(public_url): State<PublicUrl>,
+    State(mut rng): State<SharedRng>,
+    caller: Caller,
+    Json(request): Json<CreateInvitation>,
+) -> Result<(StatusCode, Json<InvitationCreated>), Problem> {
+    let ask = Ask { role: request.role, server: request.server, user: request.user, ttl_s: request.ttl };
+    let (invited, code) = Invited::invite(ask, store.now(), &mut rng)?;
+    let (invited, code, verifier) = stretched(invited, code, public_url.clone()).await?;
+    let new = NewInvitation {
+        id: invited.invitation,
+        role: invited.role,
+        server: invited.server.clone(),
+        user: invited.user.clone(),
+        expires: invited.expires,
+        verifier: Zeroizing::new(verifier.secret().expose().to_vec()),
+    };
+    store.invite(caller.party(), new).await.map_err(refusal)?;
+    let pin = Pin::of(&store.identity().key.verifying_key());
+    Ok((StatusCode::CREATED, Json(shown(invited, code, public_url, pin))))
+}
+
+/// `GET /v1/invitations`.
+pub(crate) async fn invitations(
+    State(store): State<Arc<Store>>,
+    Query(query): Query<InvitationsQuery>,
+) -> Result<Json<Page<registry::Invitation>>, Problem> {
+    let page = page(query.page_size, query.page_token.as_deref())?;
+    let state = query.state.map(kept_as);
+    let filter = Filter { server: query.server, user: query.user, role: None, state };
+    let wanted = |seen: &registry::Invitation| query.state.is_none_or(|state| state == seen.state);
+    let seen = list(store.invitations(page, &filter), |kept| Some(invitation_seen(kept)).filter(wanted));
+    Ok(Json(seen))
+}
+
+/// Argon2id takes 20 ms and 19 MiB: not on a thread that answers others.
+async fn stretched(
+    invited: Invited,
+    code: PairingCode,
+    public_url: PublicUrl,
+) -> Result<(Invited, PairingCode, Verifier), Problem> {
+    let stretch = move || {
+        let verifier = invited.verifier(&code, &public_url);
+        (invited, code, verifier)
+    };
+    tokio::task::spawn_blocking(stretch).await.map_err(|_| Code::Internal.into())
+}
+
+fn shown(invited: Invited, code: PairingCode, public_url: PublicUrl, pin: Pin) -> InvitationCreated {
+    let Invited { invitation, role, server, user, expires, .. } = invited;
+    let printed = code.expose_printed().to_string();
+    let link = Link { public_url, invitation, proof: Some((code, pin)) }.expose().to_string();
+    InvitationCreated { invitation, code: printed, link, role, server, user, expires }
+}
+
+fn server_seen(server: Server) -> registry::Server {
+    let Server { name, created, revoked, pairings, users } = server;
+    let state = if revoked.is_some() { Standing::Revoked } else { Standing::Active };
+    registry::Server { name, created, state, pairings: pairings.into(), users: users.into() }
+}
+
+fn invitation_seen(kept: Invitation) -> registry::Invitation {
+    let state = match kept.state {
+        InvitationState::Open if kept.attempts == ATTEMPTS => registry::InvitationState::Invited,
+        InvitationState::Open => registry::InvitationState::Begun,
+        InvitationState::Used => registry::InvitationState::Paired,
+        InvitationState::Spent => registry::InvitationState::Spent,
+        InvitationState::Expired => registry::InvitationState::Expired,
+        InvitationState::Cancelled => registry::InvitationState::Cancelled,
+    };
+    let Invitation { id, role, server, user, expires, attempts, .. } = kept;
+    registry::Invitation { invitation: id, role, server, user, expires, attempts, state }
+}
+
+/// The store's word for a state: it does not tell whether somebody has begun.
+fn kept_as(state: registry::InvitationState) -> InvitationState {
+    match state {
+        registry::InvitationState::Invited | registry::InvitationState::Begun => InvitationState::Open,
+        registry::InvitationState::Paired => InvitationState::Used,
+        registry::InvitationState::Spent => InvitationState::Spent,
+        registry::InvitationState::Expired => InvitationState::Expired,
+        registry::InvitationState::Cancelled => InvitationState::Cancelled,
+    }
+}
+
+fn refusal(error: Error) -> Problem {
+    match error {
+        Error::Fault(fault) => fault.into(),
+        Error::Refused(refused) => match refused {
+            Refused::Exists | Refused::Conflict => Code::ServerExists.into(),
+            Refused::Revoked(revocation) => Problem::revoked(revocation.reason.as_str(), revocation.at),
+            Refused::Absent
+            | Refused::AlreadyRevoked
+            | Refused::AttemptsSpent
+            | Refused::Ended
+            | Refused::Expired
+            | Refused::Used => Code::NotFound.into(),
+        },
+    }
+}

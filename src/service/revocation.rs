@@ -1,0 +1,82 @@
+//! `POST /v1/revocations`: what is struck never works again.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
+use sidekey_protocol::revocation::wire::{Revoke, RevokeAnswer};
+use sidekey_protocol::revocation::{Reject, Target};
+
+use crate::http::auth::Caller;
+use crate::http::extract::Json;
+use crate::http::problem::{self, Problem};
+use crate::store::{Error, Refused, Revoked, Rights, Store};
+
+/// `POST /v1/revocations`: durable before it is answered, and in force from the very next request.
+pub(crate) async fn revoke(
+    State(store): State<Arc<Store>>,
+    caller: Caller,
+    Json(request): Json<Revoke>,
+) -> Result<Response, Problem> {
+    let struck = match permitted(&caller, &request.target) {
+        Ok(()) => store.revoke(caller.party(), request.target, request.reason).await.map_err(refusal),
+        Err(reject) => Err(Refusal::Reject(reject)),
+    };
+    match struck {
+        Ok(revoked) => Ok(Json(answer(revoked)).into_response()),
+        Err(refusal) => refusal.problem().map_or_else(|| Ok(StatusCode::NO_CONTENT.into_response()), Err),
+    }
+}
+
+/// An administrator revokes anything, a pairing itself.
+fn permitted(caller: &Caller, target: &Target) -> Result<(), Reject> {
+    let itself = matches!(target, Target::Pairing { pairing } if *pairing == caller.party());
+    match caller.party.rights {
+        Rights::Admin => Ok(()),
+        Rights::Pairing { .. } if itself => Ok(()),
+        Rights::Pairing { .. } => Err(Reject::TargetForeign),
+    }
+}
+
+fn answer(revoked: Revoked) -> RevokeAnswer {
+    RevokeAnswer {
+        revocations: revoked.revocations,
+        invitations: revoked.invitations.into(),
+        pairings: revoked.pairings.into(),
+        sessions_rotated: revoked.sessions_rotated.into(),
+        sessions_ended: revoked.sessions_ended.into(),
+    }
+}
+
+enum Refusal {
+    Reject(Reject),
+    Problem(Problem),
+}
+
+impl Refusal {
+    /// `None` where there was nothing to do.
+    fn problem(self) -> Option<Problem> {
+        match self {
+            Self::Reject(reject) => problem::of_revocation(reject),
+            Self::Problem(problem) => Some(problem),
+        }
+    }
+}
+
+/// What the store refuses about a revocation, in the protocol's words. What is over already is as good as revoked.
+fn refusal(error: Error) -> Refusal {
+    match error {
+        Error::Fault(fault) => Refusal::Problem(fault.into()),
+        Error::Refused(refused) => Refusal::Reject(match refused {
+            Refused::AlreadyRevoked
+            | Refused::Ended
+            | Refused::Expired
+            | Refused::Revoked(_)
+            | Refused::Used => Reject::AlreadyRevoked,
+            Refused::Absent | Refused::AttemptsSpent | Refused::Conflict | Refused::Exists => {
+                Reject::TargetUnknown
+            }
+        }),
+    }
+}

@@ -1,0 +1,260 @@
+//! Sessions: a server opens, rotates and ends them; their parties fetch the keys.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use http::StatusCode;
+use sidekey_protocol::ids::{PartyId, Role, SessionId, UserName};
+use sidekey_protocol::pairing::Kek;
+use sidekey_protocol::session::envelope::{self, Bindings};
+use sidekey_protocol::session::wire::{
+    self, KeyQuery, OpenSession, Opening, Rotate, SessionKey, Sessions, UserQuery,
+};
+use sidekey_protocol::session::{
+    Audience, BodyHash, Capabilities, Choice, IdempotencyKey, Reject, SuiteList, choose_of_one,
+    choose_of_several,
+};
+
+use crate::app::SharedRng;
+use crate::fault::Fault;
+use crate::http::auth::Paired;
+use crate::http::extract::{Idempotency, Json, JsonOrNothing, Path, Query, RawJson};
+use crate::http::problem::{Code, Problem};
+use crate::policy;
+use crate::store::{self, Error, NewSession, Party, Refused, Session, SessionState, Store, Terms};
+
+/// `POST /v1/sessions`: opens a session, and answers its key wrapped for the server.
+pub(crate) async fn open(
+    State(store): State<Arc<Store>>,
+    State(mut rng): State<SharedRng>,
+    caller: Paired,
+    Idempotency(key): Idempotency,
+    RawJson { value: request, hash }: RawJson<OpenSession>,
+) -> Result<(StatusCode, Json<SessionKey>), Problem> {
+    let (Opening { audience, ttl_s, .. }, terms) = terms(&store, &caller, &request)?;
+    let new = NewSession { by: caller.party.id, audience, ttl_s, terms, idempotency: repeatable(&key, hash) };
+    let session = store.open_session(new).await.map_err(refusal)?;
+    let generation = session.generations.current;
+    let answer = wrapped(&store, &caller, &session, generation, &mut rng)?;
+    Ok((StatusCode::CREATED, Json(answer)))
+}
+
+/// `GET /v1/sessions/current`: the live sessions of a client, or of the user whom a server names; newest first.
+pub(crate) async fn current(
+    State(store): State<Arc<Store>>,
+    caller: Paired,
+    Query(query): Query<UserQuery>,
+) -> Result<Json<Sessions>, Problem> {
+    let user = caller.about(query.user)?;
+    let mut sessions = store.sessions_of(&caller.server, &user);
+    sessions.retain(|session| is_party(&caller, session));
+    sessions.sort_by_key(|session| std::cmp::Reverse(session.not_before));
+    Ok(Json(Sessions { items: sessions.into_iter().map(seen).collect() }))
+}
+
+/// `GET /v1/sessions/{session}/key`: the key, wrapped for the caller. No I/O.
+pub(crate) async fn key(
+    State(store): State<Arc<Store>>,
+    State(mut rng): State<SharedRng>,
+    caller: Paired,
+    Path(id): Path<SessionId>,
+    Query(query): Query<KeyQuery>,
+) -> Result<Json<SessionKey>, Problem> {
+    let session = live(&store, &caller, id)?;
+    let generation = session.generations.fetch(query.generation, store.now())?;
+    wrapped(&store, &caller, &session, generation, &mut rng).map(Json)
+}
+
+/// `POST /v1/sessions/{session}/rotate`: the next generation; the one before it still opens for 120 s.
+pub(crate) async fn rotate(
+    State(store): State<Arc<Store>>,
+    State(mut rng): State<SharedRng>,
+    caller: Paired,
+    Path(id): Path<SessionId>,
+    JsonOrNothing(Rotate {}): JsonOrNothing<Rotate>,
+) -> Result<Json<SessionKey>, Problem> {
+    live(&store, &caller, id)?;
+    let session = store.rotate(caller.party.id, id).await.map_err(refusal)?;
+    let generation = session.generations.current;
+    wrapped(&store, &caller, &session, generation, &mut rng).map(Json)
+}
+
+/// `DELETE /v1/sessions/{session}`: it is over for everybody.
+pub(crate) async fn end(
+    State(store): State<Arc<Store>>,
+    caller: Paired,
+    Path(id): Path<SessionId>,
+) -> Result<StatusCode, Problem> {
+    live(&store, &caller, id)?;
+    store.end(caller.party.id, id).await.map_err(refusal)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What makes a repeat the same: hashes alone are kept.
+fn repeatable(key: &IdempotencyKey, body: BodyHash) -> store::Idempotency {
+    store::Idempotency { key: BodyHash::of(key.as_str().as_bytes()).0, body: body.0 }
+}
+
+/// Whether the caller may see a session: a server its users', a client its own, and of one pairing only if it is that.
+fn is_party(caller: &Paired, session: &Session) -> bool {
+    let here = caller.server == session.server;
+    match caller.role {
+        Role::Server => here,
+        Role::Client => {
+            let own = caller.user.as_ref() == Some(&session.user);
+            here && own && session.audience.is_none_or(|pairing| pairing == caller.party.id)
+        }
+    }
+}
+
+/// A session that the caller is a party of, and that gives keys.
+fn live(store: &Store, caller: &Paired, id: SessionId) -> Result<Session, Reject> {
+    let session =
+        store.session(id).filter(|session| is_party(caller, session)).ok_or(Reject::SessionUnknown)?;
+    match session.state {
+        SessionState::Open => Ok(session),
+        SessionState::Ended(_) => Err(Reject::SessionEnded),
+        SessionState::Expired => Err(Reject::SessionExpired),
+    }
+}
+
+fn seen(session: Session) -> wire::Session {
+    wire::Session {
+        session: session.id,
+        server: session.server,
+        user: session.user,
+        generation: session.generations.current,
+        suite: session.suite,
+        not_before: session.generations.since,
+        not_after: session.not_after,
+    }
+}
+
+/// The terms of a new session: whom it is for, and the suite that follows from policy, capabilities and offers.
+fn terms(store: &Store, caller: &Paired, request: &OpenSession) -> Result<(Opening, Terms), Problem> {
+    let opening = request.parse()?;
+    if !request.deliver.is_empty() {
+        return Err(Reject::CarrierUnknown.into());
+    }
+    let (user, choose) = match &opening.audience {
+        Audience::User(user) => (user.clone(), None),
+        Audience::Pairing(id) => {
+            let party = pairing_of(store, caller, *id)?;
+            let (_, _, user) = party.place().ok_or(Reject::AudienceUnknown)?;
+            (user.cloned().ok_or(Reject::AudienceUnknown)?, Some(party))
+        }
+    };
+    let policy = policy::of(store.identity(), &caller.server, &user);
+    let choice = match choose {
+        Some(party) => {
+            let offer = party.offer.as_ref().ok_or(Reject::AudienceUnknown)?;
+            choose_of_one(offer, &policy.suites, &opening.capabilities)?
+        }
+        None => of_several(store, caller, &user, &policy.suites, &opening.capabilities)?,
+    };
+    let terms = Terms {
+        suite: choice.suite,
+        capabilities: opening.capabilities.clone(),
+        policy_hash: policy.hash(),
+        offer_hash: choice.offer,
+    };
+    Ok((opening, terms))
+}
+
+/// A client pairing at the caller's server. One that is revoked is gone, not unknown: the server has known it.
+fn pairing_of(store: &Store, caller: &Paired, id: PartyId) -> Result<Arc<Party>, Problem> {
+    let party = store.party(id).ok_or(Reject::AudienceUnknown)?;
+    match party.place() {
+        Some((Role::Client, server, _)) if *server == caller.server => {}
+        _ => return Err(Reject::AudienceUnknown.into()),
+    }
+    match &party.revoked {
+        Some(revoked) => Err(Problem::revoked(revoked.reason.as_str(), revoked.at)),
+        None => Ok(party),
+    }
+}
+
+fn of_several(
+    store: &Store,
+    caller: &Paired,
+    user: &UserName,
+    allowed: &SuiteList,
+    capabilities: &Capabilities,
+) -> Result<Choice, Reject> {
+    let pairings = store.live_pairings(&caller.server, user);
+    if pairings.is_empty() {
+        return Err(Reject::AudienceUnknown);
+    }
+    choose_of_several(pairings.iter().filter_map(|party| party.offer.as_ref()), allowed, capabilities)
+}
+
+/// One generation's key, derived, bound, and wrapped under the caller's key-encryption key.
+fn wrapped(
+    store: &Store,
+    caller: &Paired,
+    session: &Session,
+    generation: u32,
+    rng: &mut SharedRng,
+) -> Result<SessionKey, Problem> {
+    issuing(store)?;
+    let kek = kek(store, caller)?;
+    let key = store.session_key(session.id, generation).map_err(refusal)?;
+    // When the generation before the newest began is not kept; the session's own beginning is no later.
+    let newest = generation == session.generations.current;
+    let not_before = if newest { session.generations.since } else { session.not_before };
+    let bindings = Bindings {
+        service: store.identity().service,
+        server: session.server.clone(),
+        user: session.user.clone(),
+        pairing: caller.party.id,
+        session: session.id,
+        generation,
+        suite: session.suite,
+        not_before,
+        not_after: session.not_after,
+        policy: session.policy_hash,
+        capabilities: session.capabilities.clone(),
+        offer: session.offer_hash,
+        head: store.head(),
+    };
+    let key = envelope::seal(&kek, &bindings, &key, rng);
+    let (suite, not_after) = (session.suite, session.not_after);
+    Ok(SessionKey { session: session.id, generation, suite, not_before, not_after, key })
+}
+
+/// Whether keys may leave: not while the clock is not understood, nor after a write of which nobody knows what became.
+/// A full disk keeps nobody from the keys of sessions that are open.
+fn issuing(store: &Store) -> Result<(), Fault> {
+    match store.ready() {
+        Ok(()) | Err(Fault::Full) => Ok(()),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// The key-encryption key of the caller's epoch, which must be the one that it uses.
+fn kek(store: &Store, caller: &Paired) -> Result<Kek, Problem> {
+    if store.now() >= caller.party.epoch_not_after {
+        return Err(Code::RekeyFirst.into());
+    }
+    let kek = Kek::of(&store.root(caller.party.id).map_err(refusal)?);
+    match caller.kek {
+        Some(used) if used != kek.id => Err(Code::KekUnknown.into()),
+        _ => Ok(kek),
+    }
+}
+
+/// What the store refuses about a session, in the protocol's words.
+fn refusal(error: Error) -> Problem {
+    match error {
+        Error::Fault(fault) => fault.into(),
+        Error::Refused(refused) => match refused {
+            Refused::Conflict => Reject::IdempotencyKeyReused.into(),
+            Refused::Ended | Refused::AlreadyRevoked => Reject::SessionEnded.into(),
+            Refused::Expired => Reject::SessionExpired.into(),
+            Refused::Revoked(revocation) => Problem::revoked(revocation.reason.as_str(), revocation.at),
+            Refused::Absent | Refused::AttemptsSpent | Refused::Exists | Refused::Used => {
+                Reject::SessionUnknown.into()
+            }
+        },
+    }
+}
