@@ -233,9 +233,6 @@ fn issuing(store: &Store) -> Result<(), Fault> {
 
 /// The key-encryption key of the caller's epoch, which must be the one that it uses.
 fn kek(store: &Store, caller: &Paired) -> Result<Kek, Problem> {
-    if store.now() >= caller.party.epoch_not_after {
-        return Err(Code::RekeyFirst.into());
-    }
     let kek = Kek::of(&store.root(caller.party.id).map_err(refusal)?);
     match caller.kek {
         Some(used) if used != kek.id => Err(Code::KekUnknown.into()),

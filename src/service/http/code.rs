@@ -86,8 +86,6 @@ codes! {
         "End it and open another.";
     NoCommonSuite = 409 "no_common_suite", "No suite is left that everybody allows.",
         "Name A256GCM among the capabilities or in the offer.";
-    RekeyFirst = 409 "rekey_first", "The pairing's key epoch is over.",
-        "Pair again.";
     ServerExists = 409 "server_exists", "There is, or was, a server of this name.",
         "Choose another name, or use the one that exists.";
     GenerationPassed = 410 "generation_passed", "This generation of the session is over.",
