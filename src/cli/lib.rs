@@ -1,1 +1,213 @@
-//! placeholder
+//! The command line of Sidekey: a file per noun, one binary.
+//!
+//! A command returns a [`output::Report`] or an [`exit::Stop`]; [`main`] writes it, as tables or as JSON.
+
+pub mod client;
+pub mod confirm;
+pub mod exit;
+pub mod init;
+pub mod invitation;
+pub mod join;
+pub mod output;
+pub mod profile;
+pub mod qr;
+pub mod remote;
+pub mod revoke;
+pub mod serve;
+pub mod server;
+pub mod session;
+pub mod time;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::exit::{Exit, Stop};
+use crate::output::{Format, Report, Screen};
+
+/// Session keys that travel beside the mail path, never through it
+#[derive(Debug, Parser)]
+#[command(name = "sidekey", version, after_help = EXAMPLES, after_long_help = after_long_help())]
+#[command(arg_required_else_help = true, subcommand_required = true, disable_help_subcommand = true)]
+pub struct Args {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Clone, Copy, Debug, clap::Args)]
+struct Global {
+    /// Tables for eyes, or JSON for scripts
+    #[arg(short, long, global = true, value_enum, default_value_t, env = "SIDEKEY_OUTPUT")]
+    #[arg(help_heading = "Output")]
+    output: Format,
+    /// Results alone: no remarks, no advice
+    #[arg(short, long, global = true, help_heading = "Output")]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(init::Init),
+    Serve(serve::Serve),
+    /// Mail servers that clients are paired with
+    #[command(subcommand, arg_required_else_help = true, after_help = server::EXAMPLES)]
+    Server(server::Server),
+    /// Users' devices
+    #[command(subcommand, arg_required_else_help = true, after_help = client::EXAMPLES)]
+    Client(client::Client),
+    Join(join::Join),
+    /// Session keys, as the mail server or the client that this machine is paired as
+    #[command(subcommand, arg_required_else_help = true, after_help = session::EXAMPLES)]
+    Session(session::Session),
+    /// Revoke a pairing, a user, a server, a session or an invitation, for ever
+    #[command(subcommand, arg_required_else_help = true, after_help = revoke::EXAMPLES)]
+    Revoke(revoke::Revoke),
+}
+
+const EXAMPLES: &str = "\
+From nothing to a session key, on one machine:
+  sidekey init
+  sidekey serve
+  sidekey server add mail.example.org
+  sidekey join --profile mail
+  sidekey client invite ann@example.org --server mail.example.org
+  sidekey join --profile phone
+  sidekey session open ann@example.org --profile mail
+  sidekey session list --profile phone";
+
+/// Runs the command line that the process was given.
+#[must_use]
+pub fn main() -> ExitCode {
+    let line: Vec<OsString> = std::env::args_os().collect();
+    let args = match Args::try_parse_from(&line) {
+        Ok(args) => args,
+        Err(error) => return unparsed(&error, &line),
+    };
+    let screen = Screen::new(args.global.output, args.global.quiet);
+    let done =
+        args.command.run(screen).and_then(|report| report.map_or(Ok(()), |report| write(screen, &report)));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(stop) => {
+            screen.stop(&stop);
+            stop.exit().into()
+        }
+    }
+}
+
+impl Command {
+    /// Does it; `None` when all was said on the way.
+    fn run(self, screen: Screen) -> Result<Option<Report>, Stop> {
+        match self {
+            Self::Init(init) => init.run().map(Some),
+            Self::Serve(serve) => serve.run(screen).map(|()| None),
+            Self::Server(server) => remote::block_on(server.run(screen)).map(Some),
+            Self::Client(client) => remote::block_on(client.run(screen)).map(Some),
+            Self::Join(join) => remote::block_on(join.run(screen)).map(Some),
+            Self::Session(session) => remote::block_on(session.run()).map(Some),
+            Self::Revoke(revoke) => remote::block_on(revoke.run(screen)).map(Some),
+        }
+    }
+}
+
+fn write(screen: Screen, report: &Report) -> Result<(), Stop> {
+    screen
+        .report(report)
+        .map_err(|error| Stop::new(Exit::Failed, "output", format!("cannot write the result: {error}")))
+}
+
+/// Help, the version, or a command line that is none.
+fn unparsed(error: &clap::Error, line: &[OsString]) -> ExitCode {
+    let screen = Screen::new(format_asked(line), false);
+    if !error.use_stderr() {
+        // Whether help reached its reader changes nothing.
+        let _ = screen.verbatim(&error.render().to_string());
+        return ExitCode::SUCCESS;
+    }
+    let text = error.render().to_string();
+    screen.stop(&Stop::usage(text.trim_end()));
+    Exit::Usage.into()
+}
+
+/// The format that a command line asks for which does not parse as a whole.
+fn format_asked(line: &[OsString]) -> Format {
+    let words: Vec<_> = line.iter().filter_map(|word| word.to_str()).collect();
+    let joined = words.iter().any(|word| matches!(*word, "-ojson" | "-o=json" | "--output=json"));
+    let apart = words.windows(2).any(|pair| matches!(pair, ["-o" | "--output", "json"]));
+    let asked = joined || apart || std::env::var("SIDEKEY_OUTPUT").is_ok_and(|format| format == "json");
+    if asked { Format::Json } else { Format::Text }
+}
+
+fn after_long_help() -> String {
+    format!("{EXAMPLES}\n\n{}\n\n{}", exit::HELP, ENVIRONMENT)
+}
+
+const ENVIRONMENT: &str = "\
+Environment:
+  SIDEKEY_DATA     the service's data folder [default: ./sidekey-data]
+  SIDEKEY_ADMIN    the admin credential [default: admin.json in the data folder]
+  SIDEKEY_HOME     where profiles are kept [default: sidekey in the user's configuration folder]
+  SIDEKEY_PROFILE  the profile that join and session use [default: default]
+  SIDEKEY_CA       the certificate authority that join trusts [default: those of the system]
+  SIDEKEY_OUTPUT   text or json [default: text]
+  SIDEKEY_TIMEOUT  how long to wait for the service, as 30s or 2m [default: 30s]";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Args::command().debug_assert();
+    }
+
+    /// Every command shows how it is used, and what it shows is a command line that it takes.
+    #[test]
+    fn every_help_has_examples_that_parse() {
+        let mut commands = vec![Args::command()];
+        let mut seen = 0;
+        while let Some(mut command) = commands.pop() {
+            commands.extend(command.get_subcommands().cloned());
+            let help = command.render_long_help().to_string();
+            let examples: Vec<_> = help.lines().filter(|line| line.starts_with("  sidekey ")).collect();
+            assert!(!examples.is_empty(), "{} has no example", command.get_name());
+            for example in examples {
+                let words = split(example.split(" < ").next().unwrap());
+                assert!(
+                    Args::try_parse_from(&words).is_ok(),
+                    "{example}: {:?}",
+                    Args::try_parse_from(&words).err()
+                );
+                seen += 1;
+            }
+        }
+        assert!(seen > 25, "{seen} examples");
+    }
+
+    /// Words as a shell reads them, double quotes alone.
+    fn split(line: &str) -> Vec<String> {
+        let mut words = vec![];
+        for (n, part) in line.trim().split('"').enumerate() {
+            if n % 2 == 1 {
+                words.push(part.to_owned());
+            } else {
+                words.extend(part.split_whitespace().map(str::to_owned));
+            }
+        }
+        words
+    }
+
+    #[test]
+    fn a_broken_line_is_told_in_the_format_that_it_asks_for() {
+        let line = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+        assert_eq!(format_asked(&line(&["sidekey", "-o", "json", "serv"])), Format::Json);
+        assert_eq!(format_asked(&line(&["sidekey", "serv", "--output=json"])), Format::Json);
+        assert_eq!(format_asked(&line(&["sidekey", "serv", "json"])), Format::Text);
+    }
+}

@@ -1,0 +1,193 @@
+//! `sidekey client`: users' devices.
+
+use clap::Subcommand;
+use serde_json::json;
+use sidekey_client::admin::{InvitationFilter, Pairing, PairingFilter, PairingState};
+use sidekey_protocol::ids::{PartyId, Role, ServerName, UserName};
+use sidekey_protocol::revocation::Target;
+
+use crate::confirm::Confirm;
+use crate::exit::Stop;
+use crate::invitation::Options;
+use crate::output::{List, Report, Screen, word};
+use crate::remote::Admin;
+use crate::revoke::{self, Why};
+use crate::server::count;
+use crate::time::rfc3339;
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Client {
+    /// Invite one of a user's devices to pair
+    ///
+    /// Prints a pairing code, a link and a QR code, once. Hand them over in person, or let the device scan the
+    /// code; never send them by e-mail to the mailbox that is being paired. A link is good for one device.
+    #[command(after_help = INVITE_EXAMPLES)]
+    Invite {
+        /// The user, as the mail server names them
+        user: UserName,
+        /// Whose mail the device is to read
+        #[arg(long, value_name = "NAME")]
+        server: ServerName,
+        #[command(flatten)]
+        options: Options,
+        #[command(flatten)]
+        admin: Admin,
+    },
+    /// List paired devices, or invitations to pair one
+    #[command(after_help = LIST_EXAMPLES)]
+    List {
+        /// Of this user only
+        #[arg(long)]
+        user: Option<UserName>,
+        /// At this mail server only
+        #[arg(long, value_name = "NAME")]
+        server: Option<ServerName>,
+        /// In this state only
+        #[arg(long, value_enum, conflicts_with = "invitations")]
+        state: Option<State>,
+        /// List invitations instead
+        #[arg(long)]
+        invitations: bool,
+        #[command(flatten)]
+        admin: Admin,
+    },
+    /// Revoke one device, or all of a user's
+    ///
+    /// It never comes back: to use the device again, invite and pair it again. The user's other devices go on, with
+    /// rotated keys.
+    #[command(after_help = REVOKE_EXAMPLES)]
+    Revoke {
+        /// The device's pairing, as `client list` shows it
+        #[arg(required_unless_present = "user", conflicts_with = "user")]
+        pairing: Option<PartyId>,
+        /// All devices of this user
+        #[arg(long, requires = "server")]
+        user: Option<UserName>,
+        /// The mail server that names the user
+        #[arg(long, value_name = "NAME", requires = "user")]
+        server: Option<ServerName>,
+        #[command(flatten)]
+        why: Why,
+        #[command(flatten)]
+        confirm: Confirm,
+        #[command(flatten)]
+        admin: Admin,
+    },
+}
+
+impl Client {
+    /// Does it.
+    ///
+    /// # Errors
+    /// What the service refuses.
+    pub async fn run(self, screen: Screen) -> Result<Report, Stop> {
+        match self {
+            Self::Invite { user, server, options, admin } => {
+                let did = format!("Invited a device of {user}.");
+                options.invite(did, &server, Some(&user), &admin, screen).await
+            }
+            Self::List { user, server, invitations: true, admin, .. } => {
+                invitations(&InvitationFilter { user, server, state: None }, &admin).await
+            }
+            Self::List { user, server, state, admin, .. } => {
+                let state = state.map(PairingState::from);
+                pairings(&PairingFilter { role: Some(Role::Client), user, server, state }, &admin).await
+            }
+            Self::Revoke { pairing, user, server, why, confirm, admin } => {
+                let target = match (pairing, user, server) {
+                    (Some(pairing), ..) => Target::Pairing { pairing },
+                    (None, Some(user), Some(server)) => Target::User { server, user },
+                    _ => unreachable!("clap requires a pairing, or a user and a server"),
+                };
+                revoke::run(&target, &why, confirm, &admin, screen).await
+            }
+        }
+    }
+}
+
+/// Whether a device may still do anything.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum State {
+    /// It may
+    Active,
+    /// Nothing, ever again
+    Revoked,
+}
+
+impl From<State> for PairingState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Active => Self::Active,
+            State::Revoked => Self::Revoked,
+        }
+    }
+}
+
+async fn pairings(wanted: &PairingFilter, admin: &Admin) -> Result<Report, Stop> {
+    let found = admin.run(async |service| service.pairings(wanted).await).await?;
+    let report =
+        Report::new(count(found.len(), "device"), json!({ "items": found })).list(pairing_rows(&found));
+    Ok(match found.iter().find(|pairing| pairing.revoked.is_none()) {
+        None => report.next("sidekey client invite USER --server NAME"),
+        Some(active) => {
+            report.next(format!("sidekey client revoke {} --reason TEXT, if it is lost", active.pairing))
+        }
+    })
+}
+
+/// Pairings as a table.
+pub(crate) fn pairing_rows(pairings: &[Pairing]) -> List {
+    let mut list = List::new(&["pairing", "user", "server", "label", "state", "created", "last seen"]);
+    for pairing in pairings {
+        list.row(&[
+            pairing.pairing.to_string(),
+            pairing.user.as_ref().map(ToString::to_string).unwrap_or_default(),
+            pairing.server.to_string(),
+            pairing.label.clone(),
+            pairing
+                .revoked
+                .as_ref()
+                .map_or_else(|| word(pairing.state), |revoked| format!("revoked: {}", revoked.reason)),
+            rfc3339(pairing.created),
+            pairing.last_seen.map(rfc3339).unwrap_or_default(),
+        ]);
+    }
+    list
+}
+
+async fn invitations(wanted: &InvitationFilter, admin: &Admin) -> Result<Report, Stop> {
+    let mut found = admin.run(async |service| service.invitations(wanted).await).await?;
+    found.retain(|invitation| invitation.role == Role::Client);
+    let mut list = List::new(&["invitation", "user", "server", "state", "tries left", "expires"]);
+    for invitation in &found {
+        list.row(&[
+            invitation.invitation.to_string(),
+            invitation.user.as_ref().map(ToString::to_string).unwrap_or_default(),
+            invitation.server.to_string(),
+            word(invitation.state),
+            invitation.attempts.to_string(),
+            rfc3339(invitation.expires),
+        ]);
+    }
+    Ok(Report::new(count(found.len(), "invitation"), json!({ "items": found })).list(list))
+}
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  sidekey client invite ann@example.org --server mail.example.org
+  sidekey client list --user ann@example.org
+  sidekey client revoke 5b0f3c2a9d8e4f718293a4b5c6d7e8f9 --reason \"phone lost\"";
+const INVITE_EXAMPLES: &str = "\
+Examples:
+  sidekey client invite ann@example.org --server mail.example.org
+  sidekey client invite ann@example.org --server mail.example.org --ttl 5m --qr never";
+const LIST_EXAMPLES: &str = "\
+Examples:
+  sidekey client list
+  sidekey client list --user ann@example.org --state active
+  sidekey client list --invitations -o json";
+const REVOKE_EXAMPLES: &str = "\
+Examples:
+  sidekey client revoke 5b0f3c2a9d8e4f718293a4b5c6d7e8f9 --reason \"phone lost\"
+  sidekey client revoke --user ann@example.org --server mail.example.org --reason \"left us\" --yes";

@@ -1,0 +1,113 @@
+//! `sidekey init`: makes a data folder, and asks nothing.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+use getrandom::SysRng;
+use rand_core::UnwrapErr;
+use serde_json::json;
+use sidekey_protocol::pairing::PublicUrl;
+use sidekey_service::Config;
+use sidekey_service::clock::SystemClock;
+use sidekey_service::init::{self, InitFault, Item, Options, Outcome};
+
+use crate::exit::{Exit, Stop};
+use crate::output::{List, Report};
+use crate::remote;
+use crate::serve::{Data, chain};
+
+/// Make a data folder: keys, a certificate, the administrator's credential, the configuration
+///
+/// Asks nothing, and changes nothing that is there: a second run says what it found.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Init {
+    #[command(flatten)]
+    data: Data,
+    /// Where clients and servers will reach the service; pairing links start with it [default: https://localhost:8443]
+    #[arg(long, value_name = "URL")]
+    url: Option<PublicUrl>,
+    /// Where the service will listen [default: 127.0.0.1 and the URL's port, or 8443 when the URL has none]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// One more host name or address for the certificate; may be repeated
+    #[arg(long, value_name = "HOST")]
+    name: Vec<String>,
+}
+
+impl Init {
+    /// Does it.
+    ///
+    /// # Errors
+    /// What cannot be written; another URL than the folder was made for.
+    pub fn run(self) -> Result<Report, Stop> {
+        let data = self.data.folder();
+        self.refuse_another_url(&data)?;
+        let options = self.options();
+        let made = init::init(&data, &options, Arc::new(SystemClock), UnwrapErr(SysRng));
+        let made = remote::block_on(async { made.await.map_err(|fault| explained(&fault)) })?;
+        let mut list = List::new(&["what", "where", "outcome"]);
+        for item in &made.items {
+            list.row(&[item.what.to_owned(), item.path.display().to_string(), outcome(item).to_owned()]);
+        }
+        let new = made.items.iter().any(|item| item.outcome == Outcome::Made);
+        let did = if new {
+            "Made a data folder for the key service."
+        } else {
+            "Nothing to do: all of it is there."
+        };
+        let items: Vec<_> = made
+            .items
+            .iter()
+            .map(|item| json!({ "what": item.what, "path": item.path, "outcome": outcome(item) }))
+            .collect();
+        let json = json!({ "data": made.data, "items": items });
+        Ok(Report::new(did, json).list(list).next(format!("sidekey serve{}", self.data.option())))
+    }
+
+    fn options(&self) -> Options {
+        let default = Options::default();
+        let public_url = self.url.clone().unwrap_or(default.public_url);
+        let here = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let listen = self.listen.or_else(|| port(&public_url).map(here)).unwrap_or(default.listen);
+        Options { public_url, listen, names: self.name.clone() }
+    }
+
+    /// Links and codes are bound to the URL: it is the folder's for ever.
+    fn refuse_another_url(&self, data: &Path) -> Result<(), Stop> {
+        let Ok(config) = Config::read(&data.join("sidekey.toml")) else { return Ok(()) };
+        match &self.url {
+            Some(url) if url.as_str() != config.public_url.as_str() => {
+                let what = format!("{} was made for {}", data.display(), config.public_url);
+                Err(Stop::new(Exit::Conflict, "public_url_changed", what).next("another folder, with --data"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn port(url: &PublicUrl) -> Option<u16> {
+    let authority = url.as_str().strip_prefix("https://")?.split('/').next()?;
+    authority.rsplit_once(':')?.1.parse().ok()
+}
+
+fn outcome(item: &Item) -> &'static str {
+    match item.outcome {
+        Outcome::Made => "made",
+        Outcome::There => "there",
+        Outcome::Elsewhere => "elsewhere",
+    }
+}
+
+fn explained(fault: &InitFault) -> Stop {
+    match fault {
+        InitFault::Broken { .. } => Stop::new(Exit::Conflict, "folder_broken", chain(fault)),
+        _ => Stop::new(Exit::Failed, "not_made", chain(fault)),
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  sidekey init
+  sidekey init --data /var/lib/sidekey --url https://keys.example.org --listen 0.0.0.0:443";

@@ -1,0 +1,82 @@
+//! An invitation, as whoever hands it on needs it. Shared by `server add`, `server invite` and `client invite`.
+
+use serde_json::json;
+use sidekey_client::admin::{Invite, Invited};
+use sidekey_protocol::ids::{Role, ServerName, UserName};
+
+use crate::exit::Stop;
+use crate::output::{Report, Screen};
+use crate::profile;
+use crate::qr;
+use crate::remote::Admin;
+use crate::time::{duration_s, rfc3339};
+
+/// How long, and how shown.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Options {
+    /// How long the invitation stays open, from 1m to 15m
+    #[arg(long, value_name = "DURATION", value_parser = duration_s, default_value = "15m")]
+    ttl: u32,
+    /// Draw the link as a QR code
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    qr: qr::When,
+}
+
+impl Options {
+    /// Invites a server, or a client when there is a user. `did` says what was done; the code is shown here alone.
+    ///
+    /// # Errors
+    /// What the service refuses.
+    pub async fn invite(
+        self,
+        did: String,
+        server: &ServerName,
+        user: Option<&UserName>,
+        admin: &Admin,
+        screen: Screen,
+    ) -> Result<Report, Stop> {
+        let role = if user.is_some() { Role::Client } else { Role::Server };
+        let invite = Invite { role, server: server.clone(), user: user.cloned(), ttl_s: Some(self.ttl) };
+        let invited = admin.run(async |service| service.invite(&invite).await).await?;
+        Ok(self.report(did, &invite, &invited, admin, screen))
+    }
+
+    fn report(
+        self,
+        did: String,
+        invite: &Invite,
+        invited: &Invited,
+        admin: &Admin,
+        screen: Screen,
+    ) -> Report {
+        let (code, link) = (invited.code.expose_printed(), invited.link.expose());
+        let draw = match self.qr {
+            qr::When::Auto => screen.has_eyes(),
+            qr::When::Always => true,
+            qr::When::Never => false,
+        };
+        let json = json!({
+            "invitation": invited.invitation,
+            "code": *code,
+            "link": *link,
+            "role": invite.role,
+            "server": invite.server,
+            "user": invite.user,
+            "expires": invited.expires,
+        });
+        let suggested = invite.user.as_ref().map_or(invite.server.as_str(), UserName::as_str);
+        Report::new(did, json)
+            .facts([
+                ("invitation", invited.invitation.to_string()),
+                ("code", code.to_string()),
+                ("link", link.to_string()),
+                ("expires", rfc3339(invited.expires)),
+            ])
+            .picture(draw.then(|| qr::draw(&link)).flatten())
+            .next(format!(
+                "on the machine to pair, run this and paste the link: sidekey join{}{}",
+                admin.ca_option(),
+                profile::option_like(suggested)
+            ))
+    }
+}

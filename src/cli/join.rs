@@ -1,0 +1,192 @@
+//! `sidekey join`: pairs this machine as the client or the mail server that an invitation names.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::json;
+use sidekey_client::{Ambient, Error, FileKeyStore, Invitation, Paired, Roots, pair};
+use sidekey_protocol::pairing::{Link, PairingCode, PartyLabel};
+
+use crate::exit::{Exit, Stop};
+use crate::output::{Report, Screen};
+use crate::profile::Profile;
+use crate::remote::{self, Timeout};
+
+/// Pair this machine as the client or the mail server that an invitation names
+///
+/// Without LINK, or with -, the link is read from standard input: paste it. (A link on the command line works too,
+/// and can be seen by this machine's other users, and in the shell's history, until it is used.)
+///
+/// What is paired is kept in a profile, which later commands name with --profile.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Join {
+    /// The invitation's link
+    #[arg(default_value = "-", hide_default_value = true)]
+    link: String,
+    /// Read the pairing code from this file, for a link that came without
+    #[arg(long, value_name = "FILE")]
+    code_file: Option<PathBuf>,
+    /// What administrators see this machine as [default: its host name]
+    #[arg(long, value_name = "TEXT")]
+    label: Option<PartyLabel>,
+    /// Trust this certificate authority alone (PEM) [env: SIDEKEY_CA=] [default: those of the system]
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    #[command(flatten)]
+    profile: Profile,
+    #[command(flatten)]
+    timeout: Timeout,
+}
+
+impl Join {
+    /// Does it.
+    ///
+    /// # Errors
+    /// A link that is none, a profile that is taken, what the service refuses, and what does not verify.
+    pub async fn run(self, screen: Screen) -> Result<Report, Stop> {
+        let file = self.profile.new_file()?;
+        if file.exists() {
+            let what = format!("the profile {} holds a pairing already", self.profile.name());
+            return Err(
+                Stop::new(Exit::Conflict, "profile_exists", what).next("sidekey join --profile another-name")
+            );
+        }
+        let roots = self.roots()?;
+        let link = self.link(screen)?;
+        let code = self.code()?;
+        let invitation = self.invitation(&link, code.as_deref(), roots)?;
+        let pairing = pair(invitation, Arc::new(FileKeyStore::new(file)), Ambient::system());
+        let paired = self.timeout.bound(async { pairing.await.map_err(refusal) }).await?;
+        Ok(self.report(&paired))
+    }
+
+    fn report(&self, paired: &Paired) -> Report {
+        let server = &paired.server;
+        let (what, next) = match &paired.user {
+            Some(user) => (format!("a client of {user} at {server}"), "session list".to_owned()),
+            None => (format!("the mail server {server}"), "session open USER".to_owned()),
+        };
+        let json = json!({
+            "pairing": paired.pairing,
+            "role": paired.role,
+            "server": paired.server,
+            "user": paired.user,
+            "pinned": paired.pinned,
+            "profile": self.profile.name(),
+        });
+        let key = if paired.pinned { "the one that the link names" } else { "not named by the link" };
+        Report::new(format!("Paired this machine as {what}."), json)
+            .facts([
+                ("pairing", paired.pairing.to_string()),
+                ("profile", self.profile.name().to_owned()),
+                ("the service's key", key.to_owned()),
+            ])
+            .next(format!("sidekey {next}{}", self.profile.option()))
+    }
+
+    fn invitation(&self, link: &str, code: Option<&str>, roots: Roots) -> Result<Invitation, Stop> {
+        let link: Link = link.parse().map_err(|_| {
+            let form = "https://host/p/<32 hex digits>#<code>.<pin>";
+            Stop::new(
+                Exit::Usage,
+                "link_malformed",
+                format!("that is not an invitation's link, which reads {form}"),
+            )
+            .next("copy the whole link again, as one line")
+        })?;
+        let (code, pin) = match (link.proof, code) {
+            (Some((code, pin)), None) => (code, Some(pin)),
+            (None, Some(code)) => {
+                let malformed =
+                    |_| Stop::new(Exit::Usage, "code_malformed", "a pairing code reads XXXX-XXXX");
+                (code.parse::<PairingCode>().map_err(malformed)?, None)
+            }
+            (Some(_), Some(_)) => {
+                return Err(Stop::usage("the link holds its code already: leave --code-file out"));
+            }
+            (None, None) => {
+                return Err(Stop::new(
+                    Exit::Usage,
+                    "code_missing",
+                    "this link came without its pairing code",
+                )
+                .next("the same command with --code-file, and the code in that file"));
+            }
+        };
+        // No role: this machine becomes what the invitation names.
+        let (url, id, role, label) = (link.public_url, link.invitation, None, self.label());
+        Ok(Invitation { url, id, code, pin, roots, role, label })
+    }
+
+    fn link(&self, screen: Screen) -> Result<String, Stop> {
+        if self.link != "-" {
+            return Ok(self.link.clone());
+        }
+        if io::stdin().is_terminal() {
+            screen.note("Paste the invitation's link, then press Enter:");
+        }
+        let mut line = String::new();
+        let read = io::stdin().lock().take(LINE_MAX_OCTETS).read_line(&mut line);
+        read.map_err(|error| Stop::new(Exit::Failed, "input", format!("cannot read the link: {error}")))?;
+        Ok(line.trim().to_owned())
+    }
+
+    fn code(&self) -> Result<Option<String>, Stop> {
+        let Some(file) = &self.code_file else { return Ok(None) };
+        Ok(Some(read(file, "the pairing code")?.trim().to_owned()))
+    }
+
+    fn roots(&self) -> Result<Roots, Stop> {
+        let set = || std::env::var_os("SIDEKEY_CA").filter(|value| !value.is_empty()).map(PathBuf::from);
+        match self.ca.clone().or_else(set) {
+            Some(file) => Ok(Roots::Pem(read(&file, "the certificate authority")?)),
+            None => Ok(Roots::Native),
+        }
+    }
+
+    fn label(&self) -> PartyLabel {
+        let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+        let env = |name| std::env::var(name).ok();
+        let known =
+            || host().or_else(|| env("HOSTNAME")).or_else(|| env("COMPUTERNAME"))?.trim().parse().ok();
+        let unnamed = || "unnamed machine".parse().expect("a label");
+        self.label.clone().or_else(known).unwrap_or_else(unnamed)
+    }
+}
+
+fn refusal(error: Error) -> Stop {
+    match error {
+        Error::Untrusted => remote::refusal(error)
+            .next("get the service's ca.pem from its administrator, and say where it is with --ca"),
+        // The client says what the service would have said: that code and invitation do not match.
+        Error::Refused { code, detail } if code == "code_mismatch" => {
+            Stop::new(Exit::Denied, &code, detail).next("check the code, or ask for a new invitation")
+        }
+        Error::PairAgain { code, detail } => {
+            Stop::new(Exit::Conflict, &code, format!("the invitation is over, or there is none: {detail}"))
+                .next("ask the administrator for a new invitation")
+        }
+        other => remote::refusal(other),
+    }
+}
+
+fn read(file: &Path, what: &str) -> Result<String, Stop> {
+    std::fs::read_to_string(file).map_err(|error| {
+        Stop::new(
+            Exit::Failed,
+            "file_unreadable",
+            format!("cannot read {what} from {}: {error}", file.display()),
+        )
+    })
+}
+
+/// Much longer than any link.
+const LINE_MAX_OCTETS: u64 = 4096;
+
+const EXAMPLES: &str = "\
+Examples:
+  sidekey join --profile phone
+  sidekey join --profile mail --ca ca.pem < link.txt
+  sidekey join - --profile phone --label \"Ann's phone\" --code-file code.txt < link.txt";

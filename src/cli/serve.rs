@@ -1,0 +1,178 @@
+//! `sidekey serve`: the key service, until it is told to stop.
+
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use getrandom::SysRng;
+use rand_core::UnwrapErr;
+use serde_json::json;
+use sidekey_service::clock::SystemClock;
+use sidekey_service::fault::Fault;
+use sidekey_service::{Config, telemetry};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::exit::{Exit, Stop};
+use crate::output::{Screen, shell};
+
+/// Run the key service until SIGTERM or Ctrl-C
+///
+/// Says on standard error when it is ready, and under which URL. Told to stop, it takes no more connections, answers
+/// what it has been asked, and ends with 0.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Serve {
+    /// The configuration [default: sidekey.toml in the data folder]
+    #[arg(long, value_name = "FILE", conflicts_with = "data")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    data: Data,
+    /// Listen here instead of where the configuration says
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+}
+
+/// Where the service keeps everything.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Data {
+    /// The service's data folder [env: SIDEKEY_DATA=] [default: ./sidekey-data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+impl Data {
+    /// The folder: as said, as the environment says, or the default.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        self.data.clone().unwrap_or_else(data_folder)
+    }
+
+    /// The option that names it in a command, empty where the command finds it without.
+    #[must_use]
+    pub fn option(&self) -> String {
+        let option = |data: &PathBuf| format!(" --data {}", shell(&data.display().to_string()));
+        self.data.as_ref().map(option).unwrap_or_default()
+    }
+}
+
+/// The data folder, unless a command line names one.
+#[must_use]
+pub fn data_folder() -> PathBuf {
+    let set = std::env::var_os("SIDEKEY_DATA").filter(|value| !value.is_empty());
+    set.map_or_else(|| PathBuf::from("sidekey-data"), PathBuf::from)
+}
+
+impl Serve {
+    /// Serves, until a signal.
+    ///
+    /// # Errors
+    /// What stands in the way, and what to do about it.
+    pub fn run(self, screen: Screen) -> Result<(), Stop> {
+        let path = self.config.clone().unwrap_or_else(|| self.data.folder().join(CONFIG));
+        if !path.exists() {
+            let what = format!("there is no configuration at {}", path.display());
+            let init = format!("sidekey init{}", self.data.option());
+            return Err(Stop::new(Exit::NotFound, "not_initialised", what).next(init));
+        }
+        let mut config = Config::read(&path).map_err(|error| {
+            Stop::new(Exit::Failed, "configuration", chain(&error)).next(format!("edit {}", path.display()))
+        })?;
+        config.listen = self.listen.unwrap_or(config.listen);
+        telemetry::init(&config.log).map_err(|error| Stop::new(Exit::Failed, "log", error))?;
+        let listener = TcpListener::bind(config.listen).map_err(|error| unbound(config.listen, &error))?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let runtime =
+            runtime.map_err(|error| Stop::new(Exit::Failed, "runtime", format!("cannot start: {error}")))?;
+        runtime.block_on(serve(config, listener, screen))
+    }
+}
+
+async fn serve(config: Config, listener: TcpListener, screen: Screen) -> Result<(), Stop> {
+    let (url, data) = (config.public_url.clone(), config.data.clone());
+    let explained = |fault| explained(&fault, &data);
+    // Before the store is opened: told to stop while it is read, it stops once it has been.
+    let shutdown = stopped().map_err(|error| Stop::new(Exit::Failed, "signals", error))?;
+    let (clock, rng) = (Arc::new(SystemClock), UnwrapErr(SysRng));
+    let running = sidekey_service::start(config, listener, clock, rng, shutdown).await.map_err(explained)?;
+    let listen = running.local_addr();
+    screen.announce(
+        &format!("sidekey: ready at {url}, listening on {listen}; Ctrl-C stops it"),
+        &json!({ "ready": true, "url": url, "listen": listen }),
+    );
+    running.finished().await.map_err(explained)
+}
+
+/// SIGTERM or Ctrl-C.
+fn stopped() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+fn unbound(listen: SocketAddr, error: &io::Error) -> Stop {
+    let stop = |exit, code, what: &str| Stop::new(exit, code, format!("cannot listen on {listen}: {what}"));
+    match error.kind() {
+        io::ErrorKind::AddrInUse => stop(Exit::Conflict, "address_in_use", "another process does").next(
+            format!("stop that one (ss -ltnp 'sport = {}' names it), or --listen elsewhere", listen.port()),
+        ),
+        io::ErrorKind::PermissionDenied => {
+            stop(Exit::Denied, "address_forbidden", "the system does not let us")
+                .next("a port from 1024 on, or CAP_NET_BIND_SERVICE")
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            stop(Exit::Failed, "address_foreign", "this machine has no such address")
+                .next("--listen with an address that `ip addr` shows")
+        }
+        _ => stop(Exit::Failed, "address", &error.to_string()),
+    }
+}
+
+/// Why the service does not run, and what to do about it.
+fn explained(fault: &sidekey_service::Stop, data: &Path) -> Stop {
+    use sidekey_service::Stop as S;
+
+    let what = chain(fault);
+    let data = data.display();
+    match fault {
+        S::Store(Fault::Locked) => Stop::new(
+            Exit::Conflict,
+            "folder_locked",
+            format!("another process serves the data folder {data}"),
+        )
+        .next("stop that one, or serve another folder with --data"),
+        S::Store(Fault::Missing) => {
+            Stop::new(Exit::NotFound, "not_initialised", what).next(format!("sidekey init --data {data}"))
+        }
+        S::Store(Fault::RootKeyWrong) => Stop::new(Exit::Denied, "root_key_wrong", what)
+            .next("put back the root key that the folder was made with; without it nothing in it opens"),
+        S::Store(Fault::Corrupt { .. } | Fault::SealKeysDamaged | Fault::Unsealable) => {
+            Stop::new(Exit::Unverified, "store_damaged", what).next("restore the data folder from a backup")
+        }
+        S::Store(Fault::Full) => {
+            Stop::new(Exit::Unavailable, "disk_full", what).next(format!("make room for {data}"))
+        }
+        S::PublicUrl { made_for, .. } => Stop::new(Exit::Conflict, "public_url_changed", what)
+            .next(format!("set public_url back to {made_for} in the configuration")),
+        _ => Stop::new(Exit::Failed, "not_started", what),
+    }
+}
+
+/// An error and its causes, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+const CONFIG: &str = "sidekey.toml";
+
+const EXAMPLES: &str = "\
+Examples:
+  sidekey serve
+  sidekey serve --data /var/lib/sidekey
+  sidekey serve --config /etc/sidekey.toml --listen 0.0.0.0:443";

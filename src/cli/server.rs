@@ -1,0 +1,135 @@
+//! `sidekey server`: mail servers that clients are paired with.
+
+use clap::Subcommand;
+use serde_json::json;
+use sidekey_client::admin::PairingFilter;
+use sidekey_protocol::ids::{Role, ServerName};
+
+use crate::client::pairing_rows;
+use crate::exit::Stop;
+use crate::invitation::Options;
+use crate::output::{List, Report, Screen, shell, word};
+use crate::remote::Admin;
+use crate::time::rfc3339;
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Server {
+    /// Add a mail server, and invite its machine to pair
+    ///
+    /// Prints a pairing code and a link, once. Give the link to whoever runs the mail server or the gateway before
+    /// it: `sidekey join` pairs that machine. A link is good for one pairing.
+    #[command(after_help = ADD_EXAMPLES)]
+    Add(Add),
+    /// Invite one more machine to pair as a mail server
+    ///
+    /// Each gateway of a mail server has a pairing of its own, so that one can be revoked without the others. Also
+    /// for a server whose first invitation has expired.
+    #[command(after_help = INVITE_EXAMPLES)]
+    Invite(Add),
+    /// List the mail servers, or the pairings of one
+    #[command(after_help = LIST_EXAMPLES)]
+    List {
+        /// A server whose pairings to list, one a machine
+        name: Option<ServerName>,
+        #[command(flatten)]
+        admin: Admin,
+    },
+}
+
+/// What `add` and `invite` take.
+#[derive(Debug, clap::Args)]
+pub struct Add {
+    /// What the enterprise calls it, usually by its host name
+    name: ServerName,
+    #[command(flatten)]
+    options: Options,
+    #[command(flatten)]
+    admin: Admin,
+}
+
+impl Server {
+    /// Does it.
+    ///
+    /// # Errors
+    /// What the service refuses.
+    pub async fn run(self, screen: Screen) -> Result<Report, Stop> {
+        match self {
+            Self::Add(add) => {
+                let added = add.admin.run(async |service| service.add_server(&add.name).await).await;
+                added.map_err(|stop| match stop.code() {
+                    "server_exists" => {
+                        stop.next(format!("sidekey server invite {}", shell(add.name.as_str())))
+                    }
+                    _ => stop,
+                })?;
+                add.invite("Added the mail server, and invited its machine to pair.", screen).await
+            }
+            Self::Invite(add) => {
+                add.invite("Invited one more machine to pair as the mail server.", screen).await
+            }
+            Self::List { name: None, admin } => servers(&admin).await,
+            Self::List { name: Some(name), admin } => pairings(&name, &admin).await,
+        }
+    }
+}
+
+impl Add {
+    async fn invite(&self, did: &str, screen: Screen) -> Result<Report, Stop> {
+        self.options.invite(did.to_owned(), &self.name, None, &self.admin, screen).await
+    }
+}
+
+async fn servers(admin: &Admin) -> Result<Report, Stop> {
+    let servers = admin.run(async |service| service.servers().await).await?;
+    let mut list = List::new(&["server", "state", "pairings", "users", "created"]);
+    for server in &servers {
+        list.row(&[
+            server.name.to_string(),
+            word(server.state),
+            server.pairings.to_string(),
+            server.users.to_string(),
+            rfc3339(server.created),
+        ]);
+    }
+    let report = Report::new(count(servers.len(), "mail server"), json!({ "items": servers })).list(list);
+    Ok(match servers.as_slice() {
+        [] => report.next("sidekey server add NAME"),
+        [first, ..] => {
+            report.next(format!("sidekey client invite USER --server {}", shell(first.name.as_str())))
+        }
+    })
+}
+
+async fn pairings(name: &ServerName, admin: &Admin) -> Result<Report, Stop> {
+    let wanted =
+        PairingFilter { role: Some(Role::Server), server: Some(name.clone()), ..PairingFilter::default() };
+    let found = admin.run(async |service| service.pairings(&wanted).await).await?;
+    Ok(Report::new(count(found.len(), "pairing"), json!({ "items": found })).list(pairing_rows(&found)))
+}
+
+/// `no pairings`, `1 pairing`, `2 pairings`.
+pub(crate) fn count(n: usize, what: &str) -> String {
+    match n {
+        0 => format!("No {what}s."),
+        1 => format!("1 {what}:"),
+        n => format!("{n} {what}s:"),
+    }
+}
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  sidekey server add mail.example.org
+  sidekey server list";
+const ADD_EXAMPLES: &str = "\
+Examples:
+  sidekey server add mail.example.org
+  sidekey server add mail.example.org --ttl 5m -o json";
+const INVITE_EXAMPLES: &str = "\
+Examples:
+  sidekey server invite mail.example.org";
+const LIST_EXAMPLES: &str = "\
+Examples:
+  sidekey server list
+  sidekey server list mail.example.org
+  sidekey server list -o json";

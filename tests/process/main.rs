@@ -1,0 +1,5 @@
+//! The built binary, from outside: as users run it, and as machines fail under it.
+#![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
+
+mod binary;
+mod commands;
