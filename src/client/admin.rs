@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sidekey_protocol::crypto::SigningKey;
 use sidekey_protocol::ids::{InvitationId, PartyId, Role, ServerName, ServiceId, Timestamp, UserName};
+use sidekey_protocol::pairing::registry::Page;
 use sidekey_protocol::pairing::{Link, PairingCode, Pin, PublicUrl};
 use sidekey_protocol::revocation::wire::{Revoke, RevokeAnswer};
 use sidekey_protocol::revocation::{Reason, Target};
@@ -20,6 +21,8 @@ use crate::error::{Error, Unintelligible};
 use crate::keystore::refuse_readable_by_others;
 use crate::profile::{Hidden, SIZE_MAX};
 use crate::transport::{Identity, Roots, Transport, with_query};
+
+pub use sidekey_protocol::pairing::registry::{Invitation, InvitationState};
 
 /// What an administrator signs with, and where: the file that `sidekey init` makes.
 pub struct AdminCredential {
@@ -108,7 +111,7 @@ impl Admin {
     /// # Errors
     /// As [`Error`] says.
     pub async fn servers(&self) -> Result<Vec<Server>, Error> {
-        self.all("/v1/servers", Vec::new()).await
+        self.all("/v1/servers", &PairingFilter::default()).await
     }
 
     /// Invites a client or a server. When the answer is lost, so is the code: invite again, the other one expires.
@@ -132,13 +135,7 @@ impl Admin {
     /// # Errors
     /// As [`Error`] says.
     pub async fn invitations(&self, filter: &InvitationFilter) -> Result<Vec<Invitation>, Error> {
-        let InvitationFilter { server, user, state } = filter;
-        let filter = [
-            ("server", server.as_ref().map(ToString::to_string)),
-            ("user", user.as_ref().map(ToString::to_string)),
-            ("state", state.map(|state| state.as_str().to_owned())),
-        ];
-        self.all("/v1/invitations", given(filter)).await
+        self.all("/v1/invitations", filter).await
     }
 
     /// Pairings, of clients and of servers.
@@ -146,14 +143,7 @@ impl Admin {
     /// # Errors
     /// As [`Error`] says.
     pub async fn pairings(&self, filter: &PairingFilter) -> Result<Vec<Pairing>, Error> {
-        let PairingFilter { server, user, role, state } = filter;
-        let filter = [
-            ("server", server.as_ref().map(ToString::to_string)),
-            ("user", user.as_ref().map(ToString::to_string)),
-            ("role", role.map(|role| role.to_string())),
-            ("state", state.map(|state| state.as_str().to_owned())),
-        ];
-        self.all("/v1/pairings", given(filter)).await
+        self.all("/v1/pairings", filter).await
     }
 
     /// Revokes, for ever. `None` when it was revoked before.
@@ -167,16 +157,13 @@ impl Admin {
     }
 
     /// A whole list, page by page.
-    async fn all<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        filter: Vec<(&str, String)>,
-    ) -> Result<Vec<T>, Error> {
+    async fn all<T: DeserializeOwned>(&self, path: &str, filter: &impl Serialize) -> Result<Vec<T>, Error> {
+        let filter = query(filter);
         let mut items = Vec::new();
         let mut next = None;
         for _ in 0..PAGES_MAX {
             let mut query: Vec<(&str, &str)> =
-                filter.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                filter.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
             query.push(("page_size", PAGE_SIZE));
             query.extend(next.as_deref().map(|token| ("page_token", token)));
             let page: Page<T> = self.0.call(Method::GET, with_query(path, &query)).send().await?;
@@ -242,26 +229,6 @@ pub struct Invited {
     pub expires: Timestamp,
 }
 
-/// An invitation.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Invitation {
-    /// Which.
-    pub invitation: InvitationId,
-    /// As what.
-    pub role: Role,
-    /// To which mail server.
-    pub server: ServerName,
-    /// Which user.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user: Option<UserName>,
-    /// When it ends.
-    pub expires: Timestamp,
-    /// Attempts left.
-    pub attempts: u8,
-    /// Where it stands.
-    pub state: InvitationState,
-}
-
 /// A pairing.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Pairing {
@@ -300,7 +267,7 @@ pub struct Revocation {
 }
 
 /// Which invitations to list: all that are not said otherwise.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct InvitationFilter {
     /// Of this mail server.
     pub server: Option<ServerName>,
@@ -311,7 +278,7 @@ pub struct InvitationFilter {
 }
 
 /// Which pairings to list: all that are not said otherwise.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct PairingFilter {
     /// Of this mail server.
     pub server: Option<ServerName>,
@@ -323,45 +290,24 @@ pub struct PairingFilter {
     pub state: Option<PairingState>,
 }
 
-macro_rules! states {
-    ($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $state:ident = $text:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-        #[serde(rename_all = "lowercase")]
-        pub enum $name { $($(#[$of])* $state,)* }
+/// Whether a pairing, or a mail server, may still do anything.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PairingState {
+    /// It may.
+    Active,
+    /// Nothing, ever again.
+    Revoked,
+}
 
-        impl $name {
-            /// As it stands on the wire.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$state => $text,)* }
-            }
+impl PairingState {
+    /// As it stands on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Revoked => "revoked",
         }
-    };
-}
-
-states! {
-    /// Whether a pairing, or a mail server, may still do anything.
-    PairingState {
-        /// It may.
-        Active = "active",
-        /// Nothing, ever again.
-        Revoked = "revoked",
-    }
-}
-states! {
-    /// Where an invitation stands.
-    InvitationState {
-        /// Revoked.
-        Cancelled = "cancelled",
-        /// Its time is over.
-        Expired = "expired",
-        /// It waits.
-        Open = "open",
-        /// No attempts are left.
-        Spent = "spent",
-        /// A pairing came of it.
-        Used = "used",
     }
 }
 
@@ -389,14 +335,11 @@ struct Made {
     expires: Timestamp,
 }
 
-#[derive(Deserialize)]
-struct Page<T> {
-    items: Vec<T>,
-    next_page_token: Option<String>,
-}
-
-fn given<const N: usize>(filter: [(&str, Option<String>); N]) -> Vec<(&str, String)> {
-    filter.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+/// A filter's members, each as it stands on the wire.
+fn query(filter: &impl Serialize) -> Vec<(String, String)> {
+    let members = serde_json::to_value(filter).expect("filters are representable as JSON");
+    let members = members.as_object().into_iter().flatten();
+    members.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
 }
 
 /// A page stays far below the largest answer.
@@ -409,12 +352,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_state_has_one_spelling() {
-        for state in [InvitationState::Cancelled, InvitationState::Used] {
-            assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
-        }
+    fn a_filter_says_what_was_asked_for_and_no_more() {
+        let (server, user) = ("mail.example.org".parse().unwrap(), "ann@example.org".parse().unwrap());
+        let filter =
+            InvitationFilter { server: Some(server), user: Some(user), state: Some(InvitationState::Paired) };
+        let expected = [("server", "mail.example.org"), ("state", "paired"), ("user", "ann@example.org")];
+        assert_eq!(query(&filter), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert!(query(&PairingFilter::default()).is_empty());
         for state in [PairingState::Active, PairingState::Revoked] {
-            assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+            assert_eq!(
+                query(&PairingFilter { state: Some(state), ..PairingFilter::default() })[0].1,
+                state.as_str()
+            );
         }
     }
 

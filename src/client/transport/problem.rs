@@ -58,8 +58,11 @@ impl Problem {
     }
 
     fn said(self) -> (Cow<'static, str>, String) {
-        // The check that failed says more than what to do about all its kind.
-        let detail = self.cause.or(self.detail).or(self.title).unwrap_or_default();
+        // The check that failed says more than what holds for all its kind.
+        let detail = self.cause.unwrap_or_else(|| {
+            let said = [self.title, self.detail].into_iter().flatten();
+            said.collect::<Vec<_>>().join(" ")
+        });
         (Cow::Owned(self.code), plain(&detail))
     }
 }
