@@ -9,7 +9,7 @@ use sidekey_client::{Ambient, Error, FileKeyStore, Invitation, Paired, Roots, pa
 use sidekey_protocol::pairing::{Link, PairingCode, PartyLabel};
 
 use crate::exit::{Exit, Stop};
-use crate::output::{Report, Screen};
+use crate::output::{Report, Screen, shell};
 use crate::profile::Profile;
 use crate::remote::{self, Timeout};
 
@@ -49,9 +49,12 @@ impl Join {
         let file = self.profile.new_file()?;
         if file.exists() {
             let what = format!("the profile {} holds a pairing already", self.profile.name());
-            return Err(
-                Stop::new(Exit::Conflict, "profile_exists", what).next("sidekey join --profile another-name")
+            let another = "sidekey join --profile another-name";
+            let next = format!(
+                "{another}; or remove {}, if that pairing is over",
+                shell(&file.display().to_string())
             );
+            return Err(Stop::new(Exit::Conflict, "profile_exists", what).next(next));
         }
         let roots = self.roots()?;
         let link = self.link(screen)?;

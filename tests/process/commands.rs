@@ -236,7 +236,7 @@ fn refuse_a_wrong_link(sidekey: &Sidekey) {
     let (address, proof) = link.split_once('#').unwrap();
     let (code, pin) = proof.split_once('.').unwrap();
     let join = |link: &str, options: &str| {
-        let line = format!("join --profile wrong {options} -o json");
+        let line = format!("join {options} -o json");
         sidekey.run_with_input(&line, &format!("{link}\n"))
     };
 
@@ -256,10 +256,23 @@ fn refuse_a_wrong_link(sidekey: &Sidekey) {
 
     assert_eq!(join(address, ours).failed(2).problem()["code"], "code_missing");
     std::fs::write(sidekey.path("code.txt"), code).unwrap();
+    let listed = sidekey.json("client list --invitations");
+    let seen = |item: &&Value| item["invitation"] == invited["invitation"];
+    let listed = listed["items"].as_array().unwrap().iter().find(seen).unwrap();
+    assert_eq!((listed["state"].as_str(), listed["attempts"].as_u64()), (Some("begun"), Some(3)));
+
     let typed = join(address, "--ca data/ca.pem --code-file code.txt").succeeded().json();
     assert_eq!(typed["pinned"], false);
     let pairing = typed["pairing"].as_str().unwrap();
     sidekey.json(&format!("revoke pairing {pairing} --reason \"only a try\" --yes"));
+
+    let unwanted = sidekey.json(&format!("client invite {USER} --server {SERVER}"));
+    let invitation = unwanted["invitation"].as_str().unwrap();
+    let revoked = sidekey.json(&format!("revoke invitation {invitation} --reason \"wrong person\" --yes"));
+    assert_eq!(revoked["invitations"], 1);
+    let over = join(unwanted["link"].as_str().unwrap(), "--ca data/ca.pem --profile late");
+    let over = over.failed(5).problem();
+    assert_eq!(over["code"], "invitation_over", "{over}");
 }
 
 fn revoke_phone(sidekey: &Sidekey, pairing: &str, session: &str) {
