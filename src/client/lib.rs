@@ -19,10 +19,10 @@ mod pairing;
 mod party;
 mod profile;
 mod revocation;
-#[cfg(test)]
-mod script;
 mod session;
 mod sse;
+#[cfg(test)]
+mod tests;
 pub mod transport;
 
 pub use ambient::{Ambient, Clock, SystemClock};

@@ -19,7 +19,7 @@ use crate::error::{Downgrade, Tampered};
 use crate::keystore::MemoryKeyStore;
 use crate::profile::{KeptPolicy, Profile};
 use crate::revocation::Notice;
-use crate::script::{Answer, NOON, Script, ambient, answer};
+use crate::tests::{Answer, NOON, Script, ambient, answer};
 
 const SERVICE: ServiceId = ServiceId::from_bytes([1; 16]);
 const PAIRING: PartyId = PartyId::from_bytes([2; 16]);

@@ -11,7 +11,7 @@ use sidekey_protocol::encoding::from_base64url;
 use sidekey_protocol::ids::{PartyId, ServiceId};
 
 use super::*;
-use crate::script::{Answer, NOON, Script, ambient, answer};
+use crate::tests::{Answer, NOON, Script, ambient, answer};
 
 fn transport(script: &Script) -> Transport {
     Transport::new(&script.url.parse().unwrap(), &script.roots, ambient()).unwrap()
