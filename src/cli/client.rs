@@ -7,9 +7,9 @@ use sidekey_protocol::ids::{PartyId, Role, ServerName, UserName};
 use sidekey_protocol::revocation::Target;
 
 use crate::confirm::Confirm;
-use crate::exit::Stop;
+use crate::exit::{Exit, Stop};
 use crate::invitation::Options;
-use crate::output::{List, Report, Screen, word};
+use crate::output::{List, Report, Screen, shell, word};
 use crate::remote::Admin;
 use crate::revoke::{self, Why};
 use crate::server::count;
@@ -61,12 +61,15 @@ pub enum Client {
         /// The device's pairing, as `client list` shows it
         #[arg(required_unless_present = "user", conflicts_with = "user")]
         pairing: Option<PartyId>,
-        /// All devices of this user
+        /// All devices of this user, unless a label says which
         #[arg(long, requires = "server")]
         user: Option<UserName>,
         /// The mail server that names the user
         #[arg(long, value_name = "NAME", requires = "user")]
         server: Option<ServerName>,
+        /// The user's one device of this label
+        #[arg(long, value_name = "TEXT", requires = "user")]
+        label: Option<String>,
         #[command(flatten)]
         why: Why,
         #[command(flatten)]
@@ -94,10 +97,13 @@ impl Client {
                 let state = state.map(PairingState::from);
                 pairings(&PairingFilter { role: Some(Role::Client), user, server, state }, &admin).await
             }
-            Self::Revoke { pairing, user, server, why, confirm, admin } => {
-                let target = match (pairing, user, server) {
+            Self::Revoke { pairing, user, server, label, why, confirm, admin } => {
+                let target = match (pairing, user, server, label) {
                     (Some(pairing), ..) => Target::Pairing { pairing },
-                    (None, Some(user), Some(server)) => Target::User { server, user },
+                    (None, Some(user), Some(server), None) => Target::User { server, user },
+                    (None, Some(user), Some(server), Some(label)) => {
+                        Target::Pairing { pairing: labelled(&label, user, server, &admin).await? }
+                    }
                     _ => unreachable!("clap requires a pairing, or a user and a server"),
                 };
                 revoke::run(&target, &why, confirm, &admin, screen).await
@@ -120,6 +126,26 @@ impl From<State> for PairingState {
         match state {
             State::Active => Self::Active,
             State::Revoked => Self::Revoked,
+        }
+    }
+}
+
+/// The one live device of a user that calls itself so.
+async fn labelled(label: &str, user: UserName, server: ServerName, admin: &Admin) -> Result<PartyId, Stop> {
+    let list =
+        format!("sidekey client list --user {} --server {}", shell(user.as_str()), shell(server.as_str()));
+    let state = Some(PairingState::Active);
+    let wanted = PairingFilter { role: Some(Role::Client), user: Some(user), server: Some(server), state };
+    let mut found = admin.run(async |service| service.pairings(&wanted).await).await?;
+    found.retain(|pairing| pairing.label == label);
+    match found.as_slice() {
+        [one] => Ok(one.pairing),
+        [] => Err(Stop::new(Exit::NotFound, "not_found", format!("no active device is labelled {label:?}"))
+            .next(list)),
+        several => {
+            let what =
+                format!("{} active devices are labelled {label:?}: name one by its pairing", several.len());
+            Err(Stop::new(Exit::Conflict, "label_ambiguous", what).next(list))
         }
     }
 }
@@ -190,4 +216,5 @@ Examples:
 const REVOKE_EXAMPLES: &str = "\
 Examples:
   sidekey client revoke 5b0f3c2a9d8e4f718293a4b5c6d7e8f9 --reason \"phone lost\"
+  sidekey client revoke --user ann@example.org --server mail.example.org --label phone --reason lost
   sidekey client revoke --user ann@example.org --server mail.example.org --reason \"left us\" --yes";

@@ -15,7 +15,7 @@ use crate::remote::{self, Timeout};
 
 /// Pair this machine as the client or the mail server that an invitation names
 ///
-/// Without LINK, or with -, the link is read from standard input: paste it. (A link on the command line works too,
+/// Without LINK, or with -, the link is read from standard input: paste it, or pipe what `client invite` prints. (A link on the command line works too,
 /// and can be seen by this machine's other users, and in the shell's history, until it is used.)
 ///
 /// What is paired is kept in a profile, which later commands name with --profile.
@@ -127,13 +127,15 @@ impl Join {
         if self.link != "-" {
             return Ok(self.link.clone());
         }
-        if io::stdin().is_terminal() {
+        let typed = io::stdin().is_terminal();
+        if typed {
             screen.note("Paste the invitation's link, then press Enter:");
         }
-        let mut line = String::new();
-        let read = io::stdin().lock().take(LINE_MAX_OCTETS).read_line(&mut line);
+        let mut said = String::new();
+        let mut input = io::stdin().lock().take(INPUT_MAX_OCTETS);
+        let read = if typed { input.read_line(&mut said) } else { input.read_to_string(&mut said) };
         read.map_err(|error| Stop::new(Exit::Failed, "input", format!("cannot read the link: {error}")))?;
-        Ok(line.trim().to_owned())
+        Ok(find_link(&said).to_owned())
     }
 
     fn code(&self) -> Result<Option<String>, Stop> {
@@ -185,11 +187,41 @@ fn read(file: &Path, what: &str) -> Result<String, Stop> {
     })
 }
 
-/// Much longer than any link.
-const LINE_MAX_OCTETS: u64 = 4096;
+/// The first word that is a link: what `client invite` prints may come whole, as text or as JSON.
+fn find_link(said: &str) -> &str {
+    let mut words = said.split(|c: char| c.is_whitespace() || c == '"');
+    words.find(|word| word.parse::<Link>().is_ok()).unwrap_or_else(|| said.trim())
+}
+
+/// Much longer than an invitation, QR code and all.
+const INPUT_MAX_OCTETS: u64 = 64 * 1024;
 
 const EXAMPLES: &str = "\
 Examples:
   sidekey join --profile phone
   sidekey join --profile mail --ca ca.pem < link.txt
   sidekey join - --profile phone --label \"Ann's phone\" --code-file code.txt < link.txt";
+
+#[cfg(test)]
+mod tests {
+    use super::find_link;
+
+    const LINK: &str =
+        "https://keys.example.org/p/000102030405060708090a0b0c0d0e0f#ABCD-EFGH.AAECAwQFBgcICQoLDA0ODw";
+
+    #[test]
+    fn a_link_is_found_in_whatever_it_was_copied_with() {
+        for said in [
+            format!("{LINK}\n"),
+            format!("Invited.\n  code  ABCD-EFGH\n  link  {LINK}\nNext: sidekey join\n"),
+            format!(r#"{{"code":"ABCD-EFGH","link":"{LINK}","expires":1}}"#),
+        ] {
+            assert_eq!(find_link(&said), LINK, "{said}");
+        }
+    }
+
+    #[test]
+    fn without_a_link_all_of_it_is_what_was_meant() {
+        assert_eq!(find_link(" not a link \n"), "not a link");
+    }
+}
