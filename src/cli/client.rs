@@ -2,8 +2,9 @@
 
 use clap::Subcommand;
 use serde_json::json;
-use sidekey_client::admin::{InvitationFilter, Pairing, PairingFilter, PairingState};
+use sidekey_client::admin::{InvitationFilter, Pairing, PairingFilter, Standing};
 use sidekey_protocol::ids::{PartyId, Role, ServerName, UserName};
+use sidekey_protocol::pairing::PartyLabel;
 use sidekey_protocol::revocation::Target;
 
 use crate::confirm::Confirm;
@@ -69,7 +70,7 @@ pub enum Client {
         server: Option<ServerName>,
         /// The user's one device of this label
         #[arg(long, value_name = "TEXT", requires = "user")]
-        label: Option<String>,
+        label: Option<PartyLabel>,
         #[command(flatten)]
         why: Why,
         #[command(flatten)]
@@ -94,7 +95,7 @@ impl Client {
                 invitations(&InvitationFilter { user, server, state: None }, &admin).await
             }
             Self::List { user, server, state, admin, .. } => {
-                let state = state.map(PairingState::from);
+                let state = state.map(Standing::from);
                 pairings(&PairingFilter { role: Some(Role::Client), user, server, state }, &admin).await
             }
             Self::Revoke { pairing, user, server, label, why, confirm, admin } => {
@@ -121,7 +122,7 @@ pub enum State {
     Revoked,
 }
 
-impl From<State> for PairingState {
+impl From<State> for Standing {
     fn from(state: State) -> Self {
         match state {
             State::Active => Self::Active,
@@ -131,13 +132,18 @@ impl From<State> for PairingState {
 }
 
 /// The one live device of a user that calls itself so.
-async fn labelled(label: &str, user: UserName, server: ServerName, admin: &Admin) -> Result<PartyId, Stop> {
+async fn labelled(
+    label: &PartyLabel,
+    user: UserName,
+    server: ServerName,
+    admin: &Admin,
+) -> Result<PartyId, Stop> {
     let list =
         format!("sidekey client list --user {} --server {}", shell(user.as_str()), shell(server.as_str()));
-    let state = Some(PairingState::Active);
+    let state = Some(Standing::Active);
     let wanted = PairingFilter { role: Some(Role::Client), user: Some(user), server: Some(server), state };
     let mut found = admin.run(async |service| service.pairings(&wanted).await).await?;
-    found.retain(|pairing| pairing.label == label);
+    found.retain(|pairing| pairing.label == *label);
     match found.as_slice() {
         [one] => Ok(one.pairing),
         [] => Err(Stop::new(Exit::NotFound, "not_found", format!("no active device is labelled {label:?}"))
@@ -170,7 +176,7 @@ pub(crate) fn pairing_rows(pairings: &[Pairing]) -> List {
             pairing.pairing.to_string(),
             pairing.user.as_ref().map(ToString::to_string).unwrap_or_default(),
             pairing.server.to_string(),
-            pairing.label.clone(),
+            pairing.label.to_string(),
             pairing
                 .revoked
                 .as_ref()

@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 use serde_json::json;
-use sidekey_client::admin::{InvitationFilter, Pairing, PairingFilter, PairingState};
+use sidekey_client::admin::{InvitationFilter, Pairing, PairingFilter, Standing};
 use sidekey_protocol::ids::{InvitationId, PartyId, ServerName, SessionId, UserName};
 use sidekey_protocol::revocation::wire::RevokeAnswer;
 use sidekey_protocol::revocation::{Reason, Target};
@@ -186,7 +186,7 @@ async fn acts_on(target: &Target, admin: &Admin) -> Result<Vec<(&'static str, St
 }
 
 fn live(server: &ServerName, user: Option<&UserName>) -> PairingFilter {
-    let state = Some(PairingState::Active);
+    let state = Some(Standing::Active);
     PairingFilter { server: Some(server.clone()), user: user.cloned(), state, role: None }
 }
 
@@ -194,7 +194,7 @@ fn known(pairing: &Pairing) -> Vec<(&'static str, String)> {
     let user = pairing.user.as_ref().map(|user| ("user", user.to_string()));
     let facts = [
         ("server", pairing.server.to_string()),
-        ("label", pairing.label.clone()),
+        ("label", pairing.label.to_string()),
         ("paired", rfc3339(pairing.created)),
         ("last seen", pairing.last_seen.map_or_else(|| "never".to_owned(), rfc3339)),
     ];

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sidekey_protocol::crypto::SigningKey;
 use sidekey_protocol::ids::{InvitationId, PartyId, Role, ServerName, ServiceId, Timestamp, UserName};
-use sidekey_protocol::pairing::registry::Page;
+use sidekey_protocol::pairing::registry::{CreateServer, Page};
 use sidekey_protocol::pairing::{Link, PairingCode, Pin, PublicUrl};
 use sidekey_protocol::revocation::wire::{Revoke, RevokeAnswer};
 use sidekey_protocol::revocation::{Reason, Target};
@@ -22,7 +22,9 @@ use crate::keystore::refuse_readable_by_others;
 use crate::profile::{Hidden, SIZE_MAX};
 use crate::transport::{Identity, Roots, Transport, with_query};
 
-pub use sidekey_protocol::pairing::registry::{Invitation, InvitationState};
+pub use sidekey_protocol::pairing::registry::{
+    Invitation, InvitationState, Pairing, PairingRevoked, Server, ServerCreated, Standing,
+};
 
 /// What an administrator signs with, and where: the file that `sidekey init` makes.
 pub struct AdminCredential {
@@ -102,8 +104,8 @@ impl Admin {
     ///
     /// # Errors
     /// [`Error::Refused`] with `server_exists`: also when an earlier call's answer was lost.
-    pub async fn add_server(&self, name: &ServerName) -> Result<ServerAdded, Error> {
-        self.0.call(Method::POST, "/v1/servers").json(&AddServer { name }).send().await
+    pub async fn add_server(&self, name: &ServerName) -> Result<ServerCreated, Error> {
+        self.0.call(Method::POST, "/v1/servers").json(&CreateServer { name: name.clone() }).send().await
     }
 
     /// All mail servers.
@@ -177,30 +179,6 @@ impl Admin {
     }
 }
 
-/// Answer to [`Admin::add_server`].
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct ServerAdded {
-    /// Its name.
-    pub name: ServerName,
-    /// When it was added.
-    pub created: Timestamp,
-}
-
-/// A mail server.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Server {
-    /// Its name.
-    pub name: ServerName,
-    /// When it was added.
-    pub created: Timestamp,
-    /// Whether it may still do anything.
-    pub state: PairingState,
-    /// Its live pairings, its clients' among them.
-    pub pairings: u64,
-    /// Its users.
-    pub users: u64,
-}
-
 /// Whom to invite.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct Invite {
@@ -229,43 +207,6 @@ pub struct Invited {
     pub expires: Timestamp,
 }
 
-/// A pairing.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Pairing {
-    /// Which.
-    pub pairing: PartyId,
-    /// As what.
-    pub role: Role,
-    /// At which mail server.
-    pub server: ServerName,
-    /// Of which user.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user: Option<UserName>,
-    /// What the device calls itself.
-    pub label: String,
-    /// Whether it may still do anything.
-    pub state: PairingState,
-    /// When it was made.
-    pub created: Timestamp,
-    /// When it was last heard of.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_seen: Option<Timestamp>,
-    /// The epoch of its root.
-    pub epoch: u32,
-    /// When it was revoked, and why.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revoked: Option<Revocation>,
-}
-
-/// When something was revoked, and why.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Revocation {
-    /// When.
-    pub at: Timestamp,
-    /// Why.
-    pub reason: Reason,
-}
-
 /// Which invitations to list: all that are not said otherwise.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct InvitationFilter {
@@ -287,28 +228,7 @@ pub struct PairingFilter {
     /// As this.
     pub role: Option<Role>,
     /// That stand so.
-    pub state: Option<PairingState>,
-}
-
-/// Whether a pairing, or a mail server, may still do anything.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PairingState {
-    /// It may.
-    Active,
-    /// Nothing, ever again.
-    Revoked,
-}
-
-impl PairingState {
-    /// As it stands on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Revoked => "revoked",
-        }
-    }
+    pub state: Option<Standing>,
 }
 
 #[derive(Deserialize)]
@@ -320,11 +240,6 @@ struct Credential {
     key: Hidden,
     ca: String,
     service_key: String,
-}
-
-#[derive(Serialize)]
-struct AddServer<'a> {
-    name: &'a ServerName,
 }
 
 #[derive(Deserialize)]
@@ -359,11 +274,9 @@ mod tests {
         let expected = [("server", "mail.example.org"), ("state", "paired"), ("user", "ann@example.org")];
         assert_eq!(query(&filter), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
         assert!(query(&PairingFilter::default()).is_empty());
-        for state in [PairingState::Active, PairingState::Revoked] {
-            assert_eq!(
-                query(&PairingFilter { state: Some(state), ..PairingFilter::default() })[0].1,
-                state.as_str()
-            );
+        for state in [Standing::Active, Standing::Revoked] {
+            let filter = PairingFilter { state: Some(state), ..PairingFilter::default() };
+            assert_eq!(query(&filter)[0].1, state.as_str());
         }
     }
 
