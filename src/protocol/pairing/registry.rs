@@ -71,7 +71,7 @@ pub struct Server {
     pub created: Timestamp,
     /// Whether it may act.
     pub state: Standing,
-    /// Live pairings at it, clients and servers alike.
+    /// Live pairings of the server itself: its gateways.
     pub pairings: u64,
     /// Users with a live pairing.
     pub users: u64,

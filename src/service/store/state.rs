@@ -253,12 +253,13 @@ impl State {
 /// Views.
 impl State {
     pub(super) fn view_server(&self, server: &ServerState) -> Server {
+        let paired = |&&user: &&u32| self.live(&self.users[user as usize].pairings).next().is_some();
         Server {
             name: server.name.clone(),
             created: server.created,
             revoked: server.revoked.clone(),
             pairings: self.live(&server.pairings).count() as u32,
-            users: server.users.len() as u32,
+            users: server.users.iter().filter(paired).count() as u32,
         }
     }
 

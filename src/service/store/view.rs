@@ -30,7 +30,7 @@ pub struct Server {
     pub revoked: Option<Revocation>,
     /// Live pairings of the server itself.
     pub pairings: u32,
-    /// Users that were ever named at it.
+    /// Users with a live pairing.
     pub users: u32,
 }
 
