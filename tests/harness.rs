@@ -1,1 +1,35 @@
-//! placeholder
+//! The whole system in one process: the real service over TLS on a port of its own, with its real store in a temporary
+//! folder; the real client crate; a clock with hands, the same for both sides; seeded randomness.
+//!
+//! ```text
+//!   System ── admin ── add_server · invite        the enterprise
+//!     ├── pair_server ▶ MailServer                its mail server
+//!     ├── pair_client ▶ Phone                     a user's device
+//!     ├── ask ▶ Asking ▶ Answer                   whatever the client crate would never send
+//!     └── restart · clock · records               stops, comes back, gets older, remembers
+//! ```
+
+#[path = "harness/clock.rs"]
+mod clock;
+#[path = "harness/journal.rs"]
+mod journal;
+#[path = "harness/log.rs"]
+mod log;
+#[path = "harness/mail.rs"]
+pub mod mail;
+#[path = "harness/office.rs"]
+mod office;
+#[path = "harness/raw.rs"]
+mod raw;
+#[path = "harness/scan.rs"]
+pub mod scan;
+#[path = "harness/stranger.rs"]
+pub mod stranger;
+#[path = "harness/system.rs"]
+mod system;
+
+pub use clock::Hands;
+pub use log::Captured;
+pub use office::{ANN, BOB, MAIL, Office, SHOP};
+pub use raw::{Answer, Asking, EventStream};
+pub use system::{Keys, MailServer, Phone, System, server, user};

@@ -1,0 +1,10 @@
+//! Each step over real sockets: what it does, and one test for each thing that it refuses. `journey` goes through all of
+//! them and reads the log.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+mod journey;
+mod object;
+mod pairing;
+mod revocation;
+mod session;

@@ -1,0 +1,329 @@
+//! The system itself: a service on a port of its own, and who talks to it.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::Method;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng as _;
+use sidekey_client::admin::{Admin, AdminCredential, Invite, Invited};
+use sidekey_client::{
+    Ambient, Client, Error, Invitation, KeyStore as _, MemoryKeyStore, Paired, Profile, Roots, Server, pair,
+};
+use sidekey_protocol::ids::{Role, ServerName, UserName};
+use sidekey_protocol::pairing::{Kek, PublicUrl};
+use sidekey_protocol::token;
+use sidekey_service::init::Options;
+use sidekey_service::{Config, Running};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+use crate::clock::Hands;
+use crate::journal;
+use crate::raw::{Asking, Http};
+
+/// A name of a mail server.
+///
+/// # Panics
+/// When it is none.
+#[must_use]
+pub fn server(name: &str) -> ServerName {
+    name.parse().expect("a name of a server")
+}
+
+/// A name of a user.
+///
+/// # Panics
+/// When it is none.
+#[must_use]
+pub fn user(name: &str) -> UserName {
+    name.parse().expect("a name of a user")
+}
+
+/// The whole system.
+#[derive(Debug)]
+pub struct System {
+    /// The service's clock, and everybody's unless said.
+    pub clock: Hands,
+    /// Under which URL the service is reached.
+    pub url: PublicUrl,
+    /// The authority that its certificate is signed by (PEM).
+    pub ca: String,
+    /// The enterprise's administrator.
+    pub admin: Admin,
+    admin_credential: AdminCredential,
+    http: Http,
+    seed: AtomicU64,
+    listener: TcpListener,
+    running: Option<(Running, oneshot::Sender<()>)>,
+    folder: TempDir,
+}
+
+impl System {
+    /// A new data folder, and the service on it.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start() -> Self {
+        // Held for as long as the system lives, across restarts: nobody else gets this port.
+        let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+        listener.set_nonblocking(true).expect("a listener can wait");
+        let listen = listener.local_addr().expect("it is bound");
+        let url: PublicUrl = format!("https://localhost:{}", listen.port()).parse().expect("it is a URL");
+        let folder = tempfile::tempdir().expect("there is room for a folder");
+        let clock = Hands::at_the_real_time();
+        let data = folder.path().join("data");
+        let options = Options { public_url: url.clone(), listen, names: Vec::new() };
+        let rng = ChaCha20Rng::seed_from_u64(0);
+        sidekey_service::init(&data, &options, Arc::new(clock.clone()), rng).await.expect("init works");
+
+        let read = || AdminCredential::read(&data.join("admin.json")).expect("init made a credential");
+        let ca = std::fs::read_to_string(data.join("ca.pem")).expect("init made an authority");
+        let ambient = Ambient::new(Arc::new(clock.clone()), ChaCha20Rng::seed_from_u64(1));
+        let mut system = Self {
+            admin: Admin::new(read(), ambient).expect("the credential is one"),
+            admin_credential: read(),
+            http: Http::trusting(&ca),
+            seed: AtomicU64::new(2),
+            running: None,
+            clock,
+            url,
+            ca,
+            listener,
+            folder,
+        };
+        system.serve().await;
+        system
+    }
+
+    /// The data folder.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    async fn serve(&mut self) {
+        let config = Config::for_data(&self.data(), self.url.clone());
+        let listener = self.listener.try_clone().expect("a listener can be cloned");
+        let (stop, stopped) = oneshot::channel();
+        let clock = Arc::new(self.clock.clone());
+        let shutdown = async {
+            // Dropped with the system: stopped all the same.
+            let _ = stopped.await;
+        };
+        let running = sidekey_service::start(config, listener, clock, self.rng(), shutdown).await;
+        self.running = Some((running.expect("the service starts"), stop));
+    }
+
+    /// Stops the service, which finishes what it is doing.
+    ///
+    /// # Panics
+    /// When it does not run, or does not stop as it should.
+    pub async fn stop(&mut self) {
+        let (running, stop) = self.running.take().expect("it runs");
+        stop.send(()).expect("it waits for this");
+        running.finished().await.expect("it stops as it should");
+    }
+
+    /// Stops the service and starts it on the same folder, at the same address.
+    ///
+    /// # Panics
+    /// As [`System::stop`].
+    pub async fn restart(&mut self) {
+        self.stop().await;
+        self.serve().await;
+    }
+
+    /// Randomness of its own for whoever asks: the same in every run.
+    pub fn rng(&self) -> ChaCha20Rng {
+        ChaCha20Rng::seed_from_u64(self.seed.fetch_add(1, Ordering::SeqCst))
+    }
+
+    /// The system's clock, and randomness of its own.
+    pub fn ambient(&self) -> Ambient {
+        self.ambient_at(&self.clock)
+    }
+
+    /// Another clock, and randomness of its own.
+    pub fn ambient_at(&self, clock: &Hands) -> Ambient {
+        Ambient::new(Arc::new(clock.clone()), self.rng())
+    }
+
+    /// Whose certificates its clients trust.
+    #[must_use]
+    pub fn roots(&self) -> Roots {
+        Roots::Pem(self.ca.clone())
+    }
+
+    /// All changes of the state so far. A refused request leaves no other one.
+    #[must_use]
+    pub fn records(&self) -> Vec<Vec<u8>> {
+        journal::records(&self.data())
+    }
+
+    /// All changes of the state, those too that the service made by itself.
+    #[must_use]
+    pub fn all_records(&self) -> Vec<Vec<u8>> {
+        journal::all(&self.data())
+    }
+}
+
+/// What the administrator does.
+impl System {
+    /// Adds a mail server.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub async fn add_server(&self, name: &str) {
+        self.admin.add_server(&server(name)).await.expect("a new server is added");
+    }
+
+    /// Invites: a client when a user is named, else a server.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub async fn invite(&self, at: &str, whom: Option<&str>) -> Invited {
+        let role = if whom.is_some() { Role::Client } else { Role::Server };
+        let invite = Invite { role, server: server(at), user: whom.map(user), ttl_s: None };
+        self.admin.invite(&invite).await.expect("the invitation is made")
+    }
+
+    /// The administrator's bearer token.
+    #[must_use]
+    pub fn admin_token(&self) -> String {
+        let AdminCredential { key, party, service, .. } = &self.admin_credential;
+        token::sign(key, *party, *service, None, self.clock.now())
+    }
+
+    /// What the administrator signs with.
+    #[must_use]
+    pub const fn admin_credential(&self) -> &AdminCredential {
+        &self.admin_credential
+    }
+}
+
+/// Who is invited.
+impl System {
+    /// What an app makes of an invitation that was handed over as a link.
+    ///
+    /// # Panics
+    /// When the link is none.
+    #[must_use]
+    pub fn accept(&self, invited: &Invited, role: Role) -> Invitation {
+        let link = invited.link.expose().parse().expect("the link is one");
+        let label = "a device".parse().expect("a label");
+        Invitation::from_link(link, self.roots(), Some(role), label).expect("the link carries the code")
+    }
+
+    /// Pairs, into a key store of its own.
+    ///
+    /// # Errors
+    /// Those of [`pair`].
+    pub async fn pair(&self, invitation: Invitation) -> Result<(Paired, Keys), Error> {
+        let store = Arc::new(MemoryKeyStore::default());
+        let paired = pair(invitation, store.clone(), self.ambient()).await?;
+        Ok((paired, Keys { store, clock: self.clock.clone() }))
+    }
+
+    /// Pairs the mail server `at`.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub async fn pair_server(&self, at: &str) -> MailServer {
+        let invitation = self.accept(&self.invite(at, None).await, Role::Server);
+        let (_, keys) = self.pair(invitation).await.expect("the server pairs");
+        MailServer { server: keys.server(self.ambient()).await, keys }
+    }
+
+    /// Pairs a device of `whom` at the mail server `at`.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub async fn pair_client(&self, at: &str, whom: &str) -> Phone {
+        let invitation = self.accept(&self.invite(at, Some(whom)).await, Role::Client);
+        let (_, keys) = self.pair(invitation).await.expect("the client pairs");
+        Phone { client: keys.client(self.ambient()).await, keys }
+    }
+
+    /// A request of whatever kind.
+    pub fn ask(&self, method: Method, path: &str) -> Asking {
+        Asking::new(self.http.clone(), method, &format!("{}{path}", self.url))
+    }
+
+    /// `POST` of a JSON body, signed so.
+    pub fn post(&self, path: &str, token: &str, body: &impl serde::Serialize) -> Asking {
+        self.ask(Method::POST, path).bearer(token).json(body)
+    }
+
+    /// `GET`, signed so.
+    pub fn get(&self, path: &str, token: &str) -> Asking {
+        self.ask(Method::GET, path).bearer(token)
+    }
+}
+
+/// What a pairing left on a device.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    store: Arc<MemoryKeyStore>,
+    clock: Hands,
+}
+
+impl Keys {
+    /// Where the profile is kept.
+    #[must_use]
+    pub fn store(&self) -> Arc<MemoryKeyStore> {
+        self.store.clone()
+    }
+
+    /// The profile.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn profile(&self) -> Profile {
+        self.store.load().expect("memory reads").expect("it was paired")
+    }
+
+    /// A bearer token, signed just now.
+    #[must_use]
+    pub fn token(&self) -> String {
+        let Profile { signing_key, pairing, service, root, .. } = self.profile();
+        token::sign(&signing_key, pairing, service, Some(Kek::of(&root).id), self.clock.now())
+    }
+
+    /// Another process of the same mail app: it shares the profile, and has fetched nothing.
+    ///
+    /// # Panics
+    /// When the profile is a server's.
+    pub async fn client(&self, ambient: Ambient) -> Client {
+        Client::open(self.store.clone(), ambient).await.expect("the profile is a client's")
+    }
+
+    /// Another process of the same mail server.
+    ///
+    /// # Panics
+    /// When the profile is a client's.
+    pub async fn server(&self, ambient: Ambient) -> Server {
+        Server::open(self.store.clone(), ambient).await.expect("the profile is a server's")
+    }
+}
+
+/// A mail server that is paired.
+#[derive(Clone, Debug)]
+pub struct MailServer {
+    /// The client crate's side of it.
+    pub server: Server,
+    /// What it holds.
+    pub keys: Keys,
+}
+
+/// A user's device that is paired.
+#[derive(Clone, Debug)]
+pub struct Phone {
+    /// The client crate's side of it.
+    pub client: Client,
+    /// What it holds.
+    pub keys: Keys,
+}
