@@ -72,6 +72,8 @@ async fn a_server_and_a_client_pair_and_are_listed() {
         (&own["state"], &own["epoch"], &own["label"]),
         (&json!("active"), &json!(0), &json!("a device"))
     );
+    let servers = system.admin.servers().await.unwrap();
+    assert_eq!((servers[0].pairings, servers[0].users), (1, 1));
 }
 
 #[tokio::test]

@@ -500,6 +500,18 @@ mod opening_once {
     }
 
     #[tokio::test]
+    #[ignore = "answered 404 so far: the user is looked for before the repeat"]
+    async fn a_repeat_after_its_user_was_revoked_is_gone() {
+        let office = Office::open().await;
+        office.open_session(ONCE, &for_ann()).send().await.is(201);
+        office.revoke(&json!({"kind": "user", "server": MAIL, "user": ANN})).send().await.is(200);
+        let before = office.system.records();
+        let again = office.open_session(ONCE, &for_ann()).send().await;
+        assert_eq!(again.status, 410, "{}", again.json());
+        assert_eq!(office.system.records(), before);
+    }
+
+    #[tokio::test]
     async fn a_repeat_after_the_session_has_expired_is_gone() {
         let office = Office::open().await;
         office.open_session(ONCE, &for_ann()).send().await.is(201);
