@@ -742,6 +742,7 @@ def main():
             with open(path, encoding="utf-8") as file:
                 if file.read() != rendered():
                     sys.exit(f"{path} is not what {sys.argv[0]} makes")
+            print(f"{path}: every value agrees")
         case _:
             sys.exit(__doc__)
 
