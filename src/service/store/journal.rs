@@ -60,6 +60,9 @@ pub(super) struct Journal {
     /// A test's disk fails at the sync after this many.
     #[cfg(test)]
     pub(super) syncs_until_failure: Option<u32>,
+    /// A test's disk has no room for another segment while this is set.
+    #[cfg(test)]
+    pub(super) no_room: std::sync::Arc<std::sync::atomic::AtomicBool>,
 }
 
 impl Journal {
@@ -76,6 +79,8 @@ impl Journal {
             buffer: Vec::new(),
             #[cfg(test)]
             syncs_until_failure: None,
+            #[cfg(test)]
+            no_room: std::sync::Arc::default(),
         })
     }
 
@@ -115,6 +120,8 @@ impl Journal {
             buffer: Vec::new(),
             #[cfg(test)]
             syncs_until_failure: None,
+            #[cfg(test)]
+            no_room: std::sync::Arc::default(),
         })
     }
 
@@ -201,6 +208,10 @@ impl Journal {
 
     /// Goes on in a new segment with room for at least `octets`.
     fn roll(&mut self, octets: u64) -> Result<(), Unwritten> {
+        #[cfg(test)]
+        if self.no_room.load(std::sync::atomic::Ordering::SeqCst) {
+            return Err(Unwritten::Refused(Fault::Full));
+        }
         let size = self.segment_size.max((octets + HEADER_SIZE as u64) * 2);
         self.segment = make_segment(&self.folder, size, self.end)?;
         self.size = size;

@@ -80,6 +80,11 @@ impl Behind {
             .mode(sled::Mode::HighThroughput)
             .open()?;
         let file = File::open(folder.join("db"))?;
+        // sled syncs no folder: without this its file may be gone after a power cut, however well that was synced.
+        File::open(folder)?.sync_all()?;
+        if let Some(parent) = folder.parent() {
+            File::open(parent)?.sync_all()?;
+        }
         let mut behind = Self { database, file, key, sum: Sum::default(), pages: BTreeMap::new() };
         let state = behind.read()?;
         Ok((behind, state))

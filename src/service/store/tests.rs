@@ -2,6 +2,7 @@
 
 mod engine;
 mod journal;
+mod measured;
 mod restart;
 mod verbs;
 
@@ -38,9 +39,14 @@ struct Data {
 
 impl Data {
     fn new() -> Self {
-        let folder = scratch();
+        Self::on(scratch())
+    }
+
+    fn on(folder: tempfile::TempDir) -> Self {
         let clock = Arc::new(TestClock::at(START));
-        create(folder.path(), &clock);
+        if !folder.path().join("journal").exists() {
+            create(folder.path(), &clock, SEGMENT_SIZE);
+        }
         let fenced = Arc::new(AtomicBool::new(false));
         let store = open(folder.path(), &clock, &fenced, |_| {}).unwrap();
         Self { folder, clock, store: Arc::new(store), fenced, rng: ChaCha20Rng::seed_from_u64(7) }
@@ -48,7 +54,11 @@ impl Data {
 
     /// With a server and, at it, `users` of one pairing each.
     async fn with_users(users: u8) -> Self {
-        let mut data = Self::new();
+        Self::with_users_on(scratch(), users).await
+    }
+
+    async fn with_users_on(folder: tempfile::TempDir, users: u8) -> Self {
+        let mut data = Self::on(folder);
         data.store.add_server(ADMIN, server()).await.unwrap();
         data.pair(Role::Server, None).await;
         for n in 0..users {
@@ -71,7 +81,7 @@ impl Data {
     fn try_swap(&mut self, between: impl FnOnce(&Path)) -> Result<(), Fault> {
         // The lock goes with the last holder; a placeholder takes the store's place meanwhile.
         let other = scratch();
-        create(other.path(), &self.clock);
+        create(other.path(), &self.clock, SEGMENT_SIZE);
         let placeholder = open(other.path(), &self.clock, &self.fenced, |_| {}).unwrap();
         drop(std::mem::replace(&mut self.store, Arc::new(placeholder)));
         between(self.folder.path());
@@ -170,7 +180,7 @@ fn rng() -> Rng {
     Box::new(ChaCha20Rng::seed_from_u64(*seed))
 }
 
-fn create(folder: &Path, clock: &Arc<TestClock>) {
+fn create(folder: &Path, clock: &Arc<TestClock>, segment_size: u64) {
     let mut keys = ChaCha20Rng::seed_from_u64(1);
     let genesis = Genesis {
         service: ServiceId::from_bytes([1; 16]),
@@ -180,7 +190,7 @@ fn create(folder: &Path, clock: &Arc<TestClock>) {
         admin_key: SigningKey::generate(&mut keys).verifying_key(),
         admin_label: "admin".into(),
     };
-    Store::create_with(folder, &root_key(), genesis, &**clock, rng(), SEGMENT_SIZE).unwrap();
+    Store::create_with(folder, &root_key(), genesis, &**clock, rng(), segment_size).unwrap();
 }
 
 fn open(

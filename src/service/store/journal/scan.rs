@@ -112,19 +112,18 @@ impl<'a> Segment<'a> {
     /// Judges what follows the last whole record.
     fn close(self, next: Option<u64>) -> Result<Tail, Fault> {
         let record = self.end.seq + 1;
-        let rest = &self.bytes[self.offset..];
-        let torn = rest.iter().rposition(|&octet| octet != 0).map_or(0, |last| last + 1);
+        let torn = written(&self.bytes[self.offset..]);
         let damage = if torn == 0 { Damage::Missing } else { Damage::Chain };
         // The next segment was made when everything before it was durable.
-        if next.is_some_and(|next| next != record || torn > 0) || self.later_batch() {
+        if next.is_some_and(|next| next != record || torn > 0) || self.later_batch(torn) {
             return Err(corrupt(self.first, record, damage));
         }
         let size = self.bytes.len() as u64;
         Ok(Tail { segment: self.first, size, offset: self.offset as u64, end: self.end, torn })
     }
 
-    /// Whether a record of a batch after this one's stands in the rest.
-    fn later_batch(&self) -> bool {
+    /// Whether a record of a batch after this one's stands in the `torn` octets that follow.
+    fn later_batch(&self, torn: usize) -> bool {
         let record = self.end.seq + 1;
         let later = |frame: &Frame<'_>| {
             frame.seq > record && frame.seq - record < FAR && frame.seq.saturating_sub(frame.nth) > record
@@ -137,13 +136,26 @@ impl<'a> Segment<'a> {
                 return true;
             }
         }
-        (self.offset + 1..self.bytes.len()).any(|at| {
+        (self.offset + 1..self.offset + torn).any(|at| {
             // The hash before a record is where its own chain begins: a record proves itself wherever it stands.
             let before = self.bytes[at - HASH_SIZE..at].try_into().expect("32 octets");
             Frame::read(self.bytes, at)
                 .is_some_and(|frame| later(&frame) && frame.hash(before) == *frame.stored)
         })
     }
+}
+
+/// Octets up to the last one that is not zero.
+fn written(rest: &[u8]) -> usize {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    // Whole blocks first: a segment is mostly zeros, and this is done at every start.
+    let blocks = rest.chunks(ZEROS.len()).rposition(|block| block != &ZEROS[..block.len()]);
+    blocks.map_or(0, |block| {
+        let start = block * ZEROS.len();
+        let end = rest.len().min(start + ZEROS.len());
+        let last = rest[start..end].iter().rposition(|&octet| octet != 0);
+        start + last.map_or(0, |last| last + 1)
+    })
 }
 
 /// A record as it stands, not yet believed.

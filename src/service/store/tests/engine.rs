@@ -1,4 +1,5 @@
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sidekey_protocol::ids::Role;
@@ -66,6 +67,43 @@ async fn after_a_failed_sync_nothing_is_answered() {
             "what was answered is there"
         );
     }
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_everything_but_revocations() {
+    let mut data = Data::with_users(1).await;
+    data.store.close().await;
+    let no_room = Arc::new(AtomicBool::new(true));
+    let (clock, fenced, full) = (data.clock.clone(), data.fenced.clone(), no_room.clone());
+    let elsewhere = Arc::new(elsewhere(&data));
+    drop(std::mem::replace(&mut data.store, elsewhere));
+    let store = open(data.folder.path(), &clock, &fenced, |journal| journal.no_room = full).unwrap();
+    data.store = Arc::new(store);
+    let mut opened = 0;
+    let refused = loop {
+        match data.open(user(0), opened).await {
+            Ok(_) => opened += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(opened > 100 && matches!(refused, Error::Fault(Fault::Full)), "{opened}: {refused:?}");
+    assert!(matches!(data.store.ready(), Err(Fault::Full)));
+    let target = Target::User { server: server(), user: user(0) };
+    data.store.revoke(ADMIN, target, "lost".parse().unwrap()).await.unwrap();
+    no_room.store(false, Ordering::SeqCst);
+    data.open(user(1), opened).await.unwrap();
+    data.store.ready().unwrap();
+    assert!(!data.fenced.load(Ordering::SeqCst));
+    let before = data.dump();
+    data.reopen().await;
+    assert_eq!(before, data.dump());
+}
+
+/// A store that holds another folder, while the one of `data` is opened in another way.
+fn elsewhere(data: &Data) -> Store {
+    let folder = super::scratch();
+    super::create(folder.path(), &data.clock, super::SEGMENT_SIZE);
+    open(folder.path(), &data.clock, &data.fenced, |_| {}).unwrap()
 }
 
 #[tokio::test]
