@@ -76,6 +76,32 @@ async fn a_server_and_a_client_pair_and_are_listed() {
     assert_eq!((servers[0].pairings, servers[0].users), (1, 1));
 }
 
+/// What the other tests lean on when they say that nothing changed.
+#[tokio::test]
+async fn whatever_takes_effect_leaves_a_record() {
+    let system = System::start().await;
+    let mut left = system.records().len();
+    let mut one_more = |what: &str| {
+        let now = system.records().len();
+        assert_eq!(now, left + 1, "{what}");
+        left = now;
+    };
+    system.add_server(MAIL).await;
+    one_more("a server");
+    let invited = system.invite(MAIL, Some(ANN)).await;
+    one_more("an invitation");
+    let mut begun = system.begun(invited.invitation, &invited.code).await;
+    one_more("an attempt");
+    system.finish(invited.invitation, &begun.honest_finish()).send().await.is(200);
+    one_more("a pairing");
+    let pairing = system.admin.pairings(&PairingFilter::default()).await.unwrap()[0].pairing;
+    system.get("/v1/pairings/self", &begun.token(&system, pairing)).send().await.is(200);
+    one_more("its first use");
+    let target = json!({"target": {"kind": "pairing", "pairing": pairing}, "reason": "lost"});
+    system.post("/v1/revocations", &system.admin_token(), &target).send().await.is(200);
+    one_more("a revocation");
+}
+
 #[tokio::test]
 async fn a_client_written_from_the_contract_pairs() {
     let (system, invitation, mut begun) = begun().await;
