@@ -4,6 +4,7 @@
 
 pub mod client;
 pub mod confirm;
+pub mod demo;
 pub mod exit;
 pub mod init;
 pub mod invitation;
@@ -53,6 +54,7 @@ struct Global {
 enum Command {
     Init(init::Init),
     Serve(serve::Serve),
+    Demo(demo::Demo),
     /// Mail servers that clients are paired with
     #[command(subcommand, arg_required_else_help = true, after_help = server::EXAMPLES)]
     Server(server::Server),
@@ -105,6 +107,7 @@ impl Command {
         match self {
             Self::Init(init) => init.run().map(Some),
             Self::Serve(serve) => serve.run(screen).map(|()| None),
+            Self::Demo(demo) => demo.run(screen).map(|()| None),
             Self::Server(server) => remote::block_on(server.run(screen)).map(Some),
             Self::Client(client) => remote::block_on(client.run(screen)).map(Some),
             Self::Join(join) => remote::block_on(join.run(screen)).map(Some),
