@@ -165,12 +165,12 @@ impl Writer {
                 return self.fence(&Fault::Corrupt { segment, record, damage: Damage::Effect });
             };
             self.shared.last_at.store(state.last_at.0, Ordering::Release);
-            done(Ok(&state));
-            drop(state);
             for event in events {
                 // Nobody listens: nobody misses it.
                 let _: Result<_, _> = self.shared.events.send(Arc::new(event));
             }
+            // Whoever is answered finds that the others were told.
+            done(Ok(&state));
         }
         Ok(())
     }

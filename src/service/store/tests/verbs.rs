@@ -112,8 +112,17 @@ async fn an_idempotency_key_opens_one_session() {
     let mut other = asked(data.gateway(), Audience::User(user(0)), 1);
     other.idempotency.body = [8; 16];
     assert_refused(data.store.open_session(other).await, &Refused::Conflict);
+    let known = idempotency(1);
+    let before = data.store.opened_before(data.gateway(), &known).unwrap().unwrap();
+    assert_eq!(Some(&before.id), ids.first());
+    assert!(data.store.opened_before(data.gateway(), &idempotency(2)).unwrap().is_none());
     data.store.end(data.gateway(), *ids.first().unwrap()).await.unwrap();
+    assert_refused(data.store.opened_before(data.gateway(), &known), &Refused::Ended);
     assert_refused(data.open(user(0), 1).await, &Refused::Ended);
+}
+
+fn idempotency(key: u64) -> super::super::Idempotency {
+    asked(ADMIN, Audience::User(user(0)), key).idempotency
 }
 
 #[tokio::test]
