@@ -64,30 +64,6 @@ impl Store {
         self.engine.commit(about, Some(by), move |state, desk| open(state, desk, new)).await
     }
 
-    /// The session that the same request opened before, if it did: for whoever must check more than the commit does
-    /// before a session is opened, and must answer a repeat whatever those checks would say by now.
-    ///
-    /// # Errors
-    /// As [`Store::open_session`] refuses a repeat.
-    pub fn opened_before(&self, by: PartyId, idempotency: &Idempotency) -> Result<Option<Session>, Error> {
-        let now = self.now();
-        let state = self.shared.read();
-        let slot = state.party(by).and_then(|(by, _)| state.sessions.find_key(by, &idempotency.key));
-        slot.map(|slot| repeat(&state, slot, idempotency, now)).transpose()
-    }
-
-    /// The session that the same request opened before, if one did: whatever else has changed since, a repeat is a repeat.
-    ///
-    /// # Errors
-    /// [`Refused::Conflict`]; [`Refused::Ended`], [`Refused::Expired`]: the session is.
-    pub fn opened_before(&self, by: PartyId, idempotency: &Idempotency) -> Result<Option<Session>, Error> {
-        let now = self.now();
-        let state = self.shared.read();
-        let Some((by, _)) = state.party(by) else { return Ok(None) };
-        let slot = state.sessions.find_key(by, &idempotency.key);
-        slot.map(|slot| repeat(&state, slot, idempotency, now)).transpose()
-    }
-
     /// A session that is open, or was until a moment ago.
     #[must_use]
     pub fn session(&self, id: SessionId) -> Option<Session> {
