@@ -31,9 +31,15 @@ pub(crate) async fn open(
     Idempotency(key): Idempotency,
     RawJson { value: request, hash }: RawJson<OpenSession>,
 ) -> Result<(StatusCode, Json<SessionKey>), Problem> {
-    let (Opening { audience, ttl_s, .. }, terms) = terms(&store, &caller, &request)?;
-    let new = NewSession { by: caller.party.id, audience, ttl_s, terms, idempotency: repeatable(&key, hash) };
-    let session = store.open_session(new).await.map_err(refusal)?;
+    let (by, idempotency) = (caller.party.id, repeatable(&key, hash));
+    let session = match store.opened_before(by, &idempotency).map_err(refusal)? {
+        Some(session) => session,
+        None => {
+            let (Opening { audience, ttl_s, .. }, terms) = terms(&store, &caller, &request)?;
+            let new = NewSession { by, audience, ttl_s, terms, idempotency };
+            store.open_session(new).await.map_err(refusal)?
+        }
+    };
     let generation = session.generations.current;
     let answer = wrapped(&store, &caller, &session, generation, &mut rng)?;
     Ok((StatusCode::CREATED, Json(answer)))
