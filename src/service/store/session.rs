@@ -64,6 +64,18 @@ impl Store {
         self.engine.commit(about, Some(by), move |state, desk| open(state, desk, new)).await
     }
 
+    /// The session that the same request opened before, if one did: whatever else has changed since, a repeat is a
+    /// repeat.
+    ///
+    /// # Errors
+    /// [`Refused::Conflict`]; [`Refused::Ended`], [`Refused::Expired`]: the session is.
+    pub fn opened_before(&self, by: PartyId, idempotency: &Idempotency) -> Result<Option<Session>, Error> {
+        let now = self.now();
+        let state = self.shared.read();
+        let slot = state.party(by).and_then(|(by, _)| state.sessions.find_key(by, &idempotency.key));
+        slot.map(|slot| repeat(&state, slot, idempotency, now)).transpose()
+    }
+
     /// A session that is open, or was until a moment ago.
     #[must_use]
     pub fn session(&self, id: SessionId) -> Option<Session> {
