@@ -3,4 +3,11 @@
 
 mod binary;
 mod commands;
+mod crash;
 mod demo;
+mod disk;
+mod examples;
+mod kept;
+mod load;
+mod power_cut;
+mod readme;
