@@ -80,12 +80,12 @@ impl Load {
     /// One thing, and what was acknowledged of it; `None` when the service does not answer.
     async fn step(&self) -> Option<Vec<Acknowledged>> {
         let n = self.next.fetch_add(1, Ordering::Relaxed);
-        if n % 4 == 0 {
+        if n.is_multiple_of(4) {
             let name: ServerName = format!("mail{n}.example.org").parse().unwrap();
             self.admin.add_server(&name).await.ok()?;
             return Some(vec![Acknowledged::ServerAdded(name)]);
         }
-        if n % 31 == 0 {
+        if n.is_multiple_of(31) {
             let store = paired(&self.admin, self.roots(), Role::Client, Some(self.user.clone())).await?;
             let phone = sidekey_client::Client::open(store, Ambient::system()).await.ok()?.pairing();
             let reason = "lost".parse().unwrap();
@@ -95,10 +95,10 @@ impl Load {
         let capabilities = Capabilities::parse(&["A256GCM", "C20P"]).unwrap();
         let key = self.gateway.issue(&Audience::User(self.user.clone()), None, &capabilities).await.ok()?;
         let mut told = vec![Acknowledged::Opened(key.session())];
-        if n % 3 == 0 && self.gateway.rotate(key.session()).await.is_ok() {
+        if n.is_multiple_of(3) && self.gateway.rotate(key.session()).await.is_ok() {
             told.push(Acknowledged::Rotated(key.session()));
         }
-        if n % 5 == 0 && self.gateway.end(key.session()).await.is_ok() {
+        if n.is_multiple_of(5) && self.gateway.end(key.session()).await.is_ok() {
             told.push(Acknowledged::Ended(key.session()));
         }
         Some(told)
