@@ -14,10 +14,16 @@ use sidekey_protocol::pairing::{PairingCode, Pin, Refusal};
 use sidekey_tests::stranger::{Begun, Stranger, begin_answer};
 use sidekey_tests::{ANN, MAIL, System};
 
-/// A service with one mail server, and an invitation of a client of it.
-async fn invited() -> (System, Invited) {
+/// A service with one mail server.
+async fn ready() -> System {
     let system = System::start().await;
     system.add_server(MAIL).await;
+    system
+}
+
+/// The same, and an invitation of a client of it.
+async fn invited() -> (System, Invited) {
+    let system = ready().await;
     let invited = system.invite(MAIL, Some(ANN)).await;
     (system, invited)
 }
@@ -124,8 +130,7 @@ async fn the_page_of_a_link_says_nothing_of_the_invitation() {
 mod inviting {
     use super::*;
 
-    async fn refused(body: Value, status: u16, code: &str) {
-        let (system, _) = invited().await;
+    async fn refused(system: &System, body: Value, status: u16, code: &str) {
         let before = system.records();
         system.post("/v1/invitations", &system.admin_token(), &body).send().await.refused(status, code);
         assert_eq!(system.records(), before);
@@ -133,29 +138,34 @@ mod inviting {
 
     #[tokio::test]
     async fn a_server_that_was_never_added_is_refused() {
-        refused(json!({"role": "server", "server": "nobody.example"}), 404, "not_found").await;
+        let (system, _) = invited().await;
+        refused(&system, json!({"role": "server", "server": "nobody.example"}), 404, "not_found").await;
     }
 
     #[tokio::test]
     async fn a_client_without_user_is_refused() {
-        refused(json!({"role": "client", "server": MAIL}), 422, "user_mismatch").await;
+        let (system, _) = invited().await;
+        refused(&system, json!({"role": "client", "server": MAIL}), 422, "user_mismatch").await;
     }
 
     #[tokio::test]
     async fn a_server_with_user_is_refused() {
-        refused(json!({"role": "server", "server": MAIL, "user": ANN}), 422, "user_mismatch").await;
+        let (system, _) = invited().await;
+        refused(&system, json!({"role": "server", "server": MAIL, "user": ANN}), 422, "user_mismatch").await;
     }
 
     #[tokio::test]
     async fn a_time_below_a_minute_or_beyond_a_quarter_of_an_hour_is_refused() {
+        let (system, _) = invited().await;
         let ask = |ttl: u32| json!({"role": "client", "server": MAIL, "user": ANN, "ttl": ttl});
-        refused(ask(59), 422, "ttl_out_of_range").await;
-        refused(ask(901), 422, "ttl_out_of_range").await;
+        refused(&system, ask(59), 422, "ttl_out_of_range").await;
+        refused(&system, ask(901), 422, "ttl_out_of_range").await;
     }
 
     #[tokio::test]
     async fn an_unknown_role_is_refused() {
-        refused(json!({"role": "admin", "server": MAIL}), 400, "body_invalid").await;
+        let (system, _) = invited().await;
+        refused(&system, json!({"role": "admin", "server": MAIL}), 400, "body_invalid").await;
     }
 
     #[tokio::test]
@@ -208,9 +218,9 @@ mod beginning {
         assert_eq!(system.records(), before);
     }
 
-    async fn bad_begin(spoil: impl Fn(&mut Value), code: &str) {
-        let (system, invited) = invited().await;
-        let stranger = Stranger::with(&system, invited.invitation, &invited.code);
+    async fn bad_begin(scene: &(System, Invited), spoil: impl Fn(&mut Value), code: &str) {
+        let (system, invited) = scene;
+        let stranger = Stranger::with(system, invited.invitation, &invited.code);
         let mut body = serde_json::to_value(&stranger.begin).unwrap();
         spoil(&mut body);
         let before = system.records();
@@ -219,8 +229,8 @@ mod beginning {
         assert_eq!(standing(&system.admin).await, (5, InvitationState::Invited));
     }
 
-    async fn bad_share(share: &[u8]) {
-        bad_begin(|body| body["share_p"] = base64url(share).into(), "share_invalid").await;
+    async fn bad_share(scene: &(System, Invited), share: &[u8]) {
+        bad_begin(scene, |body| body["share_p"] = base64url(share).into(), "share_invalid").await;
     }
 
     /// P-256's generator (SEC 2, section 2.4.2).
@@ -235,42 +245,47 @@ mod beginning {
 
     #[tokio::test]
     async fn the_identity_is_no_share() {
-        bad_share(&[0]).await;
-        bad_share(&[0; 65]).await;
+        let scene = invited().await;
+        bad_share(&scene, &[0]).await;
+        bad_share(&scene, &[0; 65]).await;
     }
 
     #[tokio::test]
     async fn a_compressed_or_hybrid_point_is_no_share() {
+        let scene = invited().await;
         let point = generator();
         for tag in [2, 3] {
-            bad_share(&[&[tag], &point[1..33]].concat()).await;
+            bad_share(&scene, &[&[tag], &point[1..33]].concat()).await;
         }
         for tag in [6, 7] {
-            bad_share(&[&[tag], &point[1..]].concat()).await;
+            bad_share(&scene, &[&[tag], &point[1..]].concat()).await;
         }
     }
 
     #[tokio::test]
     async fn a_point_off_the_curve_is_no_share() {
+        let scene = invited().await;
         let mut point = generator();
         point[64] ^= 1;
-        bad_share(&point).await;
+        bad_share(&scene, &point).await;
     }
 
     #[tokio::test]
     async fn a_share_of_another_length_is_refused() {
+        let scene = invited().await;
         let point = generator();
-        bad_share(&[]).await;
-        bad_share(&point[..64]).await;
-        bad_share(&[&point[..], &[0]].concat()).await;
+        bad_share(&scene, &[]).await;
+        bad_share(&scene, &point[..64]).await;
+        bad_share(&scene, &[&point[..], &[0]].concat()).await;
     }
 
     /// The same point, with its coordinate written as x + p: what is the same must be spelled the same.
     #[tokio::test]
     async fn a_coordinate_beyond_the_field_is_no_share() {
+        let scene = invited().await;
         let mut point = generator();
         point[1..33].fill(0xff);
-        bad_share(&point).await;
+        bad_share(&scene, &point).await;
         // x = p is x = 0, which is on the curve.
         let p = "ffffffff00000001000000000000000000000000ffffffffffffffffffffffff";
         let y = "66485c780e2f83d72433bd5d84a06bb6541c2af31dae871728bf856a174f93f4";
@@ -281,24 +296,29 @@ mod beginning {
         };
         hex(p, &mut point[1..33]);
         hex(y, &mut point[33..]);
-        bad_share(&point).await;
+        bad_share(&scene, &point).await;
     }
 
     #[tokio::test]
     async fn an_encapsulation_key_of_another_length_or_beyond_the_modulus_is_refused() {
+        let scene = invited().await;
         for length in [0, 1183, 1185] {
-            bad_begin(|body| body["kem_ek"] = base64url(&vec![1; length]).into(), "share_invalid").await;
+            bad_begin(&scene, |body| body["kem_ek"] = base64url(&vec![1; length]).into(), "share_invalid")
+                .await;
         }
-        bad_begin(|body| body["kem_ek"] = base64url(&[0xff; 1184]).into(), "share_invalid").await;
+        bad_begin(&scene, |body| body["kem_ek"] = base64url(&[0xff; 1184]).into(), "share_invalid").await;
     }
 
     #[tokio::test]
     async fn a_body_that_is_not_a_begin_is_refused() {
-        bad_begin(|body| drop(body.as_object_mut().unwrap().remove("key_hash")), "body_invalid").await;
-        bad_begin(|body| body["admin"] = true.into(), "body_invalid").await;
-        bad_begin(|body| body["key_hash"] = "AA".into(), "body_invalid").await;
+        let scene = invited().await;
+        bad_begin(&scene, |body| drop(body.as_object_mut().unwrap().remove("key_hash")), "body_invalid")
+            .await;
+        bad_begin(&scene, |body| body["admin"] = true.into(), "body_invalid").await;
+        bad_begin(&scene, |body| body["key_hash"] = "AA".into(), "body_invalid").await;
         // The last symbol has spare bits: of 16 spellings one counts.
         bad_begin(
+            &scene,
             |body| {
                 let spelled = body["key_hash"].as_str().unwrap().to_owned();
                 let last = spelled.chars().last().unwrap();
@@ -497,8 +517,16 @@ mod finishing {
     use super::*;
 
     /// A `finish` that is refused, ends the exchange or not, and leaves no pairing.
-    async fn bad_finish(spoil: impl FnOnce(&mut Begun) -> Value, status: u16, code: &str, cause: &str) {
-        let (system, invitation, mut begun) = begun().await;
+    async fn bad_finish(
+        system: &System,
+        spoil: impl FnOnce(&mut Begun) -> Value,
+        status: u16,
+        code: &str,
+        cause: &str,
+    ) {
+        let invited = system.invite(MAIL, Some(ANN)).await;
+        let invitation = invited.invitation;
+        let mut begun = system.begun(invitation, &invited.code).await;
         let body = spoil(&mut begun);
         let before = system.records();
         let problem = system.finish(invitation, &body).send().await.refused(status, code);
@@ -515,23 +543,30 @@ mod finishing {
         }
     }
 
-    async fn bad_box(spoil: impl FnOnce(&Begun, &mut Value), status: u16, code: &str, cause: &str) {
+    async fn bad_box(
+        system: &System,
+        spoil: impl FnOnce(&Begun, &mut Value),
+        status: u16,
+        code: &str,
+        cause: &str,
+    ) {
         let spoiled = |begun: &mut Begun| {
             let mut content = serde_json::to_value(begun.content()).unwrap();
             spoil(begun, &mut content);
             serde_json::to_value(begun.finish(&content)).unwrap()
         };
-        bad_finish(spoiled, status, code, cause).await;
+        bad_finish(system, spoiled, status, code, cause).await;
     }
 
     #[tokio::test]
     async fn an_unknown_state_is_refused_and_does_not_disturb_the_exchange() {
+        let system = ready().await;
         let spoil = |begun: &mut Begun| {
             let mut finish = begun.honest_finish();
             finish.state = base64url(&[0; 16]);
             serde_json::to_value(finish).unwrap()
         };
-        bad_finish(spoil, 409, "exchange_over", "names no open exchange").await;
+        bad_finish(&system, spoil, 409, "exchange_over", "names no open exchange").await;
     }
 
     #[tokio::test]
@@ -600,12 +635,13 @@ mod finishing {
 
     #[tokio::test]
     async fn a_wrong_confirmation_ends_the_exchange() {
+        let system = ready().await;
         let spoil = |begun: &mut Begun| {
             let mut finish = begun.honest_finish();
             finish.confirm_p.0[31] ^= 1;
             serde_json::to_value(finish).unwrap()
         };
-        bad_finish(spoil, 403, "code_mismatch", "does not match").await;
+        bad_finish(&system, spoil, 403, "code_mismatch", "does not match").await;
     }
 
     #[tokio::test]
@@ -619,6 +655,7 @@ mod finishing {
 
     #[tokio::test]
     async fn an_altered_box_is_refused() {
+        let system = ready().await;
         for at in [0, 12, 400] {
             let spoil = |begun: &mut Begun| {
                 let mut finish = begun.honest_finish();
@@ -626,66 +663,81 @@ mod finishing {
                 finish.sealed.0[at] ^= 1;
                 serde_json::to_value(finish).unwrap()
             };
-            bad_finish(spoil, 403, "box_invalid", "does not open").await;
+            bad_finish(&system, spoil, 403, "box_invalid", "does not open").await;
         }
     }
 
     #[tokio::test]
     async fn a_box_too_short_to_be_one_is_refused() {
+        let system = ready().await;
         let spoil = |begun: &mut Begun| {
             let mut finish = begun.honest_finish();
             finish.sealed = Bytes(vec![0; 27]);
             serde_json::to_value(finish).unwrap()
         };
-        bad_finish(spoil, 403, "box_invalid", "does not open").await;
+        bad_finish(&system, spoil, 403, "box_invalid", "does not open").await;
     }
 
     #[tokio::test]
     async fn a_box_of_another_content_is_refused() {
+        let system = ready().await;
         let cause = "something else than the members";
-        bad_box(|_, content| content["admin"] = true.into(), 403, "box_invalid", cause).await;
-        bad_box(|_, content| *content = json!([]), 403, "box_invalid", cause).await;
+        bad_box(&system, |_, content| content["admin"] = true.into(), 403, "box_invalid", cause).await;
+        bad_box(&system, |_, content| *content = json!([]), 403, "box_invalid", cause).await;
     }
 
     #[tokio::test]
     async fn another_key_than_the_one_committed_to_is_refused() {
+        let system = ready().await;
         let spoil = |begun: &Begun, content: &mut Value| {
             let mut rng = rng();
             let other = SigningKey::generate(&mut rng);
             content["key"] = base64url(other.verifying_key().spki()).into();
             content["signature"] = base64url(&begun.sign(&other).0).into();
         };
-        bad_box(spoil, 403, "box_invalid", "not the one that key_hash committed to").await;
+        bad_box(&system, spoil, 403, "box_invalid", "not the one that key_hash committed to").await;
     }
 
     #[tokio::test]
     async fn a_key_that_is_shown_without_being_held_is_refused() {
+        let system = ready().await;
         let spoil = |begun: &Begun, content: &mut Value| {
             content["signature"] = base64url(&begun.sign(&SigningKey::generate(&mut rng())).0).into();
         };
-        bad_box(spoil, 403, "box_invalid", "was not made by the key in the box").await;
+        bad_box(&system, spoil, 403, "box_invalid", "was not made by the key in the box").await;
     }
 
     #[tokio::test]
     async fn a_label_that_misleads_is_refused() {
+        let system = ready().await;
         for label in ["", " phone", "phone\n", "\u{202e}enohp", &"x".repeat(65)] {
-            bad_box(|_, content| content["label"] = label.into(), 403, "box_invalid", "a label has").await;
+            bad_box(&system, |_, content| content["label"] = label.into(), 403, "box_invalid", "a label has")
+                .await;
         }
     }
 
     #[tokio::test]
     async fn an_offer_that_is_no_list_of_names_is_refused() {
+        let system = ready().await;
         for offer in [json!([]), json!([""]), json!(["A256GCM", "a b"]), json!(vec!["X"; 65])] {
-            bad_box(|_, content| content["offer"] = offer.clone(), 403, "box_invalid", "an offer has").await;
+            bad_box(
+                &system,
+                |_, content| content["offer"] = offer.clone(),
+                403,
+                "box_invalid",
+                "an offer has",
+            )
+            .await;
         }
     }
 
     #[tokio::test]
     async fn an_offer_that_names_a_legacy_suite_is_refused_whole() {
+        let system = ready().await;
         for name in ["3DES", "RC4", "AES", "3des"] {
             let offer = json!(["A256GCM", name]);
             let spoil = |_: &Begun, content: &mut Value| content["offer"] = offer.clone();
-            bad_box(spoil, 403, "suite_forbidden", "refused whole").await;
+            bad_box(&system, spoil, 403, "suite_forbidden", "refused whole").await;
         }
     }
 
