@@ -199,8 +199,8 @@ fn sealed_claims() -> Vec<Claim> {
     ]
 }
 
-/// Where the reasons begin.
-const COLUMN: usize = 50;
+/// Where the reasons begin, in a claim about a lie.
+pub const COLUMN: usize = 50;
 
 fn lie_claim(attack: &'static Attack) -> Claim {
     Claim::new(
@@ -258,13 +258,13 @@ fn revoke_claims() -> Vec<Claim> {
         Claim::new(
             Step::Revoke,
             "locked out",
-            |_| "The key that the phone still holds does not open that letter, …".into(),
+            |_| "The key that the phone still holds does not open that letter.".into(),
             |e| is("refused", &e.revoke.phone, &in_full(Reject::OtherGeneration)),
         ),
         Claim::new(
             Step::Revoke,
             "forced",
-            |_| "… nor when it is tried by force, as a thief would.".into(),
+            |_| "Nor does it when the letter is altered to name that key, as a thief would do.".into(),
             |e| is("refused", &e.revoke.forced, &in_full(Reject::FirstRecordUnverified)),
         ),
     ]

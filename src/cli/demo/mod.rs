@@ -105,8 +105,7 @@ impl Demo {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(|error| stop(&error.into()))?;
         let failed = runtime.block_on(self.perform(letters, screen)).map_err(|trouble| stop(&trouble))?;
-        let what = format!("{failed} claims do not hold");
-        if failed == 0 { Ok(()) } else { Err(Stop::new(Exit::Unverified, "claims_failed", what)) }
+        verdict(failed)
     }
 
     async fn perform(&self, letters: Vec<Letter>, screen: Screen) -> Result<usize, Trouble> {
@@ -232,6 +231,12 @@ impl Told {
 
 fn milliseconds<S: serde::Serializer>(took: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(took.as_millis() as u64)
+}
+
+/// How the demo ends when so many claims do not hold.
+fn verdict(failed: usize) -> Result<(), Stop> {
+    let what = format!("{failed} of the demo's claims do not hold");
+    if failed == 0 { Ok(()) } else { Err(Stop::new(Exit::Unverified, "claims_failed", what)) }
 }
 
 /// Where somebody sees them and has not asked for none (no-color.org).

@@ -6,7 +6,7 @@ use std::time::Duration;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::Chapter;
-use super::claims::Checked;
+use super::claims::{COLUMN, Checked};
 use super::evidence::{Evidence, Passage, Step};
 use super::glance::Glance;
 use super::stay::Command;
@@ -29,7 +29,7 @@ enum Ink {
 const WIDTH: usize = 100;
 /// Columns of the proxy's side, and of the reader's.
 const LEFT: usize = 44;
-const RIGHT: usize = WIDTH - LEFT - 8;
+const RIGHT: usize = WIDTH - LEFT - 9;
 /// Letters of a large mailbox that are shown.
 const SHOWN_MAX: usize = 8;
 
@@ -76,7 +76,10 @@ impl Page {
             }
             Step::Clear => self.passages(&mut text, evidence.clear.as_slice()),
             Step::Sealed => self.passages(&mut text, &evidence.sealed),
-            Step::Lies => line_of(&mut text, "The proxy …"),
+            Step::Lies => {
+                let head = format!("     {:<COLUMN$}{}", "THE PROXY …", "THE MAIL APP SAYS");
+                let _ = writeln!(text, "{}", self.ink(Ink::Faint, &head));
+            }
             Step::Revoke => facts(&mut text, &[("reason", &evidence.revoke.reason)]),
         }
         for checked in &chapter.claims {
@@ -96,11 +99,11 @@ impl Page {
         }
     }
 
-    /// What to type in another terminal; nothing when there is nothing to type.
+    /// What to type in another terminal; when there is nothing, what else the demo does.
     #[must_use]
     pub fn commands(self, commands: &[Command]) -> String {
         if commands.is_empty() {
-            return String::new();
+            return self.ink(Ink::Faint, ELSE) + "\n";
         }
         let mut text = "\nThe service stays. In another terminal:\n".to_owned();
         for command in commands {
@@ -126,14 +129,14 @@ impl Page {
 
     /// Both sides of the proxy, three lines a letter.
     fn passages(self, text: &mut String, passages: &[Passage]) {
-        let head = format!("      {:<LEFT$}  {}", "THE PROXY SEES", "ANN'S PHONE READS");
+        let head = format!("       {:<LEFT$}  {}", "THE PROXY SEES", "ANN'S PHONE READS");
         let _ = writeln!(text, "{}", self.ink(Ink::Faint, &head));
         for (number, passage) in passages.iter().take(SHOWN_MAX).enumerate() {
             let (left, right) =
                 (proxy_lines(passage), passage.read.as_ref().map_or_else(Default::default, reader_lines));
             for (at, (left, right)) in left.iter().zip(&right).enumerate() {
                 let number = if at == 0 { (number + 1).to_string() } else { String::new() };
-                let _ = writeln!(text, "  {number:>3} {}  {}", fit(left, LEFT), cut(right, RIGHT));
+                let _ = writeln!(text, "  {number:>3}  {}  {}", fit(left, LEFT), cut(right, RIGHT));
             }
         }
         if let Some(more) = passages.len().checked_sub(SHOWN_MAX).filter(|more| *more > 0) {
@@ -165,6 +168,9 @@ user's devices keys that such a proxy never sees.
 All of this now runs on this machine. The key service and the code at both ends are the real ones;
 only IMAP, between mail server and devices, is a simpler stand-in. Every line with a ✓ was checked.
 ";
+
+const ELSE: &str =
+    "demo --mail PATH also sends mail of yours, an mbox file or a Maildir; demo --stay keeps it running.";
 
 fn title(step: Step) -> &'static str {
     match step {

@@ -8,8 +8,10 @@ use super::claims::claims;
 use super::evidence::{Evidence, Step};
 use super::lie::Lie;
 use super::path::Request;
+use super::screen::Page;
 use super::story::{self, Path};
-use super::{Told, mail, tell};
+use super::{Told, mail, tell, verdict};
+use crate::exit::Exit;
 
 async fn told(attacks: &[Attack]) -> Told {
     tell(mail::own(), attacks, &mut |_, _| Ok(())).await.unwrap()
@@ -105,6 +107,10 @@ async fn an_honest_proxy_fails_every_attack() {
     let told = told(&honest).await;
     let failed: Vec<_> = told.claims().filter(|c| c.why_not().is_some()).map(|c| c.name()).collect();
     assert_eq!(failed, ATTACKS.map(|attack| attack.name));
+    let lies = told.chapters.iter().find(|chapter| chapter.step == Step::Lies).unwrap();
+    let shown = Page::new(false).chapter(6, lies, &told.evidence);
+    assert_eq!((shown.matches('✗').count(), shown.matches('✓').count()), (ATTACKS.len(), 1), "{shown}");
+    assert_eq!(verdict(told.failed()).unwrap_err().exit(), Exit::Unverified);
     told.service.stop().await.unwrap();
 }
 
