@@ -54,7 +54,8 @@ fn a_mailbox_of_ones_own_goes_the_same_way() {
 /// Every command that it shows is typed as it is shown.
 #[test]
 fn what_it_shows_while_it_stays_works_from_another_terminal() {
-    let staying = Staying::start(&Sidekey::new(), "demo --stay -o json");
+    let sidekey = Sidekey::new();
+    let staying = Staying::start(&sidekey, "demo --stay -o json");
     let folder = staying.report["evidence"]["start"]["folder"].as_str().unwrap().to_owned();
     let commands = staying.report["commands"].as_array().unwrap();
     let lines: Vec<_> = commands.iter().map(|command| command["line"].as_str().unwrap()).collect();
@@ -97,7 +98,7 @@ impl Staying {
         let mut command = sidekey.command(line);
         // Each Argon2id takes 19 MiB: given back when it is done, and not kept for the next as malloc otherwise would,
         // they do not blur the peak.
-        command.env("MALLOC_MMAP_THRESHOLD_", "131072");
+        command.env("MALLOC_MMAP_THRESHOLD_", "131072").env("TMPDIR", sidekey.path(""));
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
         let (mut json, mut out) = (String::new(), BufReader::new(child.stdout.take().unwrap()));
         while !json.ends_with("\n}\n") {
