@@ -1,8 +1,4 @@
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
 use std::process::Command;
-use std::sync::Arc;
-use std::time::Instant;
 
 use sidekey_protocol::crypto::SigningKey;
 use sidekey_protocol::encoding::Octets;
@@ -10,20 +6,26 @@ use sidekey_protocol::ids::{ServiceId, SessionId, Timestamp};
 use sidekey_protocol::session::{Capabilities, OFFER_OF_SEVERAL, Suite};
 
 use super::super::at_rest::AtRest;
-use super::super::journal::{Position, SEGMENT_SIZE};
+use super::super::journal::Position;
 use super::super::open::spki;
 use super::super::record::{self, Entry, NewRoot, Opened, Record, RootOf};
 use super::super::state::State;
-use super::{ADMIN, Data, START, rng, root_key, server, user};
-use crate::clock::TestClock;
+use super::{ADMIN, START, rng, root_key, server};
 
 const SESSIONS: usize = 200_000;
 const PER_USER: usize = 20;
+/// Says that this process is the one that is measured.
+const CHILD: &str = "SIDEKEY_MEASURED_CHILD";
 
+/// Runs once more, in a process of its own whose memory nothing else uses.
 #[test]
 fn a_live_session_costs_at_most_200_octets() {
+    if std::env::var_os(CHILD).is_some() {
+        return many_sessions_in_memory();
+    }
     let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "store::tests::measured::many_sessions_in_memory", "--ignored", "--nocapture"])
+        .args(["--exact", "store::tests::measured::a_live_session_costs_at_most_200_octets", "--nocapture"])
+        .env(CHILD, "1")
         .output()
         .unwrap();
     let said = String::from_utf8(child.stdout).unwrap();
@@ -32,8 +34,6 @@ fn a_live_session_costs_at_most_200_octets() {
     assert!((80..=200).contains(&octets), "{octets} octets");
 }
 
-#[test]
-#[ignore = "measures its own process: the test above starts it"]
 fn many_sessions_in_memory() {
     let folder = super::scratch();
     let mut rng = rng();
@@ -98,45 +98,4 @@ fn resident() -> usize {
     let pages: usize =
         std::fs::read_to_string("/proc/self/statm").unwrap().split(' ').nth(1).unwrap().parse().unwrap();
     pages * 4096
-}
-
-/// Says what a durable record costs, as a ratio to writing and syncing as many octets to the same disk.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "measures the disk"]
-async fn what_a_record_costs() {
-    const RECORDS: u64 = 2000;
-    let folder = tempfile::tempdir().unwrap();
-    super::create(folder.path(), &Arc::new(TestClock::at(START)), SEGMENT_SIZE);
-    let data = Data::with_users_on(folder, 1).await;
-    let file = File::create(data.folder.path().join("empty")).unwrap();
-    file.write_all_at(&[0; 1 << 20], 0).unwrap();
-    file.sync_all().unwrap();
-    let data = Arc::new(data);
-    let mut key = 0;
-    for writers in [1, 16, 256] {
-        // Just before, on the same disk: it is shared with others, and its speed changes.
-        let start = Instant::now();
-        for n in 0..RECORDS / 4 {
-            file.write_all_at(&[1; 300], n * 300).unwrap();
-            file.sync_data().unwrap();
-        }
-        let sync = start.elapsed() / (RECORDS / 4) as u32;
-        let start = Instant::now();
-        let mut tasks = Vec::new();
-        for _ in 0..writers {
-            let (data, first) = (data.clone(), key);
-            key += RECORDS / writers;
-            tasks.push(tokio::spawn(async move {
-                for n in 0..RECORDS / writers {
-                    data.open(user(0), first + n).await.unwrap();
-                }
-            }));
-        }
-        for task in tasks {
-            task.await.unwrap();
-        }
-        let each = start.elapsed() / (RECORDS / writers * writers) as u32;
-        let ratio = each.as_secs_f64() / sync.as_secs_f64();
-        println!("{writers} writers: a sync {sync:?}, a session {each:?}, ratio {ratio:.2}");
-    }
 }
