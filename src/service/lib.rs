@@ -12,14 +12,14 @@ mod health;
 mod http;
 pub mod init;
 mod listener;
+#[cfg(test)]
+mod over_tls;
 mod pairing;
 mod policy;
 mod revocation;
 mod session;
 pub mod store;
 pub mod telemetry;
-#[cfg(test)]
-mod over_tls;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;

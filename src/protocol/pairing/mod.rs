@@ -20,8 +20,6 @@ pub mod registry;
 mod service;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod vectors;
 pub mod wire;
 
 pub use boxes::PartyLabel;

@@ -1,5 +1,7 @@
 //! Attempts, times and repeats: what the service decides without looking at a key.
 
+mod vectors;
+
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 

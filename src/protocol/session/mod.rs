@@ -10,8 +10,6 @@
 pub mod envelope;
 mod generation;
 mod suite;
-#[cfg(test)]
-mod vectors;
 pub mod wire;
 
 use std::fmt;
@@ -191,6 +189,8 @@ impl BodyHash {
 
 #[cfg(test)]
 mod tests {
+    mod vectors;
+
     use super::*;
 
     #[test]

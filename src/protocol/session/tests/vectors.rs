@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::envelope::{self, Bindings, Expected, Known, open, seal};
-use super::*;
+use super::super::envelope::{self, Bindings, Expected, Known, open, seal};
+use super::super::*;
 use crate::encoding::{array_from_base64url, from_base64url};
 use crate::ids::{ServerName, ServiceId, Timestamp};
 use crate::pairing::Kek;
@@ -12,7 +12,7 @@ use crate::revocation::SealedHead;
 use crate::vectors::{Recorded, array, cases, flip_each, load, number, outcome, text, texts};
 
 fn vectors() -> Value {
-    load(include_str!("../../../proto/session/vectors.json"))
+    load(include_str!("../../../../proto/session/vectors.json"))
 }
 
 fn suites(value: &Value) -> SuiteList {

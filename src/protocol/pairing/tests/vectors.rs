@@ -4,8 +4,8 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::wire::{Begin, BeginAnswer, Finish, FinishAnswer};
-use super::{
+use super::super::wire::{Begin, BeginAnswer, Finish, FinishAnswer};
+use super::super::{
     Begun, Checked, Confirmed, Finishing, Grant, Invited, Kek, Link, PairingCode, Pin, Prover, PublicUrl,
     Refusal, Reject, Target, exchange,
 };
@@ -30,7 +30,7 @@ enum Outcome {
 struct Case(Value);
 
 fn vectors() -> Value {
-    serde_json::from_str(include_str!("../../../proto/pairing/vectors.json")).unwrap()
+    serde_json::from_str(include_str!("../../../../proto/pairing/vectors.json")).unwrap()
 }
 
 fn cases() -> Vec<Case> {
@@ -190,7 +190,7 @@ fn every_case_is_reproduced() {
     }
 }
 
-fn compare(case: &Case, confirmed: &Confirmed, paired: &super::Paired) {
+fn compare(case: &Case, confirmed: &Confirmed, paired: &super::super::Paired) {
     for (root, th) in [(&confirmed.root, &confirmed.th), (&paired.root, &paired.th)] {
         assert_eq!(root.expose().as_slice(), hex(&case.0["root_0"]));
         assert_eq!(th.as_slice(), hex(&case.0["th"]));
@@ -200,13 +200,13 @@ fn compare(case: &Case, confirmed: &Confirmed, paired: &super::Paired) {
         for (label, name) in [(labels::BOX_CLIENT, "box_client"), (labels::BOX_SERVICE, "box_service")] {
             let key = crypto::derive(root, label, &[]);
             assert_eq!(key.expose().as_slice(), hex(&case.0[name]["key"]));
-            assert_eq!(super::boxes::signed(label, th).as_ref(), hex(&case.0[name]["signed"]));
+            assert_eq!(super::super::boxes::signed(label, th).as_ref(), hex(&case.0[name]["signed"]));
         }
     }
     assert_eq!(paired.pairing, case.given("pairing"));
     assert_eq!(paired.service, case.given("service"));
     assert_eq!(paired.policy, case.given::<Option<String>>("policy"));
-    assert_eq!((paired.epoch, paired.not_after), (0, case.now().after_s(super::EPOCH_S)));
+    assert_eq!((paired.epoch, paired.not_after), (0, case.now().after_s(super::super::EPOCH_S)));
     assert_eq!(
         (paired.role, &paired.server, &paired.user),
         (confirmed.role, &confirmed.server, &confirmed.user)
