@@ -22,6 +22,8 @@ pub enum Exit {
     Unavailable = 6,
     /// What arrived is not what its maker sealed or signed.
     Unverified = 7,
+    /// Ctrl-C came, and what was begun has been cleaned up. (Other commands are ended by the signal itself.)
+    Interrupted = 130,
 }
 
 /// What `sidekey --help` says about exit codes.

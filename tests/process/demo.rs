@@ -51,6 +51,25 @@ fn a_mailbox_of_ones_own_goes_the_same_way() {
     }
 }
 
+/// Its folder holds keys, if only for letters of its own: an impatient reader leaves none behind.
+#[test]
+fn a_demo_that_is_interrupted_removes_its_folder() {
+    let sidekey = Sidekey::new();
+    let temporary = sidekey.path("temporary");
+    fs::create_dir(&temporary).unwrap();
+    let mut demo = sidekey.command("demo");
+    let mut child =
+        demo.env("TMPDIR", &temporary).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("The key service starts")), "the first step was shown");
+    assert_eq!(fs::read_dir(&temporary).unwrap().count(), 1);
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    // Read on, so that no full pipe keeps it.
+    drop(lines.map_while(Result::ok).last());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0);
+}
+
 /// Every command that it shows is typed as it is shown.
 #[test]
 fn what_it_shows_while_it_stays_works_from_another_terminal() {

@@ -120,7 +120,11 @@ impl Demo {
             number += 1;
             say(&page.chapter(number, chapter, evidence))
         };
-        let told = tell(letters, &ATTACKS, &mut show).await?;
+        let told = tokio::select! {
+            told = tell(letters, &ATTACKS, &mut show) => told?,
+            // Dropping the story removes its folder and the keys in it.
+            signal = stay::until_told() => return Err(signal.map_or_else(Trouble::from, |()| Trouble::Interrupted)),
+        };
         let commands =
             if self.stay { stay::commands(&told.service, told.session).await? } else { Vec::new() };
         let (claims, failed, took) = (told.claims().count(), told.failed(), began.elapsed());
@@ -247,6 +251,9 @@ fn has_colours(screen: Screen) -> bool {
 }
 
 fn stop(trouble: &Trouble) -> Stop {
+    if matches!(trouble, Trouble::Interrupted) {
+        return Stop::new(Exit::Interrupted, "interrupted", "interrupted: the demo's folder was removed");
+    }
     Stop::new(Exit::Failed, "demo_failed", format!("the demo could not go on: {trouble}"))
 }
 

@@ -33,6 +33,9 @@ pub enum Trouble {
     /// The data folder cannot be made.
     #[error("the data folder cannot be made: {0}")]
     Init(#[from] InitFault),
+    /// Ctrl-C or SIGTERM.
+    #[error("interrupted")]
+    Interrupted,
     /// A file or a socket.
     #[error("{0}")]
     Io(#[from] std::io::Error),
