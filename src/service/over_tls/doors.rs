@@ -26,6 +26,30 @@ async fn a_protocol_that_we_do_not_speak_ends_the_handshake() {
     assert!(refused.is_err());
 }
 
+/// RFC 5246's ClientHello, by hand, since our own TLS cannot say it any more.
+#[tokio::test]
+async fn tls_1_2_is_refused_by_name() {
+    let extensions = [
+        &[0, 10, 0, 4, 0, 2, 0, 23][..], // supported_groups: secp256r1
+        &[0, 11, 0, 2, 1, 0],            // ec_point_formats: uncompressed
+        &[0, 13, 0, 4, 0, 2, 4, 3],      // signature_algorithms: ecdsa_secp256r1_sha256
+    ]
+    .concat();
+    // Version 1.2, random, no session, ECDHE-ECDSA-AES128-GCM-SHA256, no compression.
+    let hello = [&[3, 3][..], &[7; 32], &[0, 0, 2, 0xc0, 0x2b, 1, 0, 0, extensions.len() as u8], &extensions]
+        .concat();
+    let handshake = [&[1, 0, 0, hello.len() as u8][..], &hello].concat();
+    let record = [&[22, 3, 1, 0, handshake.len() as u8][..], &handshake].concat();
+
+    let service = Service::start().await;
+    let mut stream = tokio::net::TcpStream::connect(service.addr).await.unwrap();
+    stream.write_all(&record).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    // A fatal alert: protocol_version.
+    assert_eq!((answer[0], &answer[5..]), (21, &[2, 70][..]));
+}
+
 #[tokio::test]
 async fn one_connection_more_than_there_are_seats_is_closed() {
     let service = Service::start_with(|config| config.limits.connections = 1).await;
