@@ -10,10 +10,9 @@ use sidekey_protocol::revocation::Target;
 use crate::confirm::Confirm;
 use crate::exit::{Exit, Stop};
 use crate::invitation::Options;
-use crate::output::{List, Report, Screen, shell, word};
+use crate::output::{List, Report, Screen, count, shell, word};
 use crate::remote::Admin;
 use crate::revoke::{self, Why};
-use crate::server::count;
 use crate::time::rfc3339;
 
 /// The verbs.

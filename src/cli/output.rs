@@ -227,6 +227,15 @@ fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
+/// How many there are, as a list's headline: `No pairings.`, `1 pairing:`, `2 pairings:`.
+pub(crate) fn count(n: usize, what: &str) -> String {
+    match n {
+        0 => format!("No {what}s."),
+        1 => format!("1 {what}:"),
+        n => format!("{n} {what}s:"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ use sidekey_protocol::ids::{Role, ServerName};
 use crate::client::pairing_rows;
 use crate::exit::Stop;
 use crate::invitation::Options;
-use crate::output::{List, Report, Screen, shell, word};
+use crate::output::{List, Report, Screen, count, shell, word};
 use crate::remote::Admin;
 use crate::time::rfc3339;
 
@@ -106,15 +106,6 @@ async fn pairings(name: &ServerName, admin: &Admin) -> Result<Report, Stop> {
         PairingFilter { role: Some(Role::Server), server: Some(name.clone()), ..PairingFilter::default() };
     let found = admin.run(async |service| service.pairings(&wanted).await).await?;
     Ok(Report::new(count(found.len(), "pairing"), json!({ "items": found })).list(pairing_rows(&found)))
-}
-
-/// `no pairings`, `1 pairing`, `2 pairings`.
-pub(crate) fn count(n: usize, what: &str) -> String {
-    match n {
-        0 => format!("No {what}s."),
-        1 => format!("1 {what}:"),
-        n => format!("{n} {what}s:"),
-    }
 }
 
 pub(crate) const EXAMPLES: &str = "\

@@ -7,10 +7,9 @@ use sidekey_protocol::ids::{PartyId, SessionId, UserName};
 use sidekey_protocol::session::{Audience, Capabilities, SUITES};
 
 use crate::exit::Stop;
-use crate::output::{List, Report, shell};
+use crate::output::{List, Report, count, shell};
 use crate::profile::{Party, Profile};
 use crate::remote::{self, Timeout};
-use crate::server::count;
 use crate::time::{duration_s, rfc3339};
 
 /// The verbs.
