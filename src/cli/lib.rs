@@ -152,6 +152,7 @@ fn after_long_help() -> String {
 const ENVIRONMENT: &str = "\
 Environment:
   SIDEKEY_DATA     the service's data folder [default: ./sidekey-data]
+  SIDEKEY_URL      the service's URL, for init [default: https://localhost:8443]
   SIDEKEY_ADMIN    the admin credential [default: admin.json in the data folder]
   SIDEKEY_HOME     where profiles are kept [default: sidekey in the user's configuration folder]
   SIDEKEY_PROFILE  the profile that join and session use [default: default]

@@ -1,6 +1,7 @@
 //! README.md's walk, run as a newcomer would: every line of it, as it stands, in one shell.
 
 use std::fmt::Write as _;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -21,7 +22,8 @@ fn script(lines: &[&str]) -> String {
         if line.trim_end().ends_with('&') {
             // A newcomer reads the ready line before typing on.
             let start = line.trim_end().trim_end_matches('&');
-            writeln!(script, "coproc ready {{ {start}2>&1; }}").unwrap();
+            // `exec`: what is ended then is the service itself, not a shell that waits for it.
+            writeln!(script, "coproc ready {{ exec {start}2>&1; }}").unwrap();
             writeln!(script, "while read -r said <&\"${{ready[0]}}\"; do echo \"$said\"; case \"$said\" in")
                 .unwrap();
             writeln!(script, "*ready*) break;; esac; done; [[ $said == *ready* ]]").unwrap();
@@ -51,6 +53,9 @@ fn the_readme_s_walk_runs_as_it_stands() {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SIDEKEY")) {
         shell.env_remove(name);
     }
+    // The walk takes the default URL; another service may have its port on this machine.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    shell.env("SIDEKEY_URL", format!("https://localhost:{port}"));
     let ran = shell.output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
     assert!(ran.status.success(), "{out}\n{err}");
