@@ -44,13 +44,14 @@ fn what_the_example_server_seals_the_example_phone_opens() {
     assert_eq!(told.lines().last(), session.lines().last());
 }
 
-/// Cargo builds the examples of a package with its tests, and of no other: built here if need be, and never stale.
+/// Cargo builds the examples of a package with its tests, and of no other: built here if need be, and never stale. With
+/// the whole workspace's features, as its tests are, so that nothing is built twice.
 fn example(name: &str) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     // <target>/<profile>/deps/process-…
     let profile = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().to_owned();
     let target: PathBuf = profile.parent().unwrap().to_owned();
-    let build = ["build", "--quiet", "--package", "sidekey-client", "--example", name, "--target-dir"];
+    let build = ["build", "--quiet", "--locked", "--workspace", "--example", name, "--target-dir"];
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
     let built = Command::new(cargo).current_dir(root).args(build).arg(&target).status().unwrap();
     assert!(built.success());
