@@ -366,7 +366,7 @@ fn varint(octets: &[u8]) -> (u32, &[u8]) {
 fn session_roots(system: &System, sealing: &[Secret<32>], secrets: &mut Known) {
     const TEXT: usize = 32 + 16;
     for record in system.all_records() {
-        for at in 16..record.len().saturating_sub(14 + TEXT) {
+        for at in 16..(record.len() + 1).saturating_sub(14 + TEXT) {
             if record[at] & 0x80 != 0 || usize::from(record[at + 13]) != TEXT {
                 continue;
             }
