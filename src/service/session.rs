@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use http::StatusCode;
+use sidekey_protocol::crypto::Secret;
 use sidekey_protocol::ids::{PartyId, Role, SessionId, UserName};
 use sidekey_protocol::pairing::Kek;
 use sidekey_protocol::session::envelope::{self, Bindings};
@@ -40,8 +41,7 @@ pub(crate) async fn open(
             store.open_session(new).await.map_err(refusal)?
         }
     };
-    let generation = session.generations.current;
-    let answer = wrapped(&store, &caller, &session, generation, &mut rng)?;
+    let answer = wrapped(&store, &caller, session.id, None, &mut rng)?;
     Ok((StatusCode::CREATED, Json(answer)))
 }
 
@@ -66,9 +66,7 @@ pub(crate) async fn key(
     Path(id): Path<SessionId>,
     Query(query): Query<KeyQuery>,
 ) -> Result<Json<SessionKey>, Problem> {
-    let session = live(&store, &caller, id)?;
-    let generation = session.generations.fetch(query.generation, store.now())?;
-    wrapped(&store, &caller, &session, generation, &mut rng).map(Json)
+    wrapped(&store, &caller, id, query.generation, &mut rng).map(Json)
 }
 
 /// `POST /v1/sessions/{session}/rotate`: the next generation; the one before it still opens for 120 s.
@@ -80,9 +78,8 @@ pub(crate) async fn rotate(
     JsonOrNothing(Rotate {}): JsonOrNothing<Rotate>,
 ) -> Result<Json<SessionKey>, Problem> {
     live(&store, &caller, id)?;
-    let session = store.rotate(caller.party.id, id).await.map_err(refusal)?;
-    let generation = session.generations.current;
-    wrapped(&store, &caller, &session, generation, &mut rng).map(Json)
+    store.rotate(caller.party.id, id).await.map_err(refusal)?;
+    wrapped(&store, &caller, id, None, &mut rng).map(Json)
 }
 
 /// `DELETE /v1/sessions/{session}`: it is over for everybody.
@@ -194,17 +191,18 @@ fn of_several(
     choose_of_several(pairings.iter().filter_map(|party| party.offer.as_ref()), allowed, capabilities)
 }
 
-/// One generation's key, derived, bound, and wrapped under the caller's key-encryption key.
+/// The key of the generation that is asked for, or of the newest: derived, bound, and wrapped under the caller's
+/// key-encryption key.
 fn wrapped(
     store: &Store,
     caller: &Paired,
-    session: &Session,
-    generation: u32,
+    id: SessionId,
+    asked: Option<u32>,
     rng: &mut SharedRng,
 ) -> Result<SessionKey, Problem> {
     issuing(store)?;
     let kek = kek(store, caller)?;
-    let key = store.session_key(session.id, generation).map_err(refusal)?;
+    let (session, generation, key) = keyed(store, caller, id, asked)?;
     // When the generation before the newest began is not kept; the session's own beginning is no later.
     let newest = generation == session.generations.current;
     let not_before = if newest { session.generations.since } else { session.not_before };
@@ -226,6 +224,29 @@ fn wrapped(
     let key = envelope::seal(&kek, &bindings, &key, rng);
     let (suite, not_after) = (session.suite, session.not_after);
     Ok(SessionKey { session: session.id, generation, suite, not_before, not_after, key })
+}
+
+/// A session as it stands, the generation that is given, and its key.
+fn keyed(
+    store: &Store,
+    caller: &Paired,
+    id: SessionId,
+    asked: Option<u32>,
+) -> Result<(Session, u32, Secret<32>), Problem> {
+    loop {
+        let session = live(store, caller, id)?;
+        let generation = session.generations.fetch(asked, store.now())?;
+        match store.session_key(caller.party.id, id, generation) {
+            Ok(key) => return Ok((session, generation, key)),
+            // It was rotated between the two looks, and lives: look again.
+            Err(Error::Refused(Refused::Ended)) if moved_on(store, &session) => {}
+            Err(error) => return Err(refusal(error)),
+        }
+    }
+}
+
+fn moved_on(store: &Store, session: &Session) -> bool {
+    store.session(session.id).is_some_and(|now| now.generations.current > session.generations.current)
 }
 
 /// Whether keys may leave: not while the clock is not understood, nor after a write of which nobody knows what became.

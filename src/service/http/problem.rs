@@ -1,6 +1,6 @@
 //! Refusals as RFC 9457 problem documents, and what each step's refusals look like from outside.
 //!
-//! A handler returns a [`Problem`]; the edge ([`super::limits`]) writes the document, because it knows the request id.
+//! A handler returns a [`Problem`]; the edge (`limits.rs`) writes the document, because it knows the request id.
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};

@@ -94,15 +94,18 @@ impl Store {
         slots.filter(|slot| slot.is_open(now)).map(|slot| state.view_session(slot, now)).collect()
     }
 
-    /// The key of a generation that is still given: the newest, or the one that a plain rotation left open.
+    /// The key of a generation that is still given: the newest, or the one that a plain rotation left open. Whether `by`,
+    /// who asks, is still live is looked at in the same moment: what a revocation brings, the revoked never see.
     ///
     /// # Errors
-    /// [`Refused::Absent`]: no such session or generation; [`Refused::Ended`]: the session, or the generation, is over;
+    /// [`Refused::Revoked`]: `by` is; [`Refused::Absent`]: no such party or session; [`Refused::Ended`]: the session, or the generation, is over;
     /// [`Refused::Expired`]; [`crate::fault::Fault::Unsealable`].
-    pub fn session_key(&self, id: SessionId, generation: u32) -> Result<Secret<32>, Error> {
+    pub fn session_key(&self, by: PartyId, id: SessionId, generation: u32) -> Result<Secret<32>, Error> {
         let now = self.now();
         let (place, sealed) = {
             let state = self.shared.read();
+            let (_, asking) = state.party(by).ok_or(Refused::Absent)?;
+            still_live(&asking.party)?;
             let slot = state.find_session(id).ok_or(Refused::Absent)?;
             still_open(slot, now)?;
             slot.generations().fetch(Some(generation), now).map_err(|_| Refused::Ended)?;

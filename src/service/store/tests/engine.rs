@@ -122,9 +122,9 @@ async fn a_revocation_destroys_the_sealing_key() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(data.store.shared.at_rest.numbers(), [2].into(), "the old key is destroyed");
-    let before = data.store.session_key(session.id, 1).unwrap();
+    let before = data.store.session_key(ADMIN, session.id, 1).unwrap();
     data.reopen().await;
-    assert_eq!(data.store.session_key(session.id, 1).unwrap().expose(), before.expose());
+    assert_eq!(data.store.session_key(ADMIN, session.id, 1).unwrap().expose(), before.expose());
     data.store.root(data.gateway()).unwrap();
 }
 

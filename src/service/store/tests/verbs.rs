@@ -129,7 +129,7 @@ fn idempotency(key: u64) -> super::super::Idempotency {
 async fn a_key_is_derived_and_its_predecessor_opens_two_minutes_more() {
     let data = Data::with_users(1).await;
     let session = data.open(user(0), 1).await.unwrap();
-    let key = |generation| data.store.session_key(session.id, generation);
+    let key = |generation| data.store.session_key(ADMIN, session.id, generation);
     let first = key(0).unwrap();
     assert_refused(key(1), &Refused::Ended);
     let rotated = data.store.rotate(data.gateway(), session.id).await.unwrap();
@@ -142,7 +142,7 @@ async fn a_key_is_derived_and_its_predecessor_opens_two_minutes_more() {
     data.clock.advance_s(3600);
     assert_refused(key(1), &Refused::Expired);
     assert_eq!(data.store.session(session.id).unwrap().state, SessionState::Expired);
-    assert_refused(data.store.session_key(SessionId::from_bytes([0; 16]), 0), &Refused::Absent);
+    assert_refused(data.store.session_key(ADMIN, SessionId::from_bytes([0; 16]), 0), &Refused::Absent);
 }
 
 #[tokio::test]
@@ -165,7 +165,7 @@ async fn revoking_a_pairing_rotates_the_sessions_for_the_others() {
     let shared = data.open(user(0), 1).await.unwrap();
     let own = data.store.open_session(asked(data.gateway(), Audience::Pairing(second), 2)).await.unwrap();
     data.store.rotate(data.gateway(), shared.id).await.unwrap();
-    let before = data.store.session_key(shared.id, 1).unwrap();
+    let before = data.store.session_key(ADMIN, shared.id, 1).unwrap();
     let mut events = data.store.subscribe();
 
     let target = Target::Pairing { pairing: second };
@@ -176,10 +176,10 @@ async fn revoking_a_pairing_rotates_the_sessions_for_the_others() {
     assert_refused(data.store.root(second), &Refused::Revoked(revocation.clone()));
     assert_eq!(data.store.party(second).unwrap().revoked, Some(revocation));
     for old in [0, 1] {
-        assert_refused(data.store.session_key(shared.id, old), &Refused::Ended);
+        assert_refused(data.store.session_key(ADMIN, shared.id, old), &Refused::Ended);
     }
-    assert_ne!(data.store.session_key(shared.id, 2).unwrap().expose(), before.expose());
-    assert_refused(data.store.session_key(own.id, 0), &Refused::Ended);
+    assert_ne!(data.store.session_key(ADMIN, shared.id, 2).unwrap().expose(), before.expose());
+    assert_refused(data.store.session_key(ADMIN, own.id, 0), &Refused::Ended);
     assert_refused(data.store.revoke(ADMIN, target, lost()).await, &Refused::AlreadyRevoked);
 
     let told: Vec<_> =
@@ -214,7 +214,7 @@ async fn revoking_a_server_takes_everything_along() {
     assert_eq!((revoked.pairings, revoked.invitations, revoked.sessions_ended), (3, 1, 1));
     let revocation = Revocation { at: super::START, reason: lost() };
     assert_refused(data.store.spend_attempt(pending).await, &Refused::Revoked(revocation.clone()));
-    assert_refused(data.store.session_key(session.id, 0), &Refused::Ended);
+    assert_refused(data.store.session_key(ADMIN, session.id, 0), &Refused::Ended);
     let again = data.store.open_session(asked(gateway, Audience::User(user(0)), 9)).await;
     assert_refused(again, &Refused::Revoked(revocation.clone()));
     assert_eq!(data.store.servers(EVERYTHING).items[0].revoked, Some(revocation));
@@ -226,8 +226,8 @@ async fn revoking_a_user_leaves_the_others_alone() {
     let sessions = [data.open(user(0), 1).await.unwrap(), data.open(user(1), 2).await.unwrap()];
     let target = Target::User { server: server(), user: user(0) };
     data.store.revoke(ADMIN, target.clone(), lost()).await.unwrap();
-    assert_refused(data.store.session_key(sessions[0].id, 0), &Refused::Ended);
-    data.store.session_key(sessions[1].id, 0).unwrap();
+    assert_refused(data.store.session_key(ADMIN, sessions[0].id, 0), &Refused::Ended);
+    data.store.session_key(ADMIN, sessions[1].id, 0).unwrap();
     assert_refused(data.store.revoke(ADMIN, target, lost()).await, &Refused::AlreadyRevoked);
     let unknown = Target::User { server: server(), user: user(9) };
     assert_refused(data.store.revoke(ADMIN, unknown, lost()).await, &Refused::Absent);
