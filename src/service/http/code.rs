@@ -133,3 +133,20 @@ codes! {
     StoreUnavailable = 503 "store_unavailable", "The service cannot write its journal, so it changes and issues nothing.",
         "Repeat the request in a moment; the service's log names the cause.";
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Code;
+
+    #[test]
+    fn the_contract_lists_every_code_with_its_status() {
+        let contract = include_str!("../../../proto/README.md");
+        let rows = contract.lines().filter(|line| line.starts_with("| ") && line.contains(" | `"));
+        let listed: Vec<&str> = rows.filter(|line| line[2..5].parse::<u16>().is_ok()).collect();
+        let expected: Vec<String> = Code::ALL
+            .iter()
+            .map(|code| format!("| {} | `{}` | {} |", code.status(), code.as_str(), code.title()))
+            .collect();
+        assert_eq!(listed, expected);
+    }
+}
