@@ -226,7 +226,6 @@ fn seconds(seconds: u32) -> Duration {
 mod tests {
     use axum::Router;
     use axum::middleware::from_fn_with_state;
-    use axum::routing::get;
     use sidekey_protocol::ids::Timestamp;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
@@ -245,7 +244,7 @@ mod tests {
             ids: Arc::new(RequestIds::starting_at(1)),
             headers_size_bytes: 16_384,
         };
-        let router = Router::new().route("/", get(broken)).layer(from_fn_with_state(edge_parts, edge));
+        let router = Router::new().fallback(broken).layer(from_fn_with_state(edge_parts, edge));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         tokio::spawn(axum::serve(listener, router).into_future());

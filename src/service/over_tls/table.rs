@@ -111,6 +111,7 @@ fn routes_are_made_from_the_table_alone() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
     sources(root, &mut found);
+    found.sort();
     let made: Vec<_> = found
         .iter()
         .filter(|path| {
