@@ -34,9 +34,15 @@ labels! {
     CAPABILITIES = "capabilities";
     /// Salt of the pairing code's Argon2id.
     CODE = "code";
+    /// What an envelope in COSE was made under: policy, capabilities, offer.
+    CTX = "ctx";
+    /// For whom an envelope in COSE is.
+    ENVELOPE = "envelope";
     /// Content encryption key of one frame.
     FRAME = "frame";
-    /// Names a key-encryption key in a JWE header.
+    /// Key-encryption key of the COSE envelope (AES-256-GCM).
+    KEK_GCM = "kek gcm";
+    /// Names a party's key-encryption keys in an envelope's header.
     KEK_ID = "kek id";
     /// Key-encryption key of the JOSE envelope (AES-KW).
     KEK_KW = "kek kw";

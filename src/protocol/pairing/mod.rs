@@ -111,16 +111,22 @@ pub enum Reject {
 pub struct Kek {
     /// `KEK_kw`, for AES-KW (the JOSE envelope).
     pub kw: Secret<32>,
-    /// `kid`, which names it.
+    /// `KEK_gcm`, for AES-256-GCM (the COSE envelope): one key, one algorithm.
+    pub gcm: Secret<32>,
+    /// `kid`, which names both.
     pub id: [u8; 8],
 }
 
 impl Kek {
-    /// `KEK_kw = Derive(root, "kek kw")`, `kid = Derive(root, "kek id")[..8]`.
+    /// `KEK_kw = Derive(root, "kek kw")`, `KEK_gcm = Derive(root, "kek gcm")`, `kid = Derive(root, "kek id")[..8]`.
     #[must_use]
     pub fn of(root: &Secret<32>) -> Self {
         let [id @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] =
             *crypto::derive(root, labels::KEK_ID, &[]).expose();
-        Self { kw: crypto::derive(root, labels::KEK_KW, &[]), id }
+        Self {
+            kw: crypto::derive(root, labels::KEK_KW, &[]),
+            gcm: crypto::derive(root, labels::KEK_GCM, &[]),
+            id,
+        }
     }
 }

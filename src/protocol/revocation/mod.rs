@@ -148,9 +148,14 @@ impl<'de> Deserialize<'de> for SealedHead {
     }
 }
 
-/// The highest head that a party was shown.
+/// What a party was shown of a service's revocations: the highest head, and the highest n, which may have come alone
+/// (in an SMS, which has no room for the rest).
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub struct Seen(Option<SealedHead>);
+#[serde(deny_unknown_fields)]
+pub struct Seen {
+    head: Option<SealedHead>,
+    n: u64,
+}
 
 /// How a head compares with the highest one seen.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -166,20 +171,33 @@ pub enum Shown {
 impl Seen {
     /// Keeps the higher of the two, and says how `head` compares.
     pub fn show(&mut self, head: SealedHead) -> Shown {
-        match self.0 {
-            Some(seen) if head.n() < seen.n() => Shown::Lower,
-            Some(seen) if head.n() == seen.n() && head != seen => Shown::Forked,
-            _ => {
-                self.0 = Some(head);
-                Shown::Fine
-            }
+        let n = head.n();
+        if self.head.is_some_and(|seen| seen.n() == n && seen != head) {
+            return Shown::Forked;
         }
+        if self.head.is_none_or(|seen| seen.n() < n) {
+            self.head = Some(head);
+        }
+        self.show_n(n)
     }
 
-    /// The highest one.
+    /// The same for an n that came alone.
+    pub fn show_n(&mut self, n: u64) -> Shown {
+        let shown = if n < self.n { Shown::Lower } else { Shown::Fine };
+        self.n = self.n.max(n);
+        shown
+    }
+
+    /// The highest head.
     #[must_use]
     pub const fn highest(&self) -> Option<SealedHead> {
-        self.0
+        self.head
+    }
+
+    /// The highest n, with a head or alone.
+    #[must_use]
+    pub const fn n(&self) -> u64 {
+        self.n
     }
 }
 
@@ -271,9 +289,13 @@ mod tests {
         let (vectors, _) = vectors();
         let mut seen = Seen::default();
         for case in cases(&vectors, "shown") {
-            let verdict = seen.show(SealedHead::from_bytes(array(&case["head"])));
+            let verdict = match case["n"].as_u64() {
+                Some(n) => seen.show_n(n),
+                None => seen.show(SealedHead::from_bytes(array(&case["head"]))),
+            };
             assert_eq!(format!("{verdict:?}").to_lowercase(), text(&case["verdict"]), "{case}");
             assert_eq!(*seen.highest().unwrap().as_bytes(), array(&case["highest"]), "{case}");
+            assert_eq!(seen.n(), case["highest_n"].as_u64().unwrap(), "{case}");
         }
     }
 

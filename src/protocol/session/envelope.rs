@@ -1,7 +1,8 @@
 //! The envelope: one session key, wrapped for one party, with everything that it is bound to (proto/session/spec.md,
-//! section 5). JWE in compact form (RFC 7516) over AES-KW and AES-256-GCM.
+//! section 5), in two standard encodings: JWE in compact form (RFC 7516) over AES-KW and AES-256-GCM, and [`cose`].
 
 mod bindings;
+pub mod cose;
 mod open;
 
 use std::io::Write as _;
@@ -27,8 +28,8 @@ pub const LEEWAY_S: u32 = 60;
 /// Why an envelope is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Reject {
-    /// `alg` is not A256KW.
-    #[error("alg must be A256KW")]
+    /// `alg` is not A256KW; in COSE not AES-256-GCM.
+    #[error("alg must be A256KW, in COSE A256GCM")]
     AlgorithmForeign,
     /// Other capabilities than the server named.
     #[error("envelope carries other capabilities")]
@@ -42,9 +43,12 @@ pub enum Reject {
     /// `cty` is not `jwk+json`.
     #[error("content type is not jwk+json")]
     ContentTypeForeign,
-    /// Header, nonce, ciphertext or tag was altered.
+    /// Header, nonce, ciphertext or tag was altered; in COSE also: it is for somebody else.
     #[error("envelope does not open")]
     ContentWrong,
+    /// A COSE envelope made under another policy, list of capabilities or offer than those known.
+    #[error("envelope was made under another policy, list of capabilities or offer")]
+    ContextForeign,
     /// `enc` is not A256GCM.
     #[error("enc must be A256GCM")]
     EncryptionForeign,
@@ -54,6 +58,9 @@ pub enum Reject {
     /// `sk_exp` is before `sk_nbf`.
     #[error("envelope ends before it begins")]
     ExpiresBeforeValid,
+    /// Not a tagged COSE_Encrypt0 in its one deterministic form.
+    #[error("not the deterministic form of a COSE envelope")]
+    FormForeign,
     /// Another generation than the one asked for.
     #[error("envelope is of another generation")]
     GenerationForeign,
@@ -111,6 +118,9 @@ pub enum Reject {
     /// The session key is not 32 octets of base64url.
     #[error("malformed session key")]
     SessionKeyMalformed,
+    /// Not the 127 octets of a COSE envelope.
+    #[error("a COSE envelope has 127 octets")]
+    SizeForeign,
     /// The suite does not follow from policy, capabilities and offer.
     #[error("envelope names a suite that does not follow from policy, capabilities and offer")]
     SuiteDowngraded,
@@ -132,6 +142,9 @@ pub enum Reject {
     /// For another user.
     #[error("envelope is for another user")]
     UserForeign,
+    /// A version of the content of a COSE envelope that we do not know.
+    #[error("envelope is of an unknown version")]
+    VersionUnknown,
     /// The encrypted key is not 40 octets of base64url.
     #[error("malformed encrypted key")]
     WrapMalformed,

@@ -189,6 +189,7 @@ impl BodyHash {
 
 #[cfg(test)]
 mod tests {
+    mod cose;
     mod vectors;
 
     use super::*;

@@ -360,6 +360,7 @@ def exchange(name, role, user, server, code, public_url, pinned, label, offer, p
         "kem_ss": kem_ss,
         "root_0": root,
         "kek_kw": derive(root, "kek kw"),
+        "kek_gcm": derive(root, "kek gcm"),
         "kid": derive(root, "kek id")[:8],
         "box_client": {"key": derive(root, "box client"), "signed": lp("box client", th), "plaintext": client_plain.decode()},
         "finish": {"confirm_p": b64(keys["confirm_p"]), "state": state, "box": b64(client_box)},

@@ -42,17 +42,22 @@ def forgeries(key, rows):
 
 
 def shown(key, rows):
-    """What a party that is shown these heads in turn says of each: the highest is kept."""
+    """What a party that is shown these heads, or an n alone, in turn says of each: the highest is kept."""
     heads = [bytes.fromhex(row["head"]) for row in rows]
     fork = sealed(key, 3, seeded("another history"))
-    said, highest = [], None
-    for head in [heads[0], heads[2], heads[2], heads[1], heads[3], fork, heads[2], heads[4], fork, heads[4]]:
-        n = int.from_bytes(head[:8], "big")
-        if highest is None or n > highest[0] or head == highest[1]:
-            verdict, highest = "fine", (n, head)
-        else:
-            verdict = "lower" if n < highest[0] else "forked"
-        said.append({"head": head.hex(), "verdict": verdict, "highest": highest[1].hex()})
+    said, highest, most = [], None, 0
+    steps = [heads[0], heads[2], heads[2], heads[1], 1, 2, heads[3], fork, heads[2], 4, heads[3], fork, 3, heads[4], fork, heads[4], 6,
+             sealed(key, 5, seeded("r")), sealed(key, 7, seeded("r")), 2**64 - 1, heads[4]]
+    for step in steps:
+        alone = isinstance(step, int)
+        n = step if alone else int.from_bytes(step[:8], "big")
+        verdict = "lower" if n < most else "fine"
+        if not alone and highest is not None and n == highest[0] and step != highest[1]:
+            verdict = "forked"
+        elif not alone and (highest is None or n > highest[0]):
+            highest = (n, step)
+        most = max(most, n)
+        said.append({**({"n": n} if alone else {"head": step.hex()}), "verdict": verdict, "highest": highest[1].hex(), "highest_n": most})
     return said
 
 

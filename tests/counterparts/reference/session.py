@@ -361,6 +361,109 @@ def read_payload(payload, expected, now):
     return said
 
 
+# --- Envelopes in COSE ----------------------------------------------------------------------------------------------
+
+
+def cbor_head(major, value):
+    """The head of an item, as short as it can be."""
+    if value < 24:
+        return bytes([major << 5 | value])
+    extra, size = next((extra, size) for extra, size in [(24, 1), (25, 2), (26, 4), (27, 8)] if value < 256**size)
+    return bytes([major << 5 | extra]) + value.to_bytes(size, "big")
+
+
+def cbor(value):
+    """The deterministic form of a value. A map is a list of pairs, in the order in which they shall stand."""
+    match value:
+        case int() if value >= 0:
+            return cbor_head(0, value)
+        case bytes():
+            return cbor_head(2, len(value)) + value
+        case str():
+            return cbor_head(3, len(value.encode())) + value.encode()
+        case ["tag", number, item]:
+            return cbor_head(6, number) + cbor(item)
+        case ["array", *items]:
+            return cbor_head(4, len(items)) + b"".join(map(cbor, items))
+        case ["map", *pairs]:
+            return cbor_head(5, len(pairs)) + b"".join(cbor(key) + cbor(item) for key, item in pairs)
+        case ["raw", octets]:
+            return octets
+
+
+def cose_scope(scope):
+    service, pairing = bytes.fromhex(scope["service"]), bytes.fromhex(scope["pairing"])
+    return lp("envelope", service, scope["server"].encode(), scope["user"].encode(), pairing)
+
+
+def cose_form(protected, iv, ciphertext):
+    return cbor(["tag", 16, ["array", protected, ["map", (5, iv)], ciphertext]])
+
+
+def cose(kek, iv, scope, content, protected=None):
+    if protected is None:
+        protected = cbor(["map", (1, 3), (4, kek["id"])])
+    aad = cbor(["array", "Encrypt0", protected, cose_scope(scope)])
+    return cose_form(protected, iv, AESGCM(kek["gcm"]).encrypt(iv, content, aad))
+
+
+def ctx(policy, capabilities, offer):
+    return sha256(lp("ctx", policy, capabilities, offer))[:8]
+
+
+def cose_content(session, generation, revocations, not_before, not_after, key, context, version=1, suite=1):
+    return struct.pack(">BB16sIQII32s8s", version, suite, session, generation, revocations, not_before, not_after, key, context)
+
+
+def open_cose(kek, octets, scope, now):
+    if len(octets) != 127:
+        raise Refused("size_foreign")
+    algorithm, kid, iv, ciphertext = octets[5], octets[8:16], octets[19:31], octets[33:]
+    protected = cbor(["map", (1, ["raw", bytes([algorithm])]), (4, kid)])
+    if octets != cose_form(protected, iv, ciphertext):
+        raise Refused("form_foreign")
+    if algorithm != 3:
+        raise Refused("algorithm_foreign")
+    if kid != kek["id"]:
+        raise Refused("kek_foreign")
+    try:
+        content = AESGCM(kek["gcm"]).decrypt(iv, ciphertext, cbor(["array", "Encrypt0", protected, cose_scope(scope)]))
+    except InvalidTag:
+        raise Refused("content_wrong") from None
+    version, suite, session, generation, revocations, nbf, exp, key, context = struct.unpack(">BB16sIQII32s8s", content)
+    if version != 1:
+        raise Refused("version_unknown")
+    if suite not in [1, 2]:
+        raise Refused("suite_unknown")
+    check_cose_times(nbf, exp, now)
+    return {"suite": suite, "session": session.hex(), "generation": generation, "revocations": revocations, "not_before": nbf,
+            "not_after": exp, "key": key.hex(), "ctx": context.hex()}
+
+
+def check_cose_times(nbf, exp, now):
+    if nbf >= exp:
+        raise Refused("expires_before_valid")
+    if exp - nbf > 86400:
+        raise Refused("lifetime_too_long")
+    if nbf > now + 60:
+        raise Refused("not_yet_valid")
+    if now >= exp + 60:
+        raise Refused("expired")
+
+
+def cose_lists(carried, known):
+    """The lists behind `ctx`, among those that a client knows."""
+    if known["capabilities"] is None:
+        raise Refused("context_foreign")
+    policy, capabilities = bytes.fromhex(known["policy"]), hash_of("capabilities", known["capabilities"])
+    for offer in [bytes(32), hash_of("offer", known["offer"])]:
+        if carried["ctx"] == ctx(policy, capabilities, offer).hex():
+            bound = {"policy": known["policy"], "capabilities": known["capabilities"], "suite": carried["suite"], "offer": offer.hex()}
+            agree(bound, known)
+            return {"offer": offer.hex()}
+    raise Refused("context_foreign")
+
+
 def agree(bound, known):
     if bound["policy"] != known["policy"]:
         raise Refused("policy_foreign")
@@ -700,6 +803,100 @@ def envelope_cases():
     }
 
 
+def cose_cases():
+    kek = {"gcm": seeded("kek gcm"), "id": seeded("kek id", 8)}
+    iv, now = seeded("iv", 12), 1_700_000_000
+    scope = {"service": seeded("service", 16).hex(), "server": "mail.example.org", "user": "ann@example.org",
+             "pairing": seeded("party", 16).hex()}
+    lists = [sha256(compact(policy({name: scope[name] for name in ["service", "server", "user"]}))),
+             hash_of("capabilities", ["A256GCM", "C20P", "XENCRYPTED"]), hash_of("offer", SUITES)]
+    facts = {"session": seeded("session", 16), "generation": 7, "revocations": 2**40 + 3, "not_before": now, "not_after": now + 3600,
+             "key": derive(seeded("session root"), "session", seeded("session", 16), struct.pack(">I", 7)), "context": ctx(*lists)}
+
+    def saying(**changed):
+        return cose(kek, iv, scope, cose_content(**{**facts, **changed}))
+
+    def scoped(**changed):
+        return cose(kek, iv, {**scope, **changed}, cose_content(**facts))
+
+    def protected_as(header):
+        return cose(kek, iv, scope, cose_content(**facts), header)
+
+    plain = saying()
+    assert len(plain) == 127
+    header, text, kid = plain[3:16], plain[33:], kek["id"]
+    whole = ["array", header, ["map", (5, iv)], text]
+    swapped = cbor(["map", (4, kid), (1, 3)])
+    spelt = [
+        ("untagged", cbor(whole)), ("tagged COSE_Sign1", cbor(["tag", 18, whole])), ("tagged COSE_Encrypt", cbor(["tag", 96, whole])),
+        ("tagged twice", cbor(["tag", 16, ["tag", 16, whole]])), ("tagged as self-described CBOR", cbor(["tag", 55799, ["tag", 16, whole]])),
+        ("the tag in two octets", b"\xd8\x10" + plain[1:]), ("an array of indefinite length", b"\xd0\x9f" + plain[2:] + b"\xff"),
+        ("the array's length in two octets", b"\xd0\x98\x03" + plain[2:]),
+        ("a fourth element", b"\xd0\x84" + plain[2:] + b"\xf6"), ("two elements", b"\xd0\x82" + plain[2:31]),
+        ("protected of indefinite length", plain[:2] + b"\x5f" + plain[2:16] + b"\xff" + plain[16:]),
+        ("protected's length in two octets", plain[:2] + b"\x58\x0d" + plain[3:]),
+        ("ciphertext's length in three octets", plain[:31] + b"\x59\x00\x5e" + plain[33:]),
+        ("IV's length in two octets", plain[:18] + b"\x58\x0c" + plain[19:]),
+        ("unprotected of indefinite length", plain[:16] + b"\xbf" + plain[17:31] + b"\xff" + plain[31:]),
+        ("label 5 in two octets", plain[:17] + b"\x18\x05" + plain[18:]),
+        ("another member in unprotected", cbor(["tag", 16, ["array", header, ["map", (5, iv), (6, b"")], text]])),
+        ("kid in unprotected too", cbor(["tag", 16, ["array", header, ["map", (4, kid), (5, iv)], text]])),
+        ("IV as a partial IV", cbor(["tag", 16, ["array", header, ["map", (6, iv)], text]])),
+        ("no IV", cbor(["tag", 16, ["array", header, ["map"], text]])), ("IV of 11 octets", cbor(["tag", 16, ["array", header, ["map", (5, iv[:11])], text]])),
+        ("IV twice", cbor(["tag", 16, ["array", header, ["map", (5, iv), (5, iv)], text]])),
+        ("a detached ciphertext", cbor(["tag", 16, ["array", header, ["map", (5, iv)], ["raw", b"\xf6"]]])),
+        ("protected a map, not octets", cbor(["tag", 16, ["array", ["raw", header], ["map", (5, iv)], text]])),
+        ("protected's members in another order", protected_as(swapped)),
+        ("protected of indefinite length inside", protected_as(b"\xbf" + header[1:] + b"\xff")),
+        ("alg in two octets", protected_as(b"\xa2\x01\x18\x03" + header[3:])), ("kid of 7 octets", protected_as(cbor(["map", (1, 3), (4, kid[:7])]))),
+        ("alg a text", protected_as(cbor(["map", (1, "A256GCM"), (4, kid)]))), ("no kid", protected_as(cbor(["map", (1, 3)]))),
+        ("crit in protected", protected_as(cbor(["map", (1, 3), (2, ["array", 4]), (4, kid)]))),
+        ("a content type in protected", protected_as(cbor(["map", (1, 3), (3, 0), (4, kid)]))),
+        ("protected empty", protected_as(b"")), ("an octet after it", plain + b"\x00"), ("an octet short", plain[:-1]), ("empty", b""),
+        ("ciphertext cut by 16", cose_form(header, iv, text[:-16])), ("JSON", b'{"k":1}'),
+        ("A128GCM", protected_as(cbor(["map", (1, 1), (4, kid)]))), ("A192GCM", protected_as(cbor(["map", (1, 2), (4, kid)]))),
+        ("ChaCha20/Poly1305 in one octet too few", protected_as(cbor(["map", (1, ["raw", b"\x18"]), (4, kid)]))),
+        ("kid of another key", protected_as(cbor(["map", (1, 3), (4, seeded("another kek id", 8))]))),
+        ("IV of zeros", cose_form(header, bytes(12), text)), ("ciphertext of zeros", cose_form(header, iv, bytes(94))),
+        ("under another key", cose({"gcm": seeded("another kek gcm"), "id": kid}, iv, scope, cose_content(**facts))),
+        ("sealed without external_aad", cose_form(header, iv, AESGCM(kek["gcm"]).encrypt(iv, cose_content(**facts), cbor(["array", "Encrypt0", header, b""])))),
+        ("sealed as COSE_Encrypt", cose_form(header, iv, AESGCM(kek["gcm"]).encrypt(iv, cose_content(**facts), cbor(["array", "Encrypt", header, cose_scope(scope)])))),
+    ]
+    said = [
+        ("as our own sealer writes it", plain, now), ("suite C20P", saying(suite=2), now), ("generation 0, no revocation", saying(generation=0, revocations=0), now),
+        ("the highest numbers", saying(generation=U32, revocations=2**64 - 1), now),
+        ("version 0", saying(version=0), now), ("version 2", saying(version=2), now), ("suite 0", saying(suite=0), now), ("suite 3", saying(suite=3), now),
+        ("60 s before it begins", plain, now - 60), ("61 s before it begins", plain, now - 61), ("59 s past its end", plain, now + 3659),
+        ("60 s past its end", plain, now + 3660), ("a day long", saying(not_after=now + 86400), now), ("longer than a day", saying(not_after=now + 86401), now),
+        ("ends as it begins", saying(not_after=now), now), ("of another service", scoped(service=seeded("another service", 16).hex()), now),
+        ("for another server", scoped(server="mail.example.com"), now), ("for another user", scoped(user="bob@example.org"), now),
+        ("for another pairing", scoped(pairing=seeded("another party", 16).hex()), now),
+        ("names run into one another", scoped(server="mail.example.orga", user="nn@example.org"), now),
+    ]
+    long = {"server": "s" * 255, "user": "ü" * 127}
+    known = {"policy": lists[0].hex(), "suites": SUITES, "capabilities": ["A256GCM", "C20P", "XENCRYPTED"], "offer": SUITES}
+    several = ctx(*lists[:2], bytes(32))
+    behind = [
+        ("of one", {}, {}), ("of several", {"ctx": several.hex()}, {}), ("of several, our second", {"ctx": several.hex(), "suite": "C20P"}, {}),
+        ("no list seen yet", {}, {"capabilities": None}), ("other capabilities", {}, {"capabilities": ["A256GCM", "C20P"]}),
+        ("another policy", {}, {"policy": sha256(b"another policy").hex()}), ("another offer", {}, {"offer": ["C20P"]}),
+        ("our offer in another order", {}, {"offer": SUITES[::-1]}), ("another hash", {"ctx": seeded("ctx", 8).hex()}, {}),
+        ("of one, our second though our first was allowed", {"suite": "C20P"}, {}), ("a suite that the policy forbids", {}, {"suites": ["C20P"]}),
+        ("of several, a suite that we did not offer", {"ctx": several.hex(), "suite": "C20P"}, {"offer": ["A256GCM"]}),
+    ]
+    plain_fields = {"suite": "A256GCM", "ctx": facts["context"].hex()}
+    return {
+        "kek": {"gcm": kek["gcm"].hex(), "id": kid.hex()}, "iv": iv.hex(), "scope": scope,
+        "policy": lists[0].hex(), "capabilities": ["A256GCM", "C20P", "XENCRYPTED"], "offer": SUITES,
+        "longest_names": {**long, "cose": cose(kek, iv, {**scope, **long}, cose_content(**facts)).hex()},
+        "cases": [outcome({"name": n, "cose": octets.hex(), "now": at}, lambda o=octets, at=at: open_cose(kek, o, scope, at))
+                  for n, octets, at in said + [(n, octets, now) for n, octets in spelt]],
+        "lists": [outcome({"name": n, "carried": {**plain_fields, **c}, "known": {**known, **k}},
+                          lambda c=c, k=k: cose_lists({**plain_fields, **c}, {**known, **k}))
+                  for n, c, k in behind],
+    }
+
+
 def agreement_cases():
     caps, mine = ["A256GCM", "C20P", "XENCRYPTED"], ["A256GCM", "C20P"]
     own, zeros = hash_of("offer", mine).hex(), bytes(32).hex()
@@ -729,7 +926,7 @@ def vectors():
     return {
         "about": "Made by tests/counterparts/reference/session.py. Hex, but for what is base64url on the wire. `refused` is the reason.",
         "session_keys": derivation_cases(), **hash_cases(), **choice_cases(), **time_cases(),
-        "tokens": token_cases(), "policies": policy_cases(), "envelopes": envelope_cases(), "agreement": agreement_cases(),
+        "tokens": token_cases(), "policies": policy_cases(), "envelopes": envelope_cases(), "cose": cose_cases(), "agreement": agreement_cases(),
     }
 
 

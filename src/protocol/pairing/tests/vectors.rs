@@ -196,6 +196,7 @@ fn compare(case: &Case, confirmed: &Confirmed, paired: &super::super::Paired) {
         assert_eq!(th.as_slice(), hex(&case.0["th"]));
         let kek = Kek::of(root);
         assert_eq!(kek.kw.expose().as_slice(), hex(&case.0["kek_kw"]));
+        assert_eq!(kek.gcm.expose().as_slice(), hex(&case.0["kek_gcm"]));
         assert_eq!(kek.id.as_slice(), hex(&case.0["kid"]));
         for (label, name) in [(labels::BOX_CLIENT, "box_client"), (labels::BOX_SERVICE, "box_service")] {
             let key = crypto::derive(root, label, &[]);

@@ -64,26 +64,7 @@ impl Bindings {
         if known.capabilities.is_some_and(|capabilities| *capabilities != self.capabilities) {
             return Err(Reject::CapabilitiesForeign);
         }
-        let allowed = &known.policy.policy.suites;
-        if !allowed.contains(self.suite) || !self.capabilities.contains(self.suite) {
-            return Err(Reject::SuiteDowngraded);
-        }
-        match known.offer {
-            Some(offer) => self.agree_with_offer(offer, allowed),
-            None => Ok(()),
-        }
-    }
-
-    fn agree_with_offer(&self, offer: &SuiteList, allowed: &SuiteList) -> Result<(), Reject> {
-        // Of several: what the others offered is not known here, so only our own offer can be held against it.
-        let follows = if self.offer == OFFER_OF_SEVERAL {
-            offer.contains(self.suite)
-        } else if self.offer == offer.offer_hash() {
-            choose_of_one(offer, allowed, &self.capabilities).is_ok_and(|choice| choice.suite == self.suite)
-        } else {
-            return Err(Reject::OfferForeign);
-        };
-        if follows { Ok(()) } else { Err(Reject::SuiteDowngraded) }
+        follows(self.suite, &self.capabilities, &self.offer, known)
     }
 
     /// The JWK. Written by hand into one buffer that never grows, so that encrypting it in place leaves no copy of the
@@ -128,6 +109,27 @@ impl Bindings {
         let capabilities: usize = self.capabilities.iter().map(|text| 2 * text.len() + 3).sum();
         544 + 2 * (self.server.as_str().len() + self.user.as_str().len()) + capabilities
     }
+}
+
+/// Whether `suite` is what policy, capabilities and offer lead to; `bound` is the hash of the offer that it was chosen from.
+pub(super) fn follows(
+    suite: Suite,
+    capabilities: &Capabilities,
+    bound: &[u8; 32],
+    known: &Known<'_>,
+) -> Result<(), Reject> {
+    let allowed = &known.policy.policy.suites;
+    let follows = match known.offer {
+        _ if !allowed.contains(suite) || !capabilities.contains(suite) => false,
+        None => true,
+        // Of several: what the others offered is not known here, so only our own offer can be held against it.
+        Some(offer) if *bound == OFFER_OF_SEVERAL => offer.contains(suite),
+        Some(offer) if *bound == offer.offer_hash() => {
+            choose_of_one(offer, allowed, capabilities).is_ok_and(|choice| choice.suite == suite)
+        }
+        Some(_) => return Err(Reject::OfferForeign),
+    };
+    if follows { Ok(()) } else { Err(Reject::SuiteDowngraded) }
 }
 
 fn push_hex(out: &mut Vec<u8>, id: &[u8; 16]) {

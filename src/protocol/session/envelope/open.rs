@@ -50,7 +50,7 @@ pub fn open(kek: &Kek, jwe: &str, expected: &Expected<'_>, now: Timestamp) -> Re
     let content = decrypt(kek, jwe)?;
     let opened = parse(&content)?;
     check_bindings(&opened.bindings, expected)?;
-    check_times(&opened.bindings, now)?;
+    check_times(opened.bindings.not_before, opened.bindings.not_after, now)?;
     Ok(opened)
 }
 
@@ -189,8 +189,7 @@ fn check_bindings(bindings: &Bindings, expected: &Expected<'_>) -> Result<(), Re
     first_failed(&checks)
 }
 
-fn check_times(bindings: &Bindings, now: Timestamp) -> Result<(), Reject> {
-    let Bindings { not_before, not_after, .. } = *bindings;
+pub(super) fn check_times(not_before: Timestamp, not_after: Timestamp, now: Timestamp) -> Result<(), Reject> {
     let checks = [
         (not_before < not_after, Reject::ExpiresBeforeValid),
         (not_after.since_s(not_before) <= TTL_MAX_S, Reject::LifetimeTooLong),

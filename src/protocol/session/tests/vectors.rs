@@ -104,7 +104,7 @@ struct Fixture {
 fn fixture() -> Fixture {
     let vectors = vectors()["envelopes"].take();
     let kw = Secret::copy_of(&array::<32>(&vectors["kek"]["kw"])).unwrap();
-    let kek = Kek { kw, id: array(&vectors["kek"]["id"]) };
+    let kek = Kek { kw, gcm: Secret::fill_with(|_| ()), id: array(&vectors["kek"]["id"]) };
     let server = text(&vectors["expected"]["server"]).parse().unwrap();
     let user = text(&vectors["expected"]["user"]).parse().unwrap();
     Fixture { vectors, kek, server, user }
