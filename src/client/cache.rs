@@ -47,6 +47,8 @@ struct Keys {
     drops: u64,
     /// Fetches begun.
     flights: u64,
+    /// An event said that the session is over.
+    over: bool,
     /// When the session ends, as far as is known.
     not_after: Option<Timestamp>,
 }
@@ -66,7 +68,13 @@ impl Cache {
         self.tell(session, |keys| keys.rotated(generation, cause, at));
     }
 
-    /// A session is over, or what is known of it may be out of date.
+    /// A session is over: its key does not come back by another way either.
+    pub(crate) fn over(&self, session: SessionId, at: Timestamp) {
+        self.drop_keys(session);
+        self.slot(session, at).lock().over = true;
+    }
+
+    /// What is known of a session may be out of date.
     pub(crate) fn drop_keys(&self, session: SessionId) {
         self.tell(session, Keys::drop_keys);
     }
@@ -119,6 +127,11 @@ impl Slot {
     /// The highest generation seen.
     pub(crate) fn seen(&self) -> u32 {
         self.lock().seen
+    }
+
+    /// Whether an event said that the session is over.
+    pub(crate) fn is_over(&self) -> bool {
+        self.lock().over
     }
 
     /// How often keys were dropped.
@@ -301,6 +314,18 @@ mod tests {
         cache.rotated(SESSION, 1, Cause::Revocation, NOW);
         assert!(slot.of_generation(0, NOW).is_none());
         assert_eq!(newest(&slot, NOW), Some(1));
+    }
+
+    #[test]
+    fn an_end_is_remembered_also_of_a_session_that_was_never_fetched() {
+        let (cache, slot) = with_key(0);
+        let other = SessionId::from_bytes([2; 16]);
+        for session in [SESSION, other] {
+            assert!(!cache.slot(session, NOW).is_over());
+            cache.over(session, NOW);
+            assert!(cache.slot(session, NOW).is_over());
+        }
+        assert_eq!((newest(&slot, NOW), cache.missed()), (None, 0));
     }
 
     #[test]

@@ -226,6 +226,7 @@ impl From<envelope::Reject> for Error {
         match reject {
             R::Expired => Self::Expired,
             R::CapabilitiesForeign
+            | R::ContextForeign
             | R::GenerationOlder
             | R::OfferForeign
             | R::PolicyForeign

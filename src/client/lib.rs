@@ -1,7 +1,7 @@
 //! The small crate a mail app or a mail server links: pair, fetch session keys, open and seal mail objects.
 //!
 //! ```text
-//!   Invitation ──pair──▶ KeyStore ──open──▶ Client  session_key · current · policy · watch
+//!   Invitation ──pair──▶ KeyStore ──open──▶ Client  session_key · accept · current · policy · watch
 //!                                      └──▶ Server  issue · rotate · end · session_key · sessions · watch
 //! ```
 //! A [`Client`] is a mail app's side, a [`Server`] a mail server's or a gateway's; `examples/phone.rs` and
@@ -12,6 +12,7 @@
 pub mod admin;
 mod ambient;
 mod cache;
+mod carried;
 pub mod error;
 mod keystore;
 pub mod object;

@@ -171,6 +171,7 @@ fn profile(paired: pairing::Paired, invitation: &Invitation, offer: SuiteList) -
         offer,
         policy,
         head: Seen::default(),
+        capabilities: None,
     })
 }
 

@@ -30,10 +30,12 @@ pub(crate) struct Party {
     pub(crate) server: ServerName,
     pub(crate) user: Option<UserName>,
     pub(crate) cache: Cache,
-    service: ServiceId,
+    pub(crate) service: ServiceId,
     service_key: VerifyingKey,
-    offer: SuiteList,
-    kek: Kek,
+    pub(crate) offer: SuiteList,
+    pub(crate) kek: Kek,
+    /// The last list that a client's server was heard to name.
+    pub(crate) capabilities: Mutex<Option<Capabilities>>,
     policy: Mutex<Option<Arc<Held>>>,
     head: Mutex<Seen>,
     /// Locked off the async threads alone: saving it blocks.
@@ -81,6 +83,7 @@ impl Party {
             service_key: profile.service_key.clone(),
             offer: profile.offer.clone(),
             kek,
+            capabilities: Mutex::new(profile.capabilities.clone()),
             policy: Mutex::new(policy.map(Arc::new)),
             head: Mutex::new(profile.head),
             profile: Arc::new(Mutex::new(profile)),
@@ -163,7 +166,7 @@ impl Party {
         Err(Error::Retry { after: Duration::from_secs(1), why: Unavailable::Busy })
     }
 
-    async fn fetch(
+    pub(crate) async fn fetch(
         &self,
         session: SessionId,
         generation: Option<u32>,
@@ -201,6 +204,7 @@ impl Party {
         let opened = envelope::open(&self.kek, &answer.key, &expected, self.transport.now())?;
         self.agree(&opened.bindings, asked.capabilities).await?;
         self.show(opened.bindings.head).await;
+        self.heard(&opened.bindings.capabilities).await;
         Ok(Arc::new(SessionKey::new(opened)))
     }
 
@@ -286,8 +290,31 @@ impl Party {
         }
     }
 
+    /// The same for an n that came alone, on a bearer that may be late: that it is lower means nothing.
+    pub(crate) async fn show_n(&self, n: u64) {
+        let higher = {
+            let mut seen = self.head.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = seen.n();
+            seen.show_n(n);
+            seen.n() != before
+        };
+        if higher {
+            let kept = self.update(move |profile| {
+                let before = profile.head.n();
+                profile.head.show_n(n);
+                profile.head.n() != before
+            });
+            if let Err(error) = kept.await {
+                tracing::warn!(pairing = %self.pairing, %error, "the count of revocations was not kept");
+            }
+        }
+    }
+
     /// Changes the profile, and saves it when `change` says so.
-    async fn update(&self, change: impl FnOnce(&mut Profile) -> bool + Send + 'static) -> Result<(), Error> {
+    pub(crate) async fn update(
+        &self,
+        change: impl FnOnce(&mut Profile) -> bool + Send + 'static,
+    ) -> Result<(), Error> {
         let (profile, store) = (Arc::clone(&self.profile), Arc::clone(&self.store));
         blocking(move || {
             let mut profile = profile.lock().unwrap_or_else(PoisonError::into_inner);

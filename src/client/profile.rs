@@ -10,7 +10,7 @@ use sidekey_protocol::ids::{PartyId, Role, ServerName, ServiceId, Timestamp, Use
 use sidekey_protocol::pairing::PublicUrl;
 use sidekey_protocol::policy::SeenPolicy;
 use sidekey_protocol::revocation::Seen;
-use sidekey_protocol::session::SuiteList;
+use sidekey_protocol::session::{Capabilities, SuiteList};
 use zeroize::Zeroizing;
 
 use crate::transport::Roots;
@@ -51,6 +51,8 @@ pub struct Profile {
     pub policy: Option<KeptPolicy>,
     /// The highest head of the service's revocations that this device was shown.
     pub head: Seen,
+    /// The last list of capabilities that a client's server was heard to name.
+    pub capabilities: Option<Capabilities>,
 }
 
 /// A policy as it was signed, and what it must never be older than.
@@ -127,6 +129,8 @@ struct File {
     policy: Option<KeptPolicy>,
     #[serde(default)]
     head: Seen,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    capabilities: Option<Capabilities>,
 }
 
 impl From<&Profile> for File {
@@ -154,6 +158,7 @@ impl From<&Profile> for File {
             offer: profile.offer.clone(),
             policy: profile.policy.clone(),
             head: profile.head,
+            capabilities: profile.capabilities.clone(),
         }
     }
 }
@@ -183,6 +188,7 @@ impl TryFrom<File> for Profile {
             offer: file.offer,
             policy: file.policy,
             head: file.head,
+            capabilities: file.capabilities,
         })
     }
 }
@@ -237,6 +243,7 @@ pub(crate) mod tests {
                 seen: SeenPolicy { version: 1, hash: [7; 32] },
             }),
             head: Seen::default(),
+            capabilities: Some(Capabilities::parse(&["A256GCM", "C20P"]).unwrap()),
         }
     }
 

@@ -156,9 +156,9 @@ fn apply(party: &Party, event: &Event) {
         Event::Rotated(rotated) => {
             party.cache.rotated(rotated.session, rotated.generation, rotated.reason, rotated.at);
         }
-        Event::Ended(ended) => party.cache.drop_keys(ended.session),
+        Event::Ended(ended) => party.cache.over(ended.session, ended.at),
         Event::Revoked(revoked) => match &revoked.target {
-            Target::Session { session } => party.cache.drop_keys(*session),
+            Target::Session { session } => party.cache.over(*session, revoked.at),
             Target::User { user, .. } => party.cache.drop_keys_if(|key| key.user() == user),
             Target::Server { .. } => party.cache.drop_keys_if(|_| true),
             Target::Pairing { pairing } if *pairing == party.pairing => party.cache.drop_keys_if(|_| true),

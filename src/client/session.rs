@@ -7,6 +7,7 @@ use http::Method;
 use sidekey_protocol::ids::{PartyId, Role, ServerName, SessionId, Timestamp, UserName};
 use sidekey_protocol::object::{Agreed, ObjectKeys};
 use sidekey_protocol::policy::Held;
+use sidekey_protocol::session::envelope::cose::{Carried, Lists};
 use sidekey_protocol::session::envelope::{Bindings, Opened};
 use sidekey_protocol::session::wire::{self, OpenSession, Session, Sessions};
 use sidekey_protocol::session::{Audience, Capabilities, Suite};
@@ -21,7 +22,13 @@ use crate::transport::{Transport, with_query};
 /// A key of one generation of a session, with everything that it is bound to. The session key itself is gone: what it
 /// was for, the object keys, is here.
 pub struct SessionKey {
-    bindings: Bindings,
+    session: SessionId,
+    user: UserName,
+    generation: u32,
+    suite: Suite,
+    not_before: Timestamp,
+    not_after: Timestamp,
+    capabilities: Capabilities,
     keys: ObjectKeys,
 }
 
@@ -36,49 +43,67 @@ impl SessionKey {
             capabilities_hash: bindings.capabilities.hash(),
             offer_hash: bindings.offer,
         };
-        Self { keys: ObjectKeys::derive(&key, &agreed), bindings }
+        let Bindings { session, user, generation, suite, not_before, not_after, capabilities, .. } = bindings;
+        let keys = ObjectKeys::derive(&key, &agreed);
+        Self { session, user, generation, suite, not_before, not_after, capabilities, keys }
+    }
+
+    /// From an envelope that names its lists by a hash alone.
+    pub(crate) fn carried(carried: Carried, user: UserName, lists: Lists) -> Self {
+        let Carried { key, suite, session, generation, not_before, not_after, .. } = carried;
+        let Lists { policy, capabilities, offer } = lists;
+        let agreed = Agreed {
+            session,
+            generation,
+            suite,
+            policy_hash: policy,
+            capabilities_hash: capabilities.hash(),
+            offer_hash: offer,
+        };
+        let keys = ObjectKeys::derive(&key, &agreed);
+        Self { session, user, generation, suite, not_before, not_after, capabilities, keys }
     }
 
     /// Which session.
     #[must_use]
     pub fn session(&self) -> SessionId {
-        self.bindings.session
+        self.session
     }
 
     /// Whose session.
     #[must_use]
     pub fn user(&self) -> &UserName {
-        &self.bindings.user
+        &self.user
     }
 
     /// Which of the session's keys: grows with every rotation.
     #[must_use]
     pub fn generation(&self) -> u32 {
-        self.bindings.generation
+        self.generation
     }
 
     /// What the object keys are for.
     #[must_use]
     pub fn suite(&self) -> Suite {
-        self.bindings.suite
+        self.suite
     }
 
     /// When this generation began.
     #[must_use]
     pub fn not_before(&self) -> Timestamp {
-        self.bindings.not_before
+        self.not_before
     }
 
     /// When the session ends.
     #[must_use]
     pub fn not_after(&self) -> Timestamp {
-        self.bindings.not_after
+        self.not_after
     }
 
     /// What the server said that it can do.
     #[must_use]
     pub fn capabilities(&self) -> &Capabilities {
-        &self.bindings.capabilities
+        &self.capabilities
     }
 
     /// The object keys, for opening and sealing mail.
@@ -138,6 +163,18 @@ impl Client {
         generation: u32,
     ) -> Result<Arc<SessionKey>, Error> {
         self.0.key_of(session, generation).await
+    }
+
+    /// The key in an envelope of 127 octets (`application/cose`) that came by another way than this crate's requests:
+    /// in an SMS, say. It is kept as a fetched one is. Goes online only where the server's list of capabilities, or the
+    /// policy, is not the one last seen.
+    ///
+    /// # Errors
+    /// [`Error::Tampered`]: altered, or for somebody else. [`Error::Expired`]: its time, or its session, is over.
+    /// [`Error::Downgrade`] with `ContextForeign`: made under other lists than the service shows; with
+    /// `GenerationOlder`: a newer key of that session was seen.
+    pub async fn accept(&self, envelope: &[u8]) -> Result<Arc<SessionKey>, Error> {
+        self.0.accept_carried(envelope).await
     }
 
     /// The user's live sessions, newest first.

@@ -1,5 +1,7 @@
 //! Sessions: a server opens, rotates and ends them; their parties fetch the keys.
 
+mod form;
+
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -7,7 +9,7 @@ use http::StatusCode;
 use sidekey_protocol::crypto::Secret;
 use sidekey_protocol::ids::{PartyId, Role, SessionId, UserName};
 use sidekey_protocol::pairing::Kek;
-use sidekey_protocol::session::envelope::{self, Bindings};
+use sidekey_protocol::session::envelope::{self, Bindings, cose};
 use sidekey_protocol::session::wire::{
     self, KeyQuery, OpenSession, Opening, Rotate, SessionKey, Sessions, UserQuery,
 };
@@ -16,6 +18,7 @@ use sidekey_protocol::session::{
     choose_of_several,
 };
 
+use self::form::{Form, Wrapped};
 use crate::app::SharedRng;
 use crate::fault::Fault;
 use crate::http::auth::Paired;
@@ -58,15 +61,22 @@ pub(crate) async fn current(
     Ok(Json(Sessions { items: sessions.into_iter().map(seen).collect() }))
 }
 
-/// `GET /v1/sessions/{session}/key`: the key, wrapped for the caller. No I/O.
+/// `GET /v1/sessions/{session}/key`: the key, wrapped for the caller, in the form that it asks for. No I/O.
 pub(crate) async fn key(
     State(store): State<Arc<Store>>,
     State(mut rng): State<SharedRng>,
     caller: Paired,
     Path(id): Path<SessionId>,
     Query(query): Query<KeyQuery>,
-) -> Result<Json<SessionKey>, Problem> {
-    wrapped(&store, &caller, id, query.generation, &mut rng).map(Json)
+    form: Form,
+) -> Result<Wrapped, Problem> {
+    match form {
+        Form::Jose => wrapped(&store, &caller, id, query.generation, &mut rng).map(Json).map(Wrapped::Jose),
+        Form::Cose => {
+            let (kek, bindings, key) = bound(&store, &caller, id, query.generation)?;
+            Ok(Wrapped::Cose(cose::seal(&kek, &bindings, &key, &mut rng)))
+        }
+    }
 }
 
 /// `POST /v1/sessions/{session}/rotate`: the next generation; the one before it still opens for 120 s.
@@ -191,8 +201,7 @@ fn of_several(
     choose_of_several(pairings.iter().filter_map(|party| party.offer.as_ref()), allowed, capabilities)
 }
 
-/// The key of the generation that is asked for, or of the newest: derived, bound, and wrapped under the caller's
-/// key-encryption key.
+/// The key of the generation that is asked for, or of the newest, wrapped under the caller's key-encryption key.
 fn wrapped(
     store: &Store,
     caller: &Paired,
@@ -200,6 +209,19 @@ fn wrapped(
     asked: Option<u32>,
     rng: &mut SharedRng,
 ) -> Result<SessionKey, Problem> {
+    let (kek, bindings, key) = bound(store, caller, id, asked)?;
+    let key = envelope::seal(&kek, &bindings, &key, rng);
+    let Bindings { session, generation, suite, not_before, not_after, .. } = bindings;
+    Ok(SessionKey { session, generation, suite, not_before, not_after, key })
+}
+
+/// The same key derived, with what it is bound to and the caller's key-encryption keys.
+fn bound(
+    store: &Store,
+    caller: &Paired,
+    id: SessionId,
+    asked: Option<u32>,
+) -> Result<(Kek, Bindings, Secret<32>), Problem> {
     issuing(store)?;
     let kek = kek(store, caller)?;
     let (session, generation, key) = keyed(store, caller, id, asked)?;
@@ -221,9 +243,7 @@ fn wrapped(
         offer: session.offer_hash,
         head: store.head(),
     };
-    let key = envelope::seal(&kek, &bindings, &key, rng);
-    let (suite, not_after) = (session.suite, session.not_after);
-    Ok(SessionKey { session: session.id, generation, suite, not_before, not_after, key })
+    Ok((kek, bindings, key))
 }
 
 /// A session as it stands, the generation that is given, and its key.

@@ -15,7 +15,7 @@ use sidekey_protocol::revocation::Head;
 use sidekey_protocol::session::envelope::{Bindings, Expected, open, seal};
 use sidekey_protocol::session::{Capabilities, SuiteList, choose_of_one};
 
-const NOW: Timestamp = Timestamp(1_700_000_000);
+pub(crate) const NOW: Timestamp = Timestamp(1_700_000_000);
 
 #[test]
 fn jwcrypto_and_we_open_each_others_envelopes() {
@@ -49,7 +49,7 @@ fn exchange(program: &[PathBuf]) {
     assert_eq!(opened.bindings, bindings);
 }
 
-fn bindings(rng: &mut ChaCha20Rng) -> Bindings {
+pub(crate) fn bindings(rng: &mut ChaCha20Rng) -> Bindings {
     let server: ServerName = "mail.example.org".parse().unwrap();
     let user: UserName = "Жанна \"ann\" \\ Ω@example.org".parse().unwrap();
     let capabilities = Capabilities::parse(&["XENCRYPTED", "A256GCM", "C20P", "X-\"/\\"]).unwrap();
@@ -83,16 +83,16 @@ fn expected(bindings: &Bindings) -> Expected<'_> {
     }
 }
 
-fn here() -> PathBuf {
+pub(crate) fn here() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("counterparts")
 }
 
-fn installed(path: PathBuf) -> PathBuf {
+pub(crate) fn installed(path: PathBuf) -> PathBuf {
     assert!(path.exists(), "{} is missing: run ./tests/run, which installs it", path.display());
     path
 }
 
-fn run(program: &[PathBuf], verb: &str, input: &Value) -> String {
+pub(crate) fn run(program: &[PathBuf], verb: &str, input: &Value) -> String {
     let mut child = Command::new(&program[0])
         .args(&program[1..])
         .arg(verb)
@@ -108,6 +108,6 @@ fn run(program: &[PathBuf], verb: &str, input: &Value) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn hex(octets: &[u8]) -> String {
+pub(crate) fn hex(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
