@@ -42,7 +42,7 @@ impl Init {
     /// # Errors
     /// What cannot be written; another URL than the folder was made for.
     pub fn run(self) -> Result<Report, Stop> {
-        let data = self.data.folder();
+        let data = self.data.enter()?;
         self.refuse_another_url(&data)?;
         let options = self.options();
         let made = init::init(&data, &options, Arc::new(SystemClock), UnwrapErr(SysRng));

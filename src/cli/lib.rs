@@ -10,6 +10,7 @@ pub mod init;
 pub mod invitation;
 pub mod join;
 pub mod output;
+pub mod owner;
 pub mod profile;
 pub mod qr;
 pub mod remote;
@@ -151,7 +152,7 @@ fn after_long_help() -> String {
 
 const ENVIRONMENT: &str = "\
 Environment:
-  SIDEKEY_DATA     the service's data folder [default: ./sidekey-data]
+  SIDEKEY_DATA     the service's data folder [default: ./sidekey-data, or /var/lib/sidekey where that alone is]
   SIDEKEY_URL      the service's URL, for init [default: https://localhost:8443]
   SIDEKEY_ADMIN    the admin credential [default: admin.json in the data folder]
   SIDEKEY_HOME     where profiles are kept [default: sidekey in the user's configuration folder]

@@ -16,6 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit::{Exit, Stop};
 use crate::output::{Screen, shell};
+use crate::owner::act_as_owner_of;
 
 /// Run the key service until SIGTERM or Ctrl-C
 ///
@@ -37,7 +38,7 @@ pub struct Serve {
 /// Where the service keeps everything.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Data {
-    /// The service's data folder [env: SIDEKEY_DATA=] [default: ./sidekey-data]
+    /// The service's data folder [env: SIDEKEY_DATA=] [default: ./sidekey-data, or /var/lib/sidekey where that alone is]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
@@ -47,6 +48,16 @@ impl Data {
     #[must_use]
     pub fn folder(&self) -> PathBuf {
         self.data.clone().unwrap_or_else(data_folder)
+    }
+
+    /// The folder, for a command that works in it; from here on its owner is who we are.
+    ///
+    /// # Errors
+    /// As [`act_as_owner_of`].
+    pub fn enter(&self) -> Result<PathBuf, Stop> {
+        let folder = self.folder();
+        act_as_owner_of(&folder)?;
+        Ok(folder)
     }
 
     /// The option that names it in a command, empty where the command finds it without.
@@ -61,7 +72,12 @@ impl Data {
 #[must_use]
 pub fn data_folder() -> PathBuf {
     let set = std::env::var_os("SIDEKEY_DATA").filter(|value| !value.is_empty());
-    set.map_or_else(|| PathBuf::from("sidekey-data"), PathBuf::from)
+    set.map_or_else(|| default_folder(Path::new(HERE), Path::new(PACKAGED)).to_owned(), PathBuf::from)
+}
+
+/// The one in this folder, unless only the package's is there.
+fn default_folder<'a>(here: &'a Path, packaged: &'a Path) -> &'a Path {
+    if !here.exists() && packaged.exists() { packaged } else { here }
 }
 
 impl Serve {
@@ -70,7 +86,10 @@ impl Serve {
     /// # Errors
     /// What stands in the way, and what to do about it.
     pub fn run(self, screen: Screen) -> Result<(), Stop> {
-        let path = self.config.clone().unwrap_or_else(|| self.data.folder().join(CONFIG));
+        let path = match &self.config {
+            Some(path) => path.clone(),
+            None => self.data.enter()?.join(CONFIG),
+        };
         if !path.exists() {
             let what = format!("there is no configuration at {}", path.display());
             let init = format!("sidekey init{}", self.data.option());
@@ -170,9 +189,28 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 }
 
 const CONFIG: &str = "sidekey.toml";
+/// The data folder of who tries it out, and of who installed the package.
+const HERE: &str = "sidekey-data";
+const PACKAGED: &str = "/var/lib/sidekey";
 
 const EXAMPLES: &str = "\
 Examples:
   sidekey serve
   sidekey serve --data /var/lib/sidekey
   sidekey serve --config /etc/sidekey.toml --listen 0.0.0.0:443";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_package_s_data_folder_is_the_default_where_there_is_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let (here, packaged) = (folder.path().join("here"), folder.path().join("packaged"));
+        assert_eq!(default_folder(&here, &packaged), here);
+        std::fs::create_dir(&packaged).unwrap();
+        assert_eq!(default_folder(&here, &packaged), packaged);
+        std::fs::create_dir(&here).unwrap();
+        assert_eq!(default_folder(&here, &packaged), here);
+    }
+}

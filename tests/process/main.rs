@@ -3,11 +3,14 @@
 
 mod binary;
 mod commands;
+mod container;
 mod crash;
 mod demo;
 mod disk;
 mod examples;
 mod kept;
 mod load;
+mod machine;
+mod package;
 mod power_cut;
 mod readme;
