@@ -18,7 +18,7 @@ impl Party {
         let user = self.user.as_ref().ok_or(Usage::WrongRole)?;
         let scope = Scope { service: self.service, server: &self.server, user, pairing: self.pairing };
         let now = self.transport.now();
-        let carried = cose::open(&self.kek, envelope, &scope, now)?;
+        let carried = self.open_under(&[], |kek| cose::open(kek, envelope, &scope, now))?;
         let slot = self.cache.slot(carried.session, now);
         let drops = slot.drops();
         if slot.is_over() {
@@ -71,7 +71,7 @@ impl Party {
         };
         if changed {
             let capabilities = capabilities.clone();
-            let kept = self.update(move |profile| {
+            let kept = self.kept.update(move |profile| {
                 profile.capabilities = Some(capabilities);
                 true
             });

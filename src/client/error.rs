@@ -178,6 +178,9 @@ pub enum Tampered {
     /// The signed policy.
     #[error("policy: {0}")]
     Policy(policy::Reject),
+    /// The exchange that renews this pairing's root.
+    #[error("rekey: {0}")]
+    Rekey(pairing::rekey::Refusal),
 }
 
 /// What would have been weaker or older, and which check found it.
@@ -269,6 +272,12 @@ impl From<pairing::Refusal> for Error {
             | R::Unsigned
             | R::UserMismatch => Self::Tampered(Tampered::Pairing(refusal)),
         }
+    }
+}
+
+impl From<pairing::rekey::Refusal> for Error {
+    fn from(refusal: pairing::rekey::Refusal) -> Self {
+        Self::Tampered(Tampered::Rekey(refusal))
     }
 }
 

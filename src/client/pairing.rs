@@ -168,6 +168,7 @@ fn profile(paired: pairing::Paired, invitation: &Invitation, offer: SuiteList) -
         root: paired.root,
         epoch: paired.epoch,
         not_after: paired.not_after,
+        next: None,
         offer,
         policy,
         head: Seen::default(),

@@ -18,8 +18,10 @@ use crate::ambient::Ambient;
 use crate::blocking;
 use crate::cache::{Cache, Flight, Slot};
 use crate::error::{Error, Unavailable, Usage};
+use crate::kept::Kept;
 use crate::keystore::KeyStore;
 use crate::profile::{KeptPolicy, Profile};
+use crate::rekey::{Epochs, Key};
 use crate::session::SessionKey;
 use crate::transport::{Identity, Transport, with_query};
 
@@ -33,14 +35,12 @@ pub(crate) struct Party {
     pub(crate) service: ServiceId,
     service_key: VerifyingKey,
     pub(crate) offer: SuiteList,
-    pub(crate) kek: Kek,
+    pub(crate) epochs: Arc<Epochs>,
     /// The last list that a client's server was heard to name.
     pub(crate) capabilities: Mutex<Option<Capabilities>>,
     policy: Mutex<Option<Arc<Held>>>,
     head: Mutex<Seen>,
-    /// Locked off the async threads alone: saving it blocks.
-    profile: Arc<Mutex<Profile>>,
-    store: Arc<dyn KeyStore>,
+    pub(crate) kept: Kept,
 }
 
 impl Party {
@@ -62,10 +62,9 @@ impl Party {
     }
 
     fn new(profile: Profile, store: Arc<dyn KeyStore>, ambient: Ambient) -> Result<Self, Error> {
-        let kek = Kek::of(&profile.root);
         let key =
             SigningKey::from_pkcs8(&profile.signing_key.expose_pkcs8()).expect("it was a key a moment ago");
-        let identity = Identity { party: profile.pairing, service: profile.service, key, kek: Some(kek.id) };
+        let identity = Identity { party: profile.pairing, service: profile.service, key, kek: None };
         let policy = match (&profile.policy, &profile.user) {
             (Some(kept), Some(user)) => {
                 let scope = Scope { service: profile.service, server: &profile.server, user };
@@ -73,21 +72,27 @@ impl Party {
             }
             _ => None,
         };
+        let transport = Transport::new(&profile.url, &profile.roots, ambient)?.signed(identity);
+        let Profile { pairing, service, head, .. } = profile;
+        let (server, user) = (profile.server.clone(), profile.user.clone());
+        let (service_key, offer) = (profile.service_key.clone(), profile.offer.clone());
+        let capabilities = profile.capabilities.clone();
+        let kept = Kept::new(profile, store);
+        let epochs = Arc::new(Epochs::new(&kept));
         Ok(Self {
-            transport: Transport::new(&profile.url, &profile.roots, ambient)?.signed(identity),
-            pairing: profile.pairing,
-            server: profile.server.clone(),
-            user: profile.user.clone(),
+            transport: transport.renewing(Arc::clone(&epochs)),
+            pairing,
+            server,
+            user,
             cache: Cache::default(),
-            service: profile.service,
-            service_key: profile.service_key.clone(),
-            offer: profile.offer.clone(),
-            kek,
-            capabilities: Mutex::new(profile.capabilities.clone()),
+            service,
+            service_key,
+            offer,
+            epochs,
+            capabilities: Mutex::new(capabilities),
             policy: Mutex::new(policy.map(Arc::new)),
-            head: Mutex::new(profile.head),
-            profile: Arc::new(Mutex::new(profile)),
-            store,
+            head: Mutex::new(head),
+            kept,
         })
     }
 
@@ -177,11 +182,12 @@ impl Party {
             None => path,
             Some(generation) => with_query(&path, &[("generation", &generation.to_string())]),
         };
+        let keys = self.epochs.keys();
         let answer = self.transport.call(Method::GET, path).send::<wire::SessionKey>().await;
         if matches!(answer, Err(Error::Revoked { .. })) {
             self.cache.drop_keys_if(|_| true);
         }
-        let asked = Asked { session: Some(session), generation, seen, ..Asked::default() };
+        let asked = Asked { session: Some(session), generation, seen, keys, ..Asked::default() };
         self.accept(&answer?, asked).await
     }
 
@@ -201,11 +207,30 @@ impl Party {
             generation: asked.generation,
             generation_seen: asked.seen,
         };
-        let opened = envelope::open(&self.kek, &answer.key, &expected, self.transport.now())?;
+        let now = self.transport.now();
+        let opened =
+            self.open_under(&asked.keys, |kek| envelope::open(kek, &answer.key, &expected, now))?;
         self.agree(&opened.bindings, asked.capabilities).await?;
         self.show(opened.bindings.head).await;
         self.heard(&opened.bindings.capabilities).await;
         Ok(Arc::new(SessionKey::new(opened)))
+    }
+
+    /// Opens an envelope under the key that it names: one of those that its request may have been answered under, or one
+    /// that came since.
+    pub(crate) fn open_under<T>(
+        &self,
+        keys: &[Arc<Key>],
+        open: impl Fn(&Kek) -> Result<T, envelope::Reject>,
+    ) -> Result<T, envelope::Reject> {
+        let mut opened = Err(envelope::Reject::KekForeign);
+        for key in self.epochs.keys().iter().chain(keys) {
+            opened = open(&key.kek);
+            if !matches!(opened, Err(envelope::Reject::KekForeign)) {
+                break;
+            }
+        }
+        opened
     }
 
     /// Nobody was shown another list. A server holds no policy of its users: it knows its own capabilities alone.
@@ -251,14 +276,15 @@ impl Party {
         }
         // Durable before it is used: a restart must not go back to the older one.
         let kept = KeptPolicy { jws: answer.policy, seen: fresh.seen() };
-        self.update(move |profile| match &profile.policy {
-            Some(other) if other.seen.version >= kept.seen.version => false,
-            _ => {
-                profile.policy = Some(kept);
-                true
-            }
-        })
-        .await?;
+        self.kept
+            .update(move |profile| match &profile.policy {
+                Some(other) if other.seen.version >= kept.seen.version => false,
+                _ => {
+                    profile.policy = Some(kept);
+                    true
+                }
+            })
+            .await?;
         let fresh = Arc::new(fresh);
         let mut policy = self.policy.lock().unwrap_or_else(PoisonError::into_inner);
         if policy.as_ref().is_none_or(|held| held.policy.version < fresh.policy.version) {
@@ -279,7 +305,7 @@ impl Party {
             tracing::warn!(%pairing, ?shown, n = head.n(), "revocations missing at the service");
         }
         if higher {
-            let kept = self.update(move |profile| {
+            let kept = self.kept.update(move |profile| {
                 let before = profile.head.highest();
                 profile.head.show(head);
                 profile.head.highest() != before
@@ -299,7 +325,7 @@ impl Party {
             seen.n() != before
         };
         if higher {
-            let kept = self.update(move |profile| {
+            let kept = self.kept.update(move |profile| {
                 let before = profile.head.n();
                 profile.head.show_n(n);
                 profile.head.n() != before
@@ -308,19 +334,6 @@ impl Party {
                 tracing::warn!(pairing = %self.pairing, %error, "the count of revocations was not kept");
             }
         }
-    }
-
-    /// Changes the profile, and saves it when `change` says so.
-    pub(crate) async fn update(
-        &self,
-        change: impl FnOnce(&mut Profile) -> bool + Send + 'static,
-    ) -> Result<(), Error> {
-        let (profile, store) = (Arc::clone(&self.profile), Arc::clone(&self.store));
-        blocking(move || {
-            let mut profile = profile.lock().unwrap_or_else(PoisonError::into_inner);
-            if change(&mut profile) { store.save(&profile).map_err(Error::from) } else { Ok(()) }
-        })
-        .await
     }
 }
 
@@ -333,6 +346,8 @@ pub(crate) struct Asked<'a> {
     /// The highest generation seen.
     pub(crate) seen: u32,
     pub(crate) capabilities: Option<&'a Capabilities>,
+    /// What was held when it was asked.
+    pub(crate) keys: Vec<Arc<Key>>,
 }
 
 impl fmt::Debug for Party {

@@ -8,6 +8,7 @@ use sidekey_protocol::crypto::{Secret, SigningKey, VerifyingKey};
 use sidekey_protocol::encoding::{Bytes, base64url, from_base64url};
 use sidekey_protocol::ids::{PartyId, Role, ServerName, ServiceId, Timestamp, UserName};
 use sidekey_protocol::pairing::PublicUrl;
+use sidekey_protocol::pairing::rekey::Epoch;
 use sidekey_protocol::policy::SeenPolicy;
 use sidekey_protocol::revocation::Seen;
 use sidekey_protocol::session::{Capabilities, SuiteList};
@@ -45,6 +46,8 @@ pub struct Profile {
     pub epoch: u32,
     /// When `root_e` ends.
     pub not_after: Timestamp,
+    /// The epoch after it, from when it is agreed on until the service has answered under it.
+    pub next: Option<Epoch>,
     /// The suites that this device offered, best first.
     pub offer: SuiteList,
     /// The newest policy: a client's only.
@@ -124,6 +127,8 @@ struct File {
     root: Hidden,
     epoch: u32,
     not_after: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    next: Option<Next>,
     offer: SuiteList,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     policy: Option<KeptPolicy>,
@@ -131,6 +136,14 @@ struct File {
     head: Seen,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     capabilities: Option<Capabilities>,
+}
+
+/// The next epoch's root, and when it ends.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Next {
+    root: Hidden,
+    not_after: Timestamp,
 }
 
 impl From<&Profile> for File {
@@ -155,6 +168,10 @@ impl From<&Profile> for File {
             root: Hidden(Zeroizing::new(profile.root.expose().to_vec())),
             epoch: profile.epoch,
             not_after: profile.not_after,
+            next: profile.next.as_ref().map(|next| Next {
+                root: Hidden(Zeroizing::new(next.root.expose().to_vec())),
+                not_after: next.not_after,
+            }),
             offer: profile.offer.clone(),
             policy: profile.policy.clone(),
             head: profile.head,
@@ -185,11 +202,20 @@ impl TryFrom<File> for Profile {
             root: Secret::copy_of(&file.root.0).ok_or(Malformed)?,
             epoch: file.epoch,
             not_after: file.not_after,
+            next: file.next.map(|next| next.after(file.epoch)).transpose()?,
             offer: file.offer,
             policy: file.policy,
             head: file.head,
             capabilities: file.capabilities,
         })
+    }
+}
+
+impl Next {
+    fn after(self, epoch: u32) -> Result<Epoch, Malformed> {
+        let number = epoch.checked_add(1).ok_or(Malformed)?;
+        let root = Secret::copy_of(&self.root.0).ok_or(Malformed)?;
+        Ok(Epoch { number, root, not_after: self.not_after })
     }
 }
 
@@ -237,6 +263,11 @@ pub(crate) mod tests {
             root: Secret::random(&mut rng),
             epoch: 0,
             not_after: Timestamp(7),
+            next: (role == Role::Server).then(|| Epoch {
+                number: 1,
+                root: Secret::random(&mut rng),
+                not_after: Timestamp(8),
+            }),
             offer: SuiteList::ours(),
             policy: Some(KeptPolicy {
                 jws: "a.b.c".to_owned(),
@@ -254,6 +285,10 @@ pub(crate) mod tests {
             let json = kept.expose_json();
             let read = Profile::from_json(&json).unwrap();
             assert_eq!(read.root.expose(), kept.root.expose());
+            let next = |profile: &Profile| {
+                profile.next.as_ref().map(|next| (next.number, *next.root.expose(), next.not_after))
+            };
+            assert_eq!(next(&read), next(&kept));
             assert_eq!(read.signing_key.verifying_key(), kept.signing_key.verifying_key());
             assert_eq!(read.expose_json(), json);
         }

@@ -259,14 +259,14 @@ impl Server {
         // Made once: whatever is repeated on the way is the same call.
         let once = self.0.transport.ambient().with_rng(|mut rng| SessionId::random(&mut rng)).to_string();
         let call = self.0.transport.call(Method::POST, "/v1/sessions").json(&request).idempotency_key(once);
-        let missed = self.0.cache.missed();
+        let (missed, keys) = (self.0.cache.missed(), self.0.epochs.keys());
         let answer = match call.send::<wire::SessionKey>().await {
             Err(Error::Revoked { reason, .. }) if pairing.is_some() => {
                 return Err(self.whose_revocation(&reason).await);
             }
             answer => answer?,
         };
-        let asked = Asked { user, capabilities: Some(capabilities), ..Asked::default() };
+        let asked = Asked { user, capabilities: Some(capabilities), keys, ..Asked::default() };
         let key = self.0.accept(&answer, asked).await?;
         let slot = self.0.cache.slot(key.session(), self.0.transport.now());
         // Events find the slot from here on; one that came before may have been about this session.
@@ -293,7 +293,7 @@ impl Server {
     /// As [`Error`] says.
     pub async fn rotate(&self, session: SessionId) -> Result<Arc<SessionKey>, Error> {
         let slot = self.0.cache.slot(session, self.0.transport.now());
-        let drops = slot.drops();
+        let (drops, keys) = (slot.drops(), self.0.epochs.keys());
         let path = format!("/v1/sessions/{session}/rotate");
         let call = self.0.transport.call(Method::POST, path).json(&wire::Rotate {});
         // Even when the answer is lost, the newest may be another one now.
@@ -301,7 +301,7 @@ impl Server {
         if answer.is_err() {
             self.0.cache.drop_keys(session);
         }
-        let asked = Asked { session: Some(session), seen: slot.seen(), ..Asked::default() };
+        let asked = Asked { session: Some(session), seen: slot.seen(), keys, ..Asked::default() };
         let key = self.0.accept(&answer?, asked).await?;
         slot.put(&key, drops);
         Ok(key)

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::http::auth::Paired;
 use crate::http::problem::{Code, Problem};
-use crate::store::{EndReason, Event, Happened, Party, Store};
+use crate::store::{self, EndReason, Event, Happened, Party, Store};
 
 /// Between comments that say that the stream lives.
 const HEARTBEAT: Duration = Duration::from_secs(5);
@@ -31,9 +31,7 @@ pub(crate) async fn events(
     let events = app.store.subscribe();
     // From here on nothing is missed; what was revoked before is found now.
     let party = app.store.party(caller.party.id).ok_or(Code::NotFound)?;
-    if let Some(revoked) = &party.revoked {
-        return Err(Problem::revoked(revoked.reason.as_str(), revoked.at));
-    }
+    party.still_live().map_err(store::Error::from)?;
     let listener =
         Listener { events, party, store: app.store, stopping: app.stopping, over: false, _seat: seat };
     Ok(Sse::new(stream::unfold(listener, Listener::next)).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
@@ -66,7 +64,7 @@ impl Listener {
                 return Some((Ok(message), self));
             }
             // Revoked by something that is not told to it.
-            self.over = self.store.party(self.party.id).is_none_or(|party| party.revoked.is_some());
+            self.over = self.store.party(self.party.id).is_none_or(|party| !party.is_live());
         }
         None
     }

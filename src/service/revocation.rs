@@ -72,6 +72,7 @@ fn refusal(error: Error) -> Refusal {
             Refused::AlreadyRevoked
             | Refused::Ended
             | Refused::Expired
+            | Refused::Lapsed
             | Refused::Revoked(_)
             | Refused::Used => Reject::AlreadyRevoked,
             Refused::Absent | Refused::AttemptsSpent | Refused::Conflict | Refused::Exists => {

@@ -8,7 +8,7 @@ use axum::extract::State;
 use http::StatusCode;
 use sidekey_protocol::crypto::Secret;
 use sidekey_protocol::ids::{PartyId, Role, SessionId, UserName};
-use sidekey_protocol::pairing::Kek;
+use sidekey_protocol::pairing::{Kek, rekey};
 use sidekey_protocol::session::envelope::{self, Bindings, cose};
 use sidekey_protocol::session::wire::{
     self, KeyQuery, OpenSession, Opening, Rotate, SessionKey, Sessions, UserQuery,
@@ -23,7 +23,7 @@ use crate::app::SharedRng;
 use crate::fault::Fault;
 use crate::http::auth::Paired;
 use crate::http::extract::{Idempotency, Json, JsonOrNothing, Path, Query, RawJson};
-use crate::http::problem::{Code, Problem};
+use crate::http::problem::Problem;
 use crate::policy;
 use crate::store::{self, Error, NewSession, Party, Refused, Session, SessionState, Store, Terms};
 
@@ -35,6 +35,7 @@ pub(crate) async fn open(
     Idempotency(key): Idempotency,
     RawJson { value: request, hash }: RawJson<OpenSession>,
 ) -> Result<(StatusCode, Json<SessionKey>), Problem> {
+    kek(&store, &caller)?;
     let (by, idempotency) = (caller.party.id, repeatable(&key, hash));
     let session = match store.opened_before(by, &idempotency).map_err(refusal)? {
         Some(session) => session,
@@ -88,6 +89,7 @@ pub(crate) async fn rotate(
     JsonOrNothing(Rotate {}): JsonOrNothing<Rotate>,
 ) -> Result<Json<SessionKey>, Problem> {
     live(&store, &caller, id)?;
+    kek(&store, &caller)?;
     store.rotate(caller.party.id, id).await.map_err(refusal)?;
     wrapped(&store, &caller, id, None, &mut rng).map(Json)
 }
@@ -181,9 +183,11 @@ fn pairing_of(store: &Store, caller: &Paired, id: PartyId) -> Result<Arc<Party>,
         Some((Role::Client, server, _)) if *server == caller.server => {}
         _ => return Err(Reject::AudienceUnknown.into()),
     }
-    match &party.revoked {
-        Some(revoked) => Err(Problem::revoked(revoked.reason.as_str(), revoked.at)),
-        None => Ok(party),
+    match party.still_live() {
+        Ok(()) => Ok(party),
+        Err(Refused::Revoked(revoked)) => Err(Problem::revoked(revoked.reason.as_str(), revoked.at)),
+        // `lapsed` is what a caller is told of itself.
+        Err(_) => Err(Reject::AudienceUnknown.into()),
     }
 }
 
@@ -278,11 +282,12 @@ fn issuing(store: &Store) -> Result<(), Fault> {
     }
 }
 
-/// The key-encryption key of the caller's epoch, which must be the one that it uses.
+/// The key-encryption key of the caller's epoch, which must be the one that it uses, and not be over. Looked at before
+/// anything is changed, and again when the key is wrapped: another request of the caller may have ended the epoch meanwhile.
 fn kek(store: &Store, caller: &Paired) -> Result<Kek, Problem> {
-    let kek = Kek::of(&store.root(caller.party.id).map_err(refusal)?);
+    let kek = store.epoch(caller.party.id).map_err(refusal)?.kek(store.now())?;
     match caller.kek {
-        Some(used) if used != kek.id => Err(Code::KekUnknown.into()),
+        Some(used) if used != kek.id => Err(rekey::Reject::EpochUnknown.into()),
         _ => Ok(kek),
     }
 }
@@ -296,6 +301,7 @@ fn refusal(error: Error) -> Problem {
             Refused::Ended | Refused::AlreadyRevoked => Reject::SessionEnded.into(),
             Refused::Expired => Reject::SessionExpired.into(),
             Refused::Revoked(revocation) => Problem::revoked(revocation.reason.as_str(), revocation.at),
+            Refused::Lapsed => rekey::Reject::Lapsed.into(),
             Refused::Absent | Refused::AttemptsSpent | Refused::Exists | Refused::Used => {
                 Reject::SessionUnknown.into()
             }

@@ -98,6 +98,7 @@ fn store(script: &Script, role: Role) -> Arc<MemoryKeyStore> {
             root: root(),
             epoch: 0,
             not_after: NOON.after_s(7 * 86_400),
+            next: None,
             offer: SuiteList::ours(),
             policy: (role == Role::Client).then(|| KeptPolicy { jws: policy.sign(&service_key()), seen }),
             head: Seen::default(),

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::problem::{self, Problem};
 use super::{ATTEMPT, JSON, Transport, unavailable};
 use crate::error::{Error, Unavailable, Unintelligible};
+use crate::rekey::Refused;
 
 /// One request in the making.
 #[derive(Debug)]
@@ -76,7 +77,27 @@ impl<'a> Call<'a> {
     /// # Errors
     /// As [`Error`] says.
     pub async fn send_optional<A: DeserializeOwned>(self) -> Result<Option<A>, Error> {
-        let reply = self.answered().await?;
+        self.transport.ready().await?;
+        for _ in 0..EPOCHS {
+            let sent = self.transport.in_use();
+            let said = self.said(sent).await?;
+            if let Some(reply) = self.transport.settle(said, sent).await? {
+                return Self::read(&reply);
+            }
+        }
+        Err(unavailable(Unavailable::Busy))
+    }
+
+    /// Sends it under this epoch, whatever the service makes of that.
+    pub(crate) async fn send_under<A: DeserializeOwned>(self, kek: [u8; 8]) -> Result<A, Error> {
+        let reply = match self.said(Some(kek)).await? {
+            Said::Answer(reply) => reply,
+            Said::Refusal(reply) => return Err(reply.into_error()),
+        };
+        Self::read(&reply)?.ok_or(Error::Answer(Unintelligible::Malformed))
+    }
+
+    fn read<A: DeserializeOwned>(reply: &Reply) -> Result<Option<A>, Error> {
         if reply.status == StatusCode::NO_CONTENT {
             return Ok(None);
         }
@@ -84,16 +105,16 @@ impl<'a> Call<'a> {
     }
 
     /// Sends it until there is a success, a refusal, or no time left.
-    async fn answered(&self) -> Result<Reply, Error> {
+    async fn said(&self, kek: Option<[u8; 8]>) -> Result<Said<Reply>, Error> {
         let until = Instant::now() + self.deadline;
         let mut clock_mended = false;
         let mut attempt = 0;
         loop {
             let before = self.transport.link.offset_s.load(Ordering::Relaxed);
-            let outcome = self.attempt(until).await;
+            let outcome = self.attempt(until, kek).await;
             let clock_was_wrong = self.transport.link.offset_s.load(Ordering::Relaxed) != before;
             match &outcome {
-                Ok(reply) if reply.status.is_success() => return outcome,
+                Ok(reply) if reply.status.is_success() => return outcome.map(Said::Answer),
                 // Refused before it took effect: any request may be said again with the right time.
                 Ok(reply) if reply.is_clock() && clock_was_wrong && !clock_mended => {
                     clock_mended = true;
@@ -103,17 +124,17 @@ impl<'a> Call<'a> {
             }
             match self.wait(attempt, &outcome) {
                 Some(wait) if Instant::now() + wait < until => sleep(wait).await,
-                _ => return outcome.and_then(|reply| Err(reply.into_error())),
+                _ => return outcome.map(Said::Refusal),
             }
             attempt += 1;
         }
     }
 
-    async fn attempt(&self, until: Instant) -> Result<Reply, Error> {
+    async fn attempt(&self, until: Instant, kek: Option<[u8; 8]>) -> Result<Reply, Error> {
         let left = until.saturating_duration_since(Instant::now());
         // Only what may be said twice is given up early: of the rest we want to know the outcome.
         let limit = if self.repeatable { left.min(ATTEMPT) } else { left };
-        let answer = async { Reply::read(self.transport.exchange(self, JSON).await?).await };
+        let answer = async { Reply::read(self.transport.exchange(self, JSON, kek).await?).await };
         timeout(limit, answer).await.unwrap_or_else(|_| Err(unavailable(Unavailable::Deadline)))
     }
 
@@ -131,6 +152,14 @@ impl<'a> Call<'a> {
             _ => None,
         }
     }
+}
+
+/// What came of a request.
+pub(super) enum Said<A> {
+    /// A success.
+    Answer(A),
+    /// A problem document, or something in its place.
+    Refusal(Reply),
 }
 
 /// A whole answer, within its limits.
@@ -160,6 +189,12 @@ impl Reply {
         problem.is_some_and(|problem| problem.code == "token_expired")
     }
 
+    /// What it refuses of the epoch that the request was sent under.
+    pub(super) fn epoch(&self) -> Option<Refused> {
+        let problem = (self.status == StatusCode::CONFLICT).then(|| Problem::parse(&self.body)).flatten();
+        problem.and_then(|problem| problem.epoch())
+    }
+
     fn retry_after(&self) -> Option<Duration> {
         self.retry_after.or_else(|| Problem::parse(&self.body)?.retry_after())
     }
@@ -179,4 +214,6 @@ impl Reply {
 /// All attempts together.
 const DEADLINE: Duration = Duration::from_secs(10);
 const ATTEMPTS: u32 = 4;
+/// Epochs under which one request is sent: the next, the one before, one that another process made, and a fresh one.
+pub(super) const EPOCHS: u32 = 4;
 const ANSWER_MAX_BYTES: usize = 64 * 1024;

@@ -21,11 +21,12 @@ use sidekey_protocol::ids::Timestamp;
 use sidekey_protocol::pairing::PublicUrl;
 use tokio::time::timeout;
 
-use self::call::Reply;
+use self::call::{EPOCHS, Reply, Said};
 use self::connect::HttpClient;
 use self::signer::Signer;
 use crate::ambient::Ambient;
 use crate::error::{Error, Unavailable, Unintelligible, Usage};
+use crate::rekey::Epochs;
 
 pub use self::call::Call;
 pub use self::connect::Roots;
@@ -36,6 +37,8 @@ pub use self::signer::Identity;
 pub struct Transport {
     link: Arc<Link>,
     signer: Option<Arc<Signer>>,
+    /// Who says under which epoch a request is sent, and renews it.
+    epochs: Option<Arc<Epochs>>,
 }
 
 struct Link {
@@ -59,13 +62,18 @@ impl Transport {
             ambient,
             offset_s: AtomicI64::new(0),
         };
-        Ok(Self { link: Arc::new(link), signer: None })
+        Ok(Self { link: Arc::new(link), signer: None, epochs: None })
     }
 
     /// The same way to the same service, every request signed as `identity`.
     #[must_use]
     pub fn signed(&self, identity: Identity) -> Self {
-        Self { link: Arc::clone(&self.link), signer: Some(Arc::new(Signer::new(identity))) }
+        Self { link: Arc::clone(&self.link), signer: Some(Arc::new(Signer::new(identity))), epochs: None }
+    }
+
+    /// The same, every request under the epoch that is in use, which is renewed when it is due.
+    pub(crate) fn renewing(self, epochs: Arc<Epochs>) -> Self {
+        Self { epochs: Some(epochs), ..self }
     }
 
     /// A request in the making. `path` begins with `/` and may carry a query (see [`with_query`]).
@@ -95,26 +103,71 @@ impl Transport {
     pub(crate) async fn events(&self, path: &str) -> Result<Incoming, Error> {
         let call = self.call(Method::GET, path);
         let late = |_| unavailable(Unavailable::Deadline);
-        let answer = timeout(ATTEMPT, self.exchange(&call, EVENT_STREAM)).await.map_err(late)??;
-        if !answer.status().is_success() {
-            let reply = timeout(ATTEMPT, Reply::read(answer)).await.map_err(late)??;
-            return Err(reply.into_error());
+        self.ready().await?;
+        for _ in 0..EPOCHS {
+            let sent = self.in_use();
+            let answer = timeout(ATTEMPT, self.exchange(&call, EVENT_STREAM, sent)).await.map_err(late)??;
+            let said = match answer.status().is_success() {
+                true => Said::Answer(answer),
+                false => Said::Refusal(timeout(ATTEMPT, Reply::read(answer)).await.map_err(late)??),
+            };
+            if let Some(answer) = self.settle(said, sent).await? {
+                return stream(answer);
+            }
         }
-        match answer.headers().get(CONTENT_TYPE) {
-            Some(kind) if kind.as_bytes().starts_with(EVENT_STREAM.as_bytes()) => Ok(answer.into_body()),
-            _ => Err(Error::Answer(Unintelligible::Malformed)),
+        Err(unavailable(Unavailable::Busy))
+    }
+
+    /// Before a request: renews the epoch, when that is due.
+    async fn ready(&self) -> Result<(), Error> {
+        match &self.epochs {
+            Some(epochs) => epochs.renew_if_due(self).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Names the epoch that requests are sent under.
+    fn in_use(&self) -> Option<[u8; 8]> {
+        self.epochs.as_ref().map(|epochs| epochs.in_use())
+    }
+
+    /// After a request: an epoch that was answered under erases the one before; one that is refused is left for another.
+    /// `None`: the request, which has changed nothing, is to be sent again.
+    async fn settle<A>(&self, said: Said<A>, sent: Option<[u8; 8]>) -> Result<Option<A>, Error> {
+        let used = self.epochs.as_ref().zip(sent);
+        match (said, used) {
+            (Said::Answer(answer), Some((epochs, sent))) => {
+                epochs.answered(sent).await;
+                Ok(Some(answer))
+            }
+            (Said::Answer(answer), None) => Ok(Some(answer)),
+            (Said::Refusal(reply), Some((epochs, sent))) => match reply.epoch() {
+                Some(refused) if epochs.mend(refused, sent, self).await? => Ok(None),
+                _ => Err(reply.into_error()),
+            },
+            (Said::Refusal(reply), None) => Err(reply.into_error()),
         }
     }
 
     /// One request, one answer's head; learns the service's clock from it.
-    async fn exchange(&self, call: &Call<'_>, accept: &'static str) -> Result<Response<Incoming>, Error> {
-        let request = self.request(call, accept)?;
+    async fn exchange(
+        &self,
+        call: &Call<'_>,
+        accept: &'static str,
+        kek: Option<[u8; 8]>,
+    ) -> Result<Response<Incoming>, Error> {
+        let request = self.request(call, accept, kek)?;
         let answer = self.link.http.request(request).await.map_err(|error| failed(&error))?;
         self.learn_clock(answer.headers());
         Ok(answer)
     }
 
-    fn request(&self, call: &Call<'_>, accept: &'static str) -> Result<Request<Full<Bytes>>, Error> {
+    fn request(
+        &self,
+        call: &Call<'_>,
+        accept: &'static str,
+        kek: Option<[u8; 8]>,
+    ) -> Result<Request<Full<Bytes>>, Error> {
         let mut request = Request::builder()
             .method(&call.method)
             .uri(format!("{}{}", self.link.base, call.path))
@@ -127,7 +180,7 @@ impl Transport {
             request = request.header("idempotency-key", key);
         }
         if let Some(signer) = &self.signer {
-            request = request.header(AUTHORIZATION, signer.bearer(self.now()));
+            request = request.header(AUTHORIZATION, signer.bearer(self.now(), kek));
         }
         request.body(Full::new(call.body.clone())).map_err(|_| Error::Usage(Usage::Path))
     }
@@ -174,6 +227,14 @@ pub fn with_query(path: &str, pairs: &[(&str, &str)]) -> String {
         }
     }
     text
+}
+
+/// The body of an answer that is a stream of events.
+fn stream(answer: Response<Incoming>) -> Result<Incoming, Error> {
+    match answer.headers().get(CONTENT_TYPE) {
+        Some(kind) if kind.as_bytes().starts_with(EVENT_STREAM.as_bytes()) => Ok(answer.into_body()),
+        _ => Err(Error::Answer(Unintelligible::Malformed)),
+    }
 }
 
 fn failed(error: &hyper_util::client::legacy::Error) -> Error {

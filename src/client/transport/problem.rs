@@ -8,6 +8,7 @@ use serde::Deserialize;
 use sidekey_protocol::ids::Timestamp;
 
 use crate::error::{Error, Unavailable, Unintelligible};
+use crate::rekey::Refused;
 
 /// What a service says when it refuses. Unknown members are skipped, as RFC 9457 section 3.2 asks.
 #[derive(Debug, Default, Deserialize)]
@@ -31,6 +32,15 @@ impl Problem {
     /// How long the service asks to be left alone.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         self.retry_after.map(|seconds| Duration::from_secs(seconds.into()))
+    }
+
+    /// What it refuses of the key epoch that the request was sent under.
+    pub(super) fn epoch(&self) -> Option<Refused> {
+        match self.code.as_str() {
+            "kek_unknown" => Some(Refused::Unknown),
+            "rekey_first" => Some(Refused::Over),
+            _ => None,
+        }
     }
 
     /// What the app should do about it.
@@ -93,8 +103,8 @@ fn is_code(code: &str) -> bool {
 
 /// Refusals that only a new invitation mends. A token that we signed and the service does not take is one: it does not
 /// know us.
-const PAIR_AGAIN: [&str; 5] =
-    ["epoch_passed", "invitation_over", "kek_unknown", "rekey_first", "token_invalid"];
+const PAIR_AGAIN: [&str; 6] =
+    ["epoch_passed", "invitation_over", "kek_unknown", "lapsed", "rekey_first", "token_invalid"];
 const A_MOMENT: Duration = Duration::from_secs(1);
 const TEXT_MAX_CHARS: usize = 500;
 

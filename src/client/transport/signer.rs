@@ -16,7 +16,8 @@ pub struct Identity {
     pub service: ServiceId,
     /// The party's own key.
     pub key: SigningKey,
-    /// The id of the key-encryption key that the party uses; an administrator has none.
+    /// Names the key-encryption key of the epoch that the party uses; an administrator has none, and what renews its epochs
+    /// by itself says which with each request.
     pub kek: Option<[u8; 8]>,
 }
 
@@ -35,6 +36,7 @@ pub(super) struct Signer {
 struct Token {
     header: HeaderValue,
     issued: Timestamp,
+    kek: Option<[u8; 8]>,
 }
 
 impl Signer {
@@ -42,14 +44,17 @@ impl Signer {
         Self { identity, last: Mutex::new(None) }
     }
 
-    /// The `Authorization` header at `now`, by the service's clock.
-    pub(super) fn bearer(&self, now: Timestamp) -> HeaderValue {
+    /// The `Authorization` header at `now`, by the service's clock, of whoever uses this epoch.
+    pub(super) fn bearer(&self, now: Timestamp, kek: Option<[u8; 8]>) -> HeaderValue {
+        let kek = kek.or(self.identity.kek);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match &*last {
             // A clock that was mended backwards leaves a token from the future behind: not used again either.
-            Some(token) if token.issued <= now && now.since_s(token.issued) < REUSE_S => token.header.clone(),
+            Some(token) if token.kek == kek && token.issued <= now && now.since_s(token.issued) < REUSE_S => {
+                token.header.clone()
+            }
             _ => {
-                let token = self.sign(now);
+                let token = self.sign(now, kek);
                 let header = token.header.clone();
                 *last = Some(token);
                 header
@@ -57,13 +62,13 @@ impl Signer {
         }
     }
 
-    fn sign(&self, now: Timestamp) -> Token {
-        let Identity { party, service, key, kek } = &self.identity;
-        let token = token::sign(key, *party, *service, *kek, now);
+    fn sign(&self, now: Timestamp, kek: Option<[u8; 8]>) -> Token {
+        let Identity { party, service, key, .. } = &self.identity;
+        let token = token::sign(key, *party, *service, kek, now);
         let mut header =
             HeaderValue::try_from(format!("Bearer {token}")).expect("a JWT is base64url and dots");
         header.set_sensitive(true);
-        Token { header, issued: now }
+        Token { header, issued: now, kek }
     }
 }
 

@@ -54,6 +54,12 @@ labels! {
     OFFER = "offer";
     /// SPAKE2+'s context.
     PAIRING = "pairing";
+    /// A service's answer to a rekey.
+    REKEY_ANSWER = "rekey answer";
+    /// Confirms that both sides have the next epoch's root.
+    REKEY_CONFIRM = "rekey confirm";
+    /// A party's request to rekey.
+    REKEY_REQUEST = "rekey request";
     /// A secret of an invitation, sealed at rest.
     REST_INVITATION = "rest invitation";
     /// A secret of a pairing, sealed at rest.

@@ -2,6 +2,7 @@
 
 mod aead;
 mod context;
+mod ecdh;
 mod kem;
 pub mod labels;
 mod secret;
@@ -16,6 +17,7 @@ use subtle::ConstantTimeEq as _;
 
 pub use aead::{Aead, TAG_SIZE};
 pub use context::Context;
+pub use ecdh::EcdhSecret;
 pub use kem::{KEM_CT_SIZE, KEM_EK_SIZE, KemSecret, encapsulate};
 pub use labels::Label;
 pub use secret::Secret;

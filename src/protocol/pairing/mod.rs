@@ -8,6 +8,8 @@
 //!
 //!   client    Prover ──check──▶ Checked ──finish──▶ Finishing ──done──▶ Paired
 //! ```
+//! What comes of it is epoch 0; [`rekey`] makes the later ones.
+//!
 //! (1) 15 minutes. (2) One of five attempts is spent here, durably, before anything that depends on the code leaves.
 //! (3) 60 seconds, or a wrong confirmation.
 
@@ -17,6 +19,7 @@ mod code;
 mod exchange;
 mod link;
 pub mod registry;
+pub mod rekey;
 mod service;
 #[cfg(test)]
 mod tests;

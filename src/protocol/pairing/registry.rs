@@ -46,6 +46,8 @@ pub struct ServerCreated {
 pub enum Standing {
     /// It may.
     Active,
+    /// Never again: nobody has used it for 90 days.
+    Lapsed,
     /// Never again.
     Revoked,
 }
@@ -56,6 +58,7 @@ impl Standing {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
+            Self::Lapsed => "lapsed",
             Self::Revoked => "revoked",
         }
     }

@@ -62,6 +62,36 @@ pub struct FinishAnswer {
     pub sealed: Bytes,
 }
 
+/// Body of `POST /v1/pairings/self/rekey`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rekey {
+    /// The epoch that the party is in.
+    pub from: u32,
+    /// An ephemeral P-256 point, 65 octets.
+    pub point: Bytes,
+    /// An ML-KEM-768 encapsulation key made for this request, 1184 octets.
+    pub kem_ek: Bytes,
+    /// Random.
+    pub nonce: Octets<16>,
+}
+
+/// Answer to [`Rekey`].
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RekeyAnswer {
+    /// The epoch that this makes: the one after `from`.
+    pub to: u32,
+    /// The service's ephemeral P-256 point, 65 octets.
+    pub point: Bytes,
+    /// The ML-KEM-768 ciphertext, 1088 octets.
+    pub kem_ct: Bytes,
+    /// When the new epoch's root ends unless it is replaced.
+    pub not_after: Timestamp,
+    /// That the service has the new root too.
+    pub confirm: Octets<32>,
+}
+
 /// What the client shows of itself, once both sides have confirmed.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -129,6 +159,8 @@ mod tests {
         round::<FinishAnswer>(text);
         round::<ClientBox>(text);
         round::<ServiceBox>(text);
+        round::<Rekey>(text);
+        round::<RekeyAnswer>(text);
     }
 
     /// The messages of the published cases, as texts to alter.
@@ -144,6 +176,11 @@ mod tests {
                 texts.push(case[name]["plaintext"].as_str().unwrap().to_owned());
             }
         }
+        let rekeys: serde_json::Value =
+            serde_json::from_str(include_str!("../../../proto/pairing/rekey.json")).unwrap();
+        for case in rekeys["cases"].as_array().unwrap() {
+            texts.extend(["request", "answer"].map(|name| case[name].to_string()));
+        }
         texts
     }
 
@@ -155,6 +192,8 @@ mod tests {
             || serde_json::from_slice::<FinishAnswer>(text).is_ok()
             || serde_json::from_slice::<ClientBox>(text).is_ok()
             || serde_json::from_slice::<ServiceBox>(text).is_ok()
+            || serde_json::from_slice::<Rekey>(text).is_ok()
+            || serde_json::from_slice::<RekeyAnswer>(text).is_ok()
     }
 
     #[test]
@@ -174,7 +213,7 @@ mod tests {
     proptest! {
         #[test]
         fn an_altered_message_decodes_to_what_it_encodes(
-            which in 0..18_usize,
+            which in 0..22_usize,
             at in any::<prop::sample::Index>(),
             octet in any::<u8>(),
         ) {

@@ -6,11 +6,12 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, header};
 use sidekey_protocol::ids::{PartyId, Role, ServerName, Timestamp, UserName};
+use sidekey_protocol::pairing::rekey;
 use sidekey_protocol::token::{self, Presented, Verified};
 
 use super::problem::{Code, Problem};
 use crate::app::App;
-use crate::store::{Party, Rights};
+use crate::store::{self, Party, Rights};
 
 /// Which parties a route admits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -69,6 +70,18 @@ impl Caller {
     pub(crate) fn party(&self) -> PartyId {
         self.party.id
     }
+
+    /// That the epoch whose key-encryption key its token names is the one that the pairing is in. A token that names none
+    /// is of whoever takes what there is.
+    ///
+    /// # Errors
+    /// [`rekey::Reject::EpochUnknown`]: it was replaced, or never was.
+    pub(crate) fn epoch(&self) -> Result<(), rekey::Reject> {
+        match self.kek {
+            Some(used) if used != self.party.kek => Err(rekey::Reject::EpochUnknown),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl Paired {
@@ -89,16 +102,14 @@ impl Paired {
 /// Finds out who calls: one token, verified or known, of a party that is live now.
 ///
 /// # Errors
-/// 401 for everything that is wrong with the token; 410 `revoked` to the party itself.
+/// 401 for everything that is wrong with the token; 410 `revoked` or `lapsed` to the party itself.
 pub(crate) fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, Problem> {
     let token = Presented::read(bearer(headers)?)?;
     let now = app.store.now();
     // A party that is not there and a signature that is not its own look the same.
     let party = app.store.party(token.party()).ok_or(token::Reject::SignatureWrong)?;
     let verified = verify(app, &token, &party, now)?;
-    if let Some(revoked) = &party.revoked {
-        return Err(Problem::revoked(revoked.reason.as_str(), revoked.at));
-    }
+    party.still_live().map_err(store::Error::from)?;
     Ok(Caller { party, kek: verified.kek })
 }
 
@@ -141,7 +152,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Paired {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Caller { party, kek } = Caller::from_request_parts(parts, state).await?;
+        let caller = Caller::from_request_parts(parts, state).await?;
+        caller.epoch()?;
+        let Caller { party, kek } = caller;
         let (role, server, user) = party.place().ok_or(Code::RoleForbidden)?;
         let (server, user) = (server.clone(), user.cloned());
         Ok(Self { party, kek, role, server, user })

@@ -52,7 +52,7 @@ codes! {
         "Send a fresh random key with each new request, and the same one when you repeat it.";
     QueryInvalid = 400 "query_invalid", "The query does not say what this route takes.",
         "Use this route's parameters alone, each once.";
-    ShareInvalid = 400 "share_invalid", "share_p or kem_ek is not valid.",
+    ShareInvalid = 400 "share_invalid", "A share, point or encapsulation key is not valid.",
         "Make fresh ones and begin again.";
     TokenExpired = 401 "token_expired", "The bearer token has expired or is not valid yet.",
         "Make a fresh one; take the time from this answer's Date header.";
@@ -76,16 +76,20 @@ codes! {
         "Use one that the Allow header names.";
     RequestTimeout = 408 "request_timeout", "The body did not arrive in time.",
         "Send it again, on a new connection.";
+    EpochPassed = 409 "epoch_passed", "The key epoch was replaced, and is erased.",
+        "If this device has no later one, pair again.";
     ExchangeOver = 409 "exchange_over", "`state` names no open exchange, or `finish` came more than 60 seconds after `begin`.",
         "Begin again.";
     FinishConflict = 409 "finish_conflict", "This exchange was finished before, with another body.",
         "If you finished it, repeat the same request; if you did not, tell the administrator.";
     KekUnknown = 409 "kek_unknown", "The token names a key epoch that the pairing does not have.",
-        "Use the epoch that the pairing is in.";
+        "Use the epoch that the pairing is in: go back to the one before, or pair again.";
     GenerationsSpent = 409 "generations_spent", "The session has no generations left.",
         "End it and open another.";
     NoCommonSuite = 409 "no_common_suite", "No suite is left that everybody allows.",
         "Name A256GCM among the capabilities or in the offer.";
+    RekeyFirst = 409 "rekey_first", "The key epoch is over: nothing is wrapped under it.",
+        "Rekey, and ask again.";
     ServerExists = 409 "server_exists", "There is, or was, a server of this name.",
         "Choose another name, or use the one that exists.";
     GenerationPassed = 410 "generation_passed", "This generation of the session is over.",
@@ -94,6 +98,8 @@ codes! {
         "Ask without a generation for the newest.";
     InvitationOver = 410 "invitation_over", "The invitation has expired, was cancelled or used, or has no attempts left.",
         "Ask the administrator for a new one.";
+    Lapsed = 410 "lapsed", "The pairing was not used for 90 days.",
+        "It does not come back: pair again.";
     Revoked = 410 "revoked", "This was revoked.",
         "It does not come back: pair again.";
     SessionEnded = 410 "session_ended", "The session has been ended.",

@@ -15,6 +15,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sidekey_protocol::ids::PartyId;
+use sidekey_protocol::pairing::rekey;
 use tokio::time::timeout;
 
 use super::auth::{self, Caller};
@@ -23,7 +24,7 @@ use super::{Route, Time};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Limits;
-use crate::store::Rights;
+use crate::store::{self, Refused, Rights};
 
 /// Octets of the longest path and query.
 const URI_SIZE_MAX: usize = 2048;
@@ -168,10 +169,10 @@ impl Guard {
             return Err(Code::BodyTooLarge.into());
         }
         if !self.route.who.is_anybody() {
-            let caller = auth::caller(&self.app, request.headers())?;
+            let mut caller = auth::caller(&self.app, request.headers())?;
             *party = Some(caller.party());
             self.permit(&caller)?;
-            self.seen(&caller).await?;
+            self.seen(&mut caller).await?;
             request.extensions_mut().insert(caller);
         }
         if request.body().is_end_stream() {
@@ -186,13 +187,25 @@ impl Guard {
         if self.route.who.admits(caller) { Ok(()) } else { Err(Code::RoleForbidden.into()) }
     }
 
-    /// A pairing's first request ends the repetition of its `finish`, durably.
-    async fn seen(&self, caller: &Caller) -> Result<(), Problem> {
-        if let Rights::Pairing { .. } = caller.party.rights {
-            self.app.store.touch(caller.party());
-            if !caller.party.used {
-                self.app.store.mark_used(caller.party()).await?;
+    /// What a pairing's request says of it, durably: the first one ends the repetition of its `finish`, the first under its
+    /// next epoch erases the one before. One that comes back after too long has lapsed.
+    async fn seen(&self, caller: &mut Caller) -> Result<(), Problem> {
+        let (store, id) = (&self.app.store, caller.party());
+        let Rights::Pairing { .. } = caller.party.rights else { return Ok(()) };
+        if caller.party.is_idle(store.now()) && store.lapse(id).await? {
+            return Err(rekey::Reject::Lapsed.into());
+        }
+        store.touch(id);
+        if !caller.party.used {
+            store.mark_used(id).await?;
+        }
+        if let Some(kek) = caller.kek.filter(|kek| caller.party.next_kek == Some(*kek)) {
+            // Another rekey may have taken its place meanwhile: then it is unknown, as the handler will find.
+            match store.use_epoch(id, kek).await {
+                Ok(()) | Err(store::Error::Refused(Refused::Absent)) => {}
+                Err(error) => return Err(error.into()),
             }
+            caller.party = store.party(id).ok_or(Code::NotFound)?;
         }
         Ok(())
     }

@@ -77,6 +77,7 @@ routes! {
     POST   "/v1/pairings/{invitation}/finish"  ANYBODY     MEDIUM Answer pairing::finish;
     GET    "/v1/pairings"                      ADMIN       NONE   Answer pairing::pairings;
     GET    "/v1/pairings/self"                 PAIRED      NONE   Answer pairing::own;
+    POST   "/v1/pairings/self/rekey"           PAIRED      MEDIUM Answer pairing::rekey;
     POST   "/v1/sessions"                      SERVER      MEDIUM Answer session::open;
     GET    "/v1/sessions/current"              PAIRED      NONE   Answer session::current;
     GET    "/v1/sessions/{session}/key"        PAIRED      NONE   Answer session::key;

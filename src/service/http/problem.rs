@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use sidekey_protocol::ids::Timestamp;
+use sidekey_protocol::pairing::rekey;
 use sidekey_protocol::{pairing, revocation, session, token};
 
 pub use super::code::Code;
@@ -191,6 +192,21 @@ impl From<pairing::Reject> for Problem {
     }
 }
 
+impl From<rekey::Reject> for Problem {
+    /// proto/pairing/spec.md section 9.
+    fn from(reject: rekey::Reject) -> Self {
+        use rekey::Reject as R;
+        let code = match reject {
+            R::BadKemKey | R::BadPoint => Code::ShareInvalid,
+            R::EpochOver => Code::RekeyFirst,
+            R::EpochPassed => Code::EpochPassed,
+            R::EpochUnknown => Code::KekUnknown,
+            R::Lapsed => Code::Lapsed,
+        };
+        Self::because(code, &reject)
+    }
+}
+
 impl From<session::Reject> for Problem {
     fn from(reject: session::Reject) -> Self {
         use session::Reject as R;
@@ -260,6 +276,7 @@ impl From<store::Error> for Problem {
             store::Error::Refused(Refused::Revoked(revocation)) => {
                 Self::revoked(revocation.reason.as_str(), revocation.at)
             }
+            store::Error::Refused(Refused::Lapsed) => rekey::Reject::Lapsed.into(),
             store::Error::Refused(_) => Code::NotFound.into(),
         }
     }

@@ -136,6 +136,7 @@ fn refusal(error: Error) -> Problem {
             | Refused::AttemptsSpent
             | Refused::Ended
             | Refused::Expired
+            | Refused::Lapsed
             | Refused::Used => Code::NotFound.into(),
         },
     }

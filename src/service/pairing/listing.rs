@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use sidekey_protocol::pairing::registry::{Page, Pairing, PairingRevoked, PairingsQuery, Standing};
+use sidekey_protocol::pairing::registry::{Page, Pairing, PairingRevoked, PairingsQuery};
 
 use crate::http::auth::Paired;
 use crate::http::extract::{Json, Query};
@@ -17,8 +17,7 @@ pub(crate) async fn pairings(
     Query(query): Query<PairingsQuery>,
 ) -> Result<Json<Page<Pairing>>, Problem> {
     let page = page(query.page_size, query.page_token.as_deref())?;
-    let live = query.state.map(|state| state == Standing::Active);
-    let filter = Filter { server: query.server, user: query.user, role: query.role, state: live };
+    let filter = Filter { server: query.server, user: query.user, role: query.role, state: query.state };
     Ok(Json(list(store.pairings(page, &filter), |party| pairing(&party))))
 }
 
@@ -37,7 +36,7 @@ fn pairing(party: &Party) -> Option<Pairing> {
         server: server.clone(),
         user: user.cloned(),
         label: party.label.parse().ok()?,
-        state: if revoked.is_some() { Standing::Revoked } else { Standing::Active },
+        state: party.standing(),
         created: party.created,
         last_seen: party.last_seen(),
         epoch: party.epoch,

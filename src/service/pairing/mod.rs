@@ -3,6 +3,7 @@
 mod exchanges;
 mod invitations;
 mod listing;
+mod rekey;
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ use crate::store::{Error, Identity, InvitationState, NewPairing, Refused, Repeat
 pub(crate) use exchanges::Exchanges;
 pub(crate) use invitations::{add_server, invitations, invite, servers};
 pub(crate) use listing::{own, pairings};
+pub(crate) use rekey::rekey;
 
 /// `POST /v1/pairings/{invitation}/begin`: the client's share; an attempt is spent, durably, before the answer leaves.
 pub(crate) async fn begin(
@@ -173,7 +175,7 @@ fn refusal(error: Error) -> Problem {
             Refused::Expired => Reject::InvitationExpired.into(),
             Refused::Revoked(_) | Refused::AlreadyRevoked => Reject::InvitationCancelled.into(),
             Refused::Used => Code::InvitationOver.into(),
-            Refused::Absent | Refused::Conflict | Refused::Ended | Refused::Exists => {
+            Refused::Absent | Refused::Conflict | Refused::Ended | Refused::Exists | Refused::Lapsed => {
                 Reject::InvitationUnknown.into()
             }
         },

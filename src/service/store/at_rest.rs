@@ -1,6 +1,6 @@
 //! Secrets at rest: sealed under keys that live only in `seal.keys`.
 //!
-//! A blob names its sealing key by number and is bound to where it belongs: AAD = lp(kind, record id, field). Sealing
+//! A blob names its sealing key by number and is bound to where it belongs: AAD = lp(kind, record id, field, number). Sealing
 //! keys are wrapped under the root key. Once nothing live needs one it is destroyed, and with it every old copy of
 //! what it sealed, in the journal, in the pages behind it, and in their backups.
 
@@ -39,11 +39,13 @@ pub(super) struct Place {
     pub(super) id: [u8; 16],
     /// Which of its secrets.
     pub(super) field: &'static str,
+    /// Which of those that followed one another.
+    pub(super) number: u32,
 }
 
 impl Place {
     fn aad(&self) -> Context {
-        Context::of(self.kind, &[&self.id, self.field.as_bytes()])
+        Context::of(self.kind, &[&self.id, self.field.as_bytes(), &self.number.to_be_bytes()])
     }
 }
 
@@ -241,7 +243,7 @@ mod tests {
 
     use super::*;
 
-    const PLACE: Place = Place { kind: labels::REST_PAIRING, id: [7; 16], field: "root" };
+    const PLACE: Place = Place { kind: labels::REST_PAIRING, id: [7; 16], field: "root", number: 0 };
 
     fn made() -> (tempfile::TempDir, AtRest, ChaCha20Rng) {
         let folder = tempfile::tempdir().unwrap();
@@ -263,6 +265,7 @@ mod tests {
             Place { kind: labels::REST_ROOT, ..PLACE },
             Place { id: [8; 16], ..PLACE },
             Place { field: "other", ..PLACE },
+            Place { number: 1, ..PLACE },
         ] {
             assert!(matches!(at_rest.open_sealed(other, &sealed), Err(Fault::Unsealable)), "{other:?}");
         }

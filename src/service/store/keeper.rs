@@ -32,8 +32,15 @@ impl Keeper {
     ) -> std::io::Result<Self> {
         let (stop, stopped) = sync_channel(1);
         let next_page = behind.as_ref().map_or(1, Behind::next_page);
-        let work =
-            Work { behind, engine, shared, page: next_page, on_page: Vec::new(), renewal: Timestamp(0) };
+        let work = Work {
+            behind,
+            engine,
+            shared,
+            page: next_page,
+            on_page: Vec::new(),
+            renewal: Timestamp(0),
+            lapsing: Timestamp(0),
+        };
         let thread = std::thread::Builder::new().name("keeper".into()).spawn(move || work.run(&stopped))?;
         Ok(Self { stop, thread })
     }
@@ -56,6 +63,8 @@ struct Work {
     on_page: Vec<u32>,
     /// No pass over all secrets before this.
     renewal: Timestamp,
+    /// No look for idle pairings before this.
+    lapsing: Timestamp,
 }
 
 impl Work {
@@ -68,10 +77,10 @@ impl Work {
             }
             // After the writing, so that nothing is swept that is yet to be written.
             self.engine.sweep(SWEEP_COUNT.max(self.shared.read().sessions.len() / 32));
-            match self.renew() {
+            match self.lapse().and_then(|()| self.renew()) {
                 Ok(()) | Err(Error::Fault(Fault::Fenced)) => {}
                 Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "sealing keys not renewed")
+                    tracing::warn!(error = &error as &dyn std::error::Error, "the state is not tended")
                 }
             }
         }
@@ -164,6 +173,17 @@ fn fill_pages(
 }
 
 impl Work {
+    /// Records the pairings that nobody has used for too long.
+    fn lapse(&mut self) -> Result<(), Error> {
+        let now = self.shared.time();
+        if now < self.lapsing {
+            return Ok(());
+        }
+        self.lapsing = now.after_s(LAPSE_EVERY_S);
+        while self.engine.commit_blocking(super::rekey::lapse_some)? {}
+        Ok(())
+    }
+
     /// Makes a new sealing key each day, brings every live secret under it, and destroys those that nothing needs.
     fn renew(&mut self) -> Result<(), Error> {
         let now = self.shared.time();
@@ -204,6 +224,8 @@ const TICK: Duration = Duration::from_millis(250);
 const PAGE_SESSIONS: usize = 256;
 /// Places that one sweep looks at, at least.
 const SWEEP_COUNT: usize = 1024;
+/// Seconds between two looks for idle pairings.
+const LAPSE_EVERY_S: u32 = 60;
 /// Secrets that one record reseals.
 const RESEAL_COUNT: usize = 256;
 /// Secrets that are resealed in a second of rest after a pass over all of them.

@@ -16,6 +16,7 @@ mod open;
 mod pages;
 mod pairing;
 mod record;
+mod rekey;
 mod revocation;
 mod session;
 mod sled;
@@ -39,6 +40,7 @@ use crate::fault::Fault;
 pub use engine::Rng;
 pub use open::{Genesis, Verified};
 pub use pairing::{NewInvitation, NewPairing};
+pub use rekey::NewEpoch;
 pub use session::{Idempotency, NewSession, Terms};
 pub use view::{
     EndReason, Event, Filter, Happened, Invitation, InvitationState, Page, Paged, Party, Repeat, Revocation,
@@ -102,6 +104,9 @@ pub enum Refused {
     /// Its time is over.
     #[error("expired")]
     Expired,
+    /// Nobody has used it for too long.
+    #[error("lapsed")]
+    Lapsed,
     /// It was revoked.
     #[error("revoked")]
     Revoked(Revocation),

@@ -5,12 +5,14 @@ use std::sync::{Arc, PoisonError};
 use sidekey_protocol::crypto::{Secret, VerifyingKey};
 use sidekey_protocol::encoding::Octets;
 use sidekey_protocol::ids::{InvitationId, PartyId, Role, ServerName, Timestamp, UserName};
+use sidekey_protocol::pairing::Kek;
+use sidekey_protocol::pairing::registry::Standing;
 use sidekey_protocol::session::SuiteList;
 use zeroize::Zeroizing;
 
 use super::engine::{About, Desk, Verdict, key};
 use super::record::{self, Confirmed, Record};
-use super::state::{Invited, PartyState, State};
+use super::state::{Invited, State};
 use super::view::{Filter, Invitation, InvitationState, Page, Paged, Party, Repeat, Server};
 use super::{Error, Refused, Store, page};
 use crate::fault::Fault;
@@ -186,7 +188,8 @@ impl Store {
                 label: new.label,
                 offer: new.offer,
                 pinned: new.pinned,
-                root: desk.seal(record::Secret::Pairing(id).place(), new.root.expose()),
+                root: desk.seal(record::Secret::Pairing(id, 0).place(), new.root.expose()),
+                kek: Octets(Kek::of(&new.root).id),
                 epoch_not_after: new.epoch_not_after,
                 finish: Octets(new.finish),
                 answer: new.answer,
@@ -238,25 +241,9 @@ impl Store {
         self.shared.read().party(id).map(|(_, state)| state.party.clone())
     }
 
-    /// root_e of a live pairing: everything is wrapped under what derives from it.
-    ///
-    /// # Errors
-    /// [`Refused::Absent`], [`Refused::Revoked`]; [`Fault::Unsealable`].
-    pub fn root(&self, pairing: PartyId) -> Result<Secret<32>, Error> {
-        let sealed = {
-            let state = self.shared.read();
-            let (_, PartyState { party, root, .. }) = state.party(pairing).ok_or(Refused::Absent)?;
-            match (&party.revoked, root) {
-                (Some(revocation), _) => return Err(Refused::Revoked(revocation.clone()).into()),
-                (None, root) => root.clone().ok_or(Refused::Absent)?,
-            }
-        };
-        Ok(self.shared.at_rest.open_secret(record::Secret::Pairing(pairing).place(), &sealed)?)
-    }
-
     /// The pairings that are wanted, in order of creation. Administrators are none.
     #[must_use]
-    pub fn pairings(&self, wanted: Page, filter: &Filter<bool>) -> Paged<Arc<Party>> {
+    pub fn pairings(&self, wanted: Page, filter: &Filter<Standing>) -> Paged<Arc<Party>> {
         let state = self.shared.read();
         let items = (1..).zip(&state.parties).filter(|(_, state)| {
             let party = &state.party;
@@ -264,7 +251,7 @@ impl Store {
                 fits(filter.server.as_ref(), Some(server))
                     && fits(filter.user.as_ref(), user)
                     && fits(filter.role.as_ref(), Some(&role))
-                    && fits(filter.state.as_ref(), Some(&party.revoked.is_none()))
+                    && fits(filter.state.as_ref(), Some(&party.standing()))
             })
         });
         page(items.map(|(place, state)| (place, state.party.clone())), wanted)

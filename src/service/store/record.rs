@@ -9,6 +9,7 @@ use sidekey_protocol::encoding::Octets;
 use sidekey_protocol::ids::{
     InvitationId, PartyId, Role, ServerName, ServiceId, SessionId, Timestamp, UserName,
 };
+use sidekey_protocol::pairing::wire::RekeyAnswer;
 use sidekey_protocol::revocation::{Reason, Target};
 use sidekey_protocol::session::{Capabilities, Suite, SuiteList};
 
@@ -71,6 +72,17 @@ pub(super) enum Record {
     Resealed {
         secrets: Vec<(Secret, Sealed)>,
     },
+    /// A pairing asked for its next epoch, which takes the place of one that was not used yet.
+    Rekeyed(Box<Rekeyed>),
+    /// A pairing's next epoch was used for the first time: the one before is erased.
+    EpochUsed {
+        pairing: PartyId,
+        epoch: u32,
+    },
+    /// Nobody has used these pairings for 90 days.
+    Lapsed {
+        pairings: Vec<PartyId>,
+    },
 }
 
 /// A pairing that proved its code.
@@ -83,10 +95,24 @@ pub(super) struct Confirmed {
     pub(super) offer: Option<SuiteList>,
     pub(super) pinned: bool,
     pub(super) root: Sealed,
+    /// Names the key-encryption key of epoch 0.
+    pub(super) kek: Octets<8>,
     pub(super) epoch_not_after: Timestamp,
     /// Hash of the finish request, for its repeat.
     pub(super) finish: Octets<32>,
     pub(super) answer: Box<[u8]>,
+}
+
+/// A pairing's next epoch.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Rekeyed {
+    pub(super) pairing: PartyId,
+    pub(super) epoch: u32,
+    pub(super) root: Sealed,
+    pub(super) kek: Octets<8>,
+    /// Names the request, for its repeat.
+    pub(super) request: Octets<32>,
+    pub(super) answer: RekeyAnswer,
 }
 
 /// A session.
@@ -131,8 +157,8 @@ pub(super) type Spki = Octets<91>;
 pub(super) enum Secret {
     /// A verifier.
     Invitation(InvitationId),
-    /// root_e.
-    Pairing(PartyId),
+    /// root_e, with its e.
+    Pairing(PartyId, u32),
     /// A session root, by number and id.
     Root(u32, [u8; 16]),
     /// The signing key.
@@ -142,13 +168,14 @@ pub(super) enum Secret {
 impl Secret {
     /// What its blob is bound to.
     pub(super) const fn place(&self) -> Place {
-        let (kind, id, field) = match self {
-            Self::Invitation(id) => (labels::REST_INVITATION, *id.as_bytes(), "verifier"),
-            Self::Pairing(id) => (labels::REST_PAIRING, *id.as_bytes(), "root"),
-            Self::Root(_, id) => (labels::REST_ROOT, *id, "root"),
-            Self::Service(id) => (labels::REST_SERVICE, *id.as_bytes(), "signing key"),
+        let (kind, id, field, number) = match self {
+            Self::Invitation(id) => (labels::REST_INVITATION, *id.as_bytes(), "verifier", 0),
+            Self::Pairing(id, epoch) => (labels::REST_PAIRING, *id.as_bytes(), "root", *epoch),
+            // Sealed before it has its number; its id is its own.
+            Self::Root(_, id) => (labels::REST_ROOT, *id, "root", 0),
+            Self::Service(id) => (labels::REST_SERVICE, *id.as_bytes(), "signing key", 0),
         };
-        Place { kind, id, field }
+        Place { kind, id, field, number }
     }
 }
 

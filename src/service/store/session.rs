@@ -9,7 +9,7 @@ use super::engine::{About, Desk, Verdict};
 use super::record::{self, NewRoot, Opened, Record, RootOf};
 use super::state::State;
 use super::state::sessions::Slot;
-use super::view::{Party, Session};
+use super::view::Session;
 use super::{Error, Refused, Store};
 
 /// A session to be opened.
@@ -56,8 +56,8 @@ impl Store {
     ///
     /// # Errors
     /// [`Refused::Absent`]: no such server pairing, or not its pairing to open for; [`Refused::Conflict`];
-    /// [`Refused::Ended`], [`Refused::Expired`]: the same request's session is; [`Refused::Revoked`]: the server pairing,
-    /// its server, or the pairing that it is for.
+    /// [`Refused::Ended`], [`Refused::Expired`]: the same request's session is; [`Refused::Lapsed`],
+    /// [`Refused::Revoked`]: the server pairing, its server, or the pairing that it is for.
     pub async fn open_session(&self, new: NewSession) -> Result<Session, Error> {
         let by = new.by;
         let about = About::one((by, new.idempotency.key));
@@ -98,14 +98,14 @@ impl Store {
     /// who asks, is still live is looked at in the same moment: what a revocation brings, the revoked never see.
     ///
     /// # Errors
-    /// [`Refused::Revoked`]: `by` is; [`Refused::Absent`]: no such party or session; [`Refused::Ended`]: the session, or the generation, is over;
+    /// [`Refused::Lapsed`], [`Refused::Revoked`]: `by` is; [`Refused::Absent`]: no such party or session; [`Refused::Ended`]: the session, or the generation, is over;
     /// [`Refused::Expired`]; [`crate::fault::Fault::Unsealable`].
     pub fn session_key(&self, by: PartyId, id: SessionId, generation: u32) -> Result<Secret<32>, Error> {
         let now = self.now();
         let (place, sealed) = {
             let state = self.shared.read();
             let (_, asking) = state.party(by).ok_or(Refused::Absent)?;
-            still_live(&asking.party)?;
+            asking.party.still_live()?;
             let slot = state.find_session(id).ok_or(Refused::Absent)?;
             still_open(slot, now)?;
             slot.generations().fetch(Some(generation), now).map_err(|_| Refused::Ended)?;
@@ -152,7 +152,7 @@ impl Store {
 fn open(state: &State, desk: &mut Desk<'_>, new: NewSession) -> Result<Verdict<Session>, Error> {
     let now = desk.now;
     let (by, opener) = state.party(new.by).ok_or(Refused::Absent)?;
-    still_live(&opener.party)?;
+    opener.party.still_live()?;
     if let Some(slot) = state.sessions.find_key(by, &new.idempotency.key) {
         return repeat(state, slot, &new.idempotency, now).map(Verdict::Already);
     }
@@ -199,15 +199,11 @@ fn client_of(state: &State, server: &ServerName, id: PartyId) -> Result<UserName
     let (_, found) = state.party(id).ok_or(Refused::Absent)?;
     match found.party.place() {
         Some((Role::Client, place, Some(user))) if place == server => {
-            still_live(&found.party)?;
+            found.party.still_live()?;
             Ok(user.clone())
         }
         _ => Err(Refused::Absent.into()),
     }
-}
-
-fn still_live(party: &Party) -> Result<(), Error> {
-    party.revoked.as_ref().map_or(Ok(()), |revocation| Err(Refused::Revoked(revocation.clone()).into()))
 }
 
 fn still_open(slot: &Slot, now: Timestamp) -> Result<(), Error> {

@@ -7,6 +7,7 @@ mod apply;
 mod dirty;
 mod intern;
 mod load;
+mod rekey;
 mod revoke;
 pub(super) mod sessions;
 
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use sidekey_protocol::ids::{
     InvitationId, PartyId, Role, ServerName, ServiceId, SessionId, Timestamp, UserName,
 };
+use sidekey_protocol::pairing::wire::RekeyAnswer;
 use sidekey_protocol::revocation::Head;
 use sidekey_protocol::session::{Capabilities, OFFER_OF_SEVERAL};
 
@@ -99,8 +101,19 @@ pub(super) struct PartyState {
     pub(super) party: Arc<Party>,
     /// root_e, while it is live.
     pub(super) root: Option<Sealed>,
+    /// The epoch that waits for its first use.
+    pub(super) next: Option<NextEpoch>,
     /// The finish that made it, until it is used.
     pub(super) finish: Option<Finish>,
+}
+
+/// An epoch that waits for its first use.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct NextEpoch {
+    pub(super) root: Sealed,
+    /// Names the request that made it.
+    pub(super) request: [u8; 32],
+    pub(super) answer: RekeyAnswer,
 }
 
 /// A finish and its answer.
@@ -219,10 +232,7 @@ impl State {
 
     /// The live parties among these.
     pub(super) fn live(&self, parties: &[u32]) -> impl Iterator<Item = &Arc<Party>> {
-        parties
-            .iter()
-            .map(|&handle| &self.parties[handle as usize].party)
-            .filter(|party| party.revoked.is_none())
+        parties.iter().map(|&handle| &self.parties[handle as usize].party).filter(|party| party.is_live())
     }
 
     /// The root from which a session may derive that is opened at `now`.
@@ -240,10 +250,7 @@ impl State {
             .invitations
             .values()
             .filter_map(|invited| Some((record::Secret::Invitation(invited.id), invited.verifier.as_ref()?)));
-        let pairings = self
-            .parties
-            .iter()
-            .filter_map(|state| Some((record::Secret::Pairing(state.party.id), state.root.as_ref()?)));
+        let pairings = self.parties.iter().flat_map(PartyState::secrets);
         let roots =
             self.roots.iter().map(|(&number, root)| (record::Secret::Root(number, root.id), &root.sealed));
         service.chain(invitations).chain(pairings).chain(roots)

@@ -3,6 +3,7 @@
 mod engine;
 mod journal;
 mod measured;
+mod rekey;
 mod restart;
 mod verbs;
 
@@ -14,6 +15,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use sidekey_protocol::crypto::{Secret, SigningKey};
 use sidekey_protocol::ids::{InvitationId, PartyId, Role, ServerName, ServiceId, Timestamp, UserName};
+use sidekey_protocol::pairing::registry::Standing;
 use sidekey_protocol::session::{Audience, Capabilities, OFFER_OF_SEVERAL, Suite};
 use zeroize::Zeroizing;
 
@@ -124,7 +126,8 @@ impl Data {
     }
 
     fn gateway(&self) -> PartyId {
-        let filter = super::Filter { role: Some(Role::Server), state: Some(true), ..Default::default() };
+        let filter =
+            super::Filter { role: Some(Role::Server), state: Some(Standing::Active), ..Default::default() };
         self.store.pairings(EVERYTHING, &filter).items[0].id
     }
 

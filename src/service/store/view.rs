@@ -109,10 +109,18 @@ pub struct Party {
     pub epoch: u32,
     /// When they end.
     pub epoch_not_after: Timestamp,
+    /// Names the key-encryption key of that epoch.
+    pub kek: [u8; 8],
+    /// Names that of the epoch which waits for its first use.
+    pub next_kek: Option<[u8; 8]>,
     /// Whether it was used since it was paired.
     pub used: bool,
     /// Set once it is revoked.
     pub revoked: Option<Revocation>,
+    /// Set once nobody has used it for too long.
+    pub lapsed: Option<Timestamp>,
+    /// The last time that a record tells of it.
+    pub(super) recorded: Timestamp,
     last_seen: LastSeen,
 }
 
@@ -134,8 +142,12 @@ impl Party {
             created,
             epoch: 0,
             epoch_not_after: Timestamp(u32::MAX),
+            kek: [0; 8],
+            next_kek: None,
             used: false,
             revoked: None,
+            lapsed: None,
+            recorded: created,
             last_seen: LastSeen::default(),
         }
     }
@@ -315,7 +327,7 @@ pub struct Paged<T> {
 }
 
 /// Which invitations or pairings are wanted: all that are unset are wanted.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Filter<S> {
     /// Of this server.
     pub server: Option<ServerName>,
@@ -323,8 +335,14 @@ pub struct Filter<S> {
     pub user: Option<UserName>,
     /// Of this role.
     pub role: Option<Role>,
-    /// In this state; of a pairing: whether it is live.
+    /// In this state.
     pub state: Option<S>,
+}
+
+impl<S> Default for Filter<S> {
+    fn default() -> Self {
+        Self { server: None, user: None, role: None, state: None }
+    }
 }
 
 /// When a party was last seen; 0 = never.

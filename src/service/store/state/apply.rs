@@ -53,7 +53,7 @@ impl State {
             }
             Record::AttemptSpent { invitation } => self.spend_attempt(invitation)?,
             Record::Confirmed(confirmed) => self.confirm(*confirmed, at)?,
-            Record::Used { pairing } => self.mark_used(pairing)?,
+            Record::Used { pairing } => self.mark_used(pairing, at)?,
             Record::Opened(opened) => {
                 events.push(self.open_session(*opened, at, by.ok_or(Misfit)?)?);
             }
@@ -71,6 +71,9 @@ impl State {
                     self.reseal(secret, sealed);
                 }
             }
+            Record::Rekeyed(rekeyed) => self.rekey(*rekeyed, at)?,
+            Record::EpochUsed { pairing, epoch } => self.use_epoch(pairing, epoch, at)?,
+            Record::Lapsed { pairings } => self.lapse(&pairings, at)?,
         }
         for event in &mut events {
             (event.seq, event.at) = (position.seq, at);
@@ -121,10 +124,11 @@ impl State {
         Ok(())
     }
 
-    fn mark_used(&mut self, pairing: PartyId) -> Result<(), Misfit> {
+    fn mark_used(&mut self, pairing: PartyId, at: Timestamp) -> Result<(), Misfit> {
         let (handle, _) = self.party(pairing).ok_or(Misfit)?;
         self.parties[handle as usize].finish = None;
-        self.party_mut(handle).used = true;
+        let party = self.party_mut(handle);
+        (party.used, party.recorded) = (true, at);
         Ok(())
     }
 
@@ -166,7 +170,7 @@ impl State {
         }
         let key = VerifyingKey::from_spki(&key.0).map_err(|_| Misfit)?;
         let party = Arc::new(Party::new(id, rights, key, label, at));
-        let handle = self.load_party(PartyState { party, root: None, finish: None })?;
+        let handle = self.load_party(PartyState { party, root: None, next: None, finish: None })?;
         self.dirty.party(handle);
         Ok(handle)
     }
@@ -182,7 +186,7 @@ impl State {
         let party = self.party_mut(handle);
         party.offer = confirmed.offer;
         party.pinned = confirmed.pinned;
-        party.epoch_not_after = confirmed.epoch_not_after;
+        (party.epoch_not_after, party.kek) = (confirmed.epoch_not_after, confirmed.kek.0);
         let state = &mut self.parties[handle as usize];
         state.root = Some(confirmed.root);
         state.finish = Some(Finish { request: confirmed.finish.0, answer: confirmed.answer });
@@ -323,14 +327,7 @@ impl State {
                     invited.verifier = Some(sealed);
                 }
             }
-            Secret::Pairing(id) => {
-                let Some((handle, _)) = self.party(id) else { return };
-                let state = &mut self.parties[handle as usize];
-                if state.root.is_some() {
-                    state.root = Some(sealed);
-                    self.dirty.party(handle);
-                }
-            }
+            Secret::Pairing(id, epoch) => self.reseal_epoch(id, epoch, sealed),
             Secret::Root(number, _) => {
                 if let Some(root) = self.roots.get_mut(&number) {
                     root.sealed = sealed;

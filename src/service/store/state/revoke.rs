@@ -48,7 +48,8 @@ impl State {
             Target::Pairing { pairing } => {
                 let (handle, state) = self.party(*pairing).ok_or(Reject::TargetUnknown)?;
                 let (role, server, user) = state.party.place().ok_or(Reject::TargetUnknown)?;
-                if state.party.revoked.is_some() {
+                // What has lapsed does not come back either.
+                if !state.party.is_live() {
                     return Err(Reject::AlreadyRevoked);
                 }
                 effect.pairings.push(handle);
@@ -148,7 +149,7 @@ impl State {
     }
 
     fn live_handles(&self, parties: &[u32]) -> impl Iterator<Item = u32> {
-        parties.iter().copied().filter(|&handle| self.parties[handle as usize].party.revoked.is_none())
+        parties.iter().copied().filter(|&handle| self.parties[handle as usize].party.is_live())
     }
 
     fn open_invitations(
@@ -182,9 +183,10 @@ impl State {
             (invited.revoked, invited.verifier) = (Some(revocation.clone()), None);
         }
         for &handle in &effect.pairings {
-            self.party_mut(handle).revoked = Some(revocation.clone());
+            let party = self.party_mut(handle);
+            (party.revoked, party.next_kek) = (Some(revocation.clone()), None);
             let state = &mut self.parties[handle as usize];
-            (state.root, state.finish) = (None, None);
+            (state.root, state.next, state.finish) = (None, None, None);
         }
         for &handle in &effect.end {
             events.push(self.end_session(handle, EndReason::Revocation)?);

@@ -125,7 +125,7 @@ async fn a_revocation_destroys_the_sealing_key() {
     let before = data.store.session_key(ADMIN, session.id, 1).unwrap();
     data.reopen().await;
     assert_eq!(data.store.session_key(ADMIN, session.id, 1).unwrap().expose(), before.expose());
-    data.store.root(data.gateway()).unwrap();
+    data.store.epoch(data.gateway()).unwrap();
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use sidekey_protocol::ids::{PartyId, Role};
+use sidekey_protocol::pairing::registry::Standing;
 use sidekey_protocol::revocation::Target;
 use sidekey_protocol::session::Audience;
 
@@ -19,6 +20,7 @@ enum Step {
     Open(u8, u64),
     Pair(u8),
     PairGateway,
+    Rekey(usize),
     RevokeInvitation(usize),
     RevokePairing(usize),
     RevokeSession(usize),
@@ -27,6 +29,7 @@ enum Step {
     End(usize),
     Spend(usize),
     Use(usize),
+    UseEpoch(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -38,6 +41,8 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (0..4_u8, 0..200_u64).prop_map(|(user, key)| Step::Open(user, key)),
         3 => (0..4_u8).prop_map(Step::Pair),
         1 => Just(Step::PairGateway),
+        3 => any::<usize>().prop_map(Step::Rekey),
+        2 => any::<usize>().prop_map(Step::UseEpoch),
         1 => any::<usize>().prop_map(Step::RevokeInvitation),
         2 => any::<usize>().prop_map(Step::RevokePairing),
         1 => any::<usize>().prop_map(Step::RevokeSession),
@@ -63,7 +68,11 @@ fn pick<T: Copy>(items: &[T], n: usize) -> Option<T> {
 async fn take(data: &mut Data, known: &mut Known, step: Step) {
     let parties: Vec<PartyId> =
         data.store.pairings(EVERYTHING, &Default::default()).items.iter().map(|party| party.id).collect();
-    let gateways = super::super::Filter { role: Some(Role::Server), state: Some(true), ..Default::default() };
+    let gateways = super::super::Filter {
+        role: Some(Role::Server),
+        state: Some(Standing::Active),
+        ..Default::default()
+    };
     let by = data.store.pairings(EVERYTHING, &gateways).items.first().map_or(ADMIN, |party| party.id);
     let store = data.store.clone();
     // A refusal is as good an outcome as any: what counts is that the state is the same afterwards.
@@ -86,6 +95,11 @@ async fn take(data: &mut Data, known: &mut Known, step: Step) {
         }
         Step::Pair(n) => drop(data.pair(Role::Client, Some(user(n))).await),
         Step::PairGateway => drop(data.pair(Role::Server, None).await),
+        Step::Rekey(n) | Step::Use(n) | Step::UseEpoch(n) => {
+            if let Some(pairing) = pick(&parties, n) {
+                act(data, pairing, &step).await;
+            }
+        }
         Step::RevokeInvitation(_) | Step::RevokePairing(_) | Step::RevokeSession(_) | Step::RevokeUser(_) => {
             revoke(data, known, &parties, step).await;
         }
@@ -104,11 +118,16 @@ async fn take(data: &mut Data, known: &mut Known, step: Step) {
                 let _ = store.spend_attempt(invitation).await;
             }
         }
-        Step::Use(n) => {
-            if let Some(pairing) = pick(&parties, n) {
-                let _ = store.mark_used(pairing).await;
-            }
-        }
+    }
+}
+
+/// What a pairing does by itself.
+async fn act(data: &mut Data, pairing: PartyId, step: &Step) {
+    let next = data.store.party(pairing).and_then(|party| party.next_kek);
+    match (step, next) {
+        (Step::Rekey(_), _) => drop(data.rekey(pairing).await),
+        (Step::UseEpoch(_), Some(kek)) => drop(data.store.use_epoch(pairing, kek).await),
+        _ => drop(data.store.mark_used(pairing).await),
     }
 }
 
@@ -232,7 +251,8 @@ async fn a_secret_at_rest_is_not_in_any_file() {
     let invitation = data.invite(Role::Client, Some(user(0))).await;
     let new = data.pairing();
     let root = *new.root.expose();
-    data.store.confirm(invitation, new).await.unwrap();
+    let pairing = data.store.confirm(invitation, new).await.unwrap().id;
+    let next = data.rekey(pairing).await.unwrap();
     let session = data.open(user(0), 1).await.unwrap();
     let key = *data.store.session_key(ADMIN, session.id, 0).unwrap().expose();
     data.store.close().await;
@@ -248,7 +268,7 @@ async fn a_secret_at_rest_is_not_in_any_file() {
     for file in files {
         let bytes = fs::read(&file).unwrap();
         captured |= bytes.windows(16).any(|window| window == session.id.as_bytes());
-        for secret in [&root, &key, root_key_octets().expose()] {
+        for secret in [&root, &key, next.root.expose(), root_key_octets().expose()] {
             assert!(!bytes.windows(32).any(|window| window == secret), "{}", file.display());
         }
         assert!(!bytes.windows(10).any(|window| window == b"a verifier"), "{}", file.display());

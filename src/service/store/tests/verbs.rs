@@ -45,7 +45,7 @@ async fn an_invitation_makes_one_pairing() {
     let (a, b) = tokio::join!(data.store.confirm(invitation, a), data.store.confirm(invitation, b));
     let (won, root) = if a.is_ok() { (a, roots[0]) } else { (b, roots[1]) };
     let party = won.unwrap();
-    assert_eq!(data.store.root(party.id).unwrap().expose(), &root);
+    assert_eq!(data.store.epoch(party.id).unwrap().root.expose(), &root);
     let again = data.pairing();
     assert_refused(data.store.confirm(invitation, again).await, &Refused::Used);
     assert_refused(data.store.spend_attempt(invitation).await, &Refused::Used);
@@ -173,7 +173,7 @@ async fn revoking_a_pairing_rotates_the_sessions_for_the_others() {
     assert_eq!((revoked.revocations, revoked.pairings), (1, 1));
     assert_eq!((revoked.sessions_rotated, revoked.sessions_ended), (1, 1));
     let revocation = Revocation { at: super::START, reason: lost() };
-    assert_refused(data.store.root(second), &Refused::Revoked(revocation.clone()));
+    assert_refused(data.store.epoch(second), &Refused::Revoked(revocation.clone()));
     assert_eq!(data.store.party(second).unwrap().revoked, Some(revocation));
     for old in [0, 1] {
         assert_refused(data.store.session_key(ADMIN, shared.id, old), &Refused::Ended);
