@@ -117,6 +117,8 @@ impl Client {
 pub enum State {
     /// It may
     Active,
+    /// Nothing any more: nobody used it for 90 days
+    Lapsed,
     /// Nothing, ever again
     Revoked,
 }
@@ -125,6 +127,7 @@ impl From<State> for Standing {
     fn from(state: State) -> Self {
         match state {
             State::Active => Self::Active,
+            State::Lapsed => Self::Lapsed,
             State::Revoked => Self::Revoked,
         }
     }

@@ -2,6 +2,7 @@
 //! use is answered (proto/pairing/spec.md section 9). Calls need not know: whatever is sent renews what is due.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use http::Method;
 use sidekey_protocol::crypto::Secret;
@@ -196,7 +197,7 @@ impl Epochs {
         let Key { epoch, kek } = &**from;
         let renewing = transport.ambient().with_rng(|mut rng| Renewing::begin(epoch.number, &mut rng));
         let call = transport.call(Method::POST, "/v1/pairings/self/rekey").json(renewing.request());
-        let answer: RekeyAnswer = match call.repeatable().send_under(kek.id).await {
+        let answer: RekeyAnswer = match call.repeatable().deadline(DEADLINE).send_under(kek.id).await {
             Err(gone @ Error::PairAgain { .. }) => {
                 return if self.adopt().await? { Ok(()) } else { Err(gone) };
             }
@@ -256,5 +257,10 @@ fn copy(secret: &Secret<32>) -> Secret<32> {
     Secret::copy_of(secret.expose()).expect("it has as many octets")
 }
 
+/// For a rekey: the call that waits for it has its own after that.
+const DEADLINE: Duration = Duration::from_secs(5);
 /// Seconds from a rekey that failed to the next one, where the epoch still serves.
 const AGAIN_S: u32 = 60;
+
+#[cfg(test)]
+mod tests;

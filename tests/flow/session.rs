@@ -659,7 +659,7 @@ mod fetching {
         }
     }
 
-    /// A root serves until rekeying can renew it.
+    /// A root that is over serves a rekey alone, which the client crate makes by itself.
     #[tokio::test]
     async fn a_pairing_that_is_older_than_its_first_epoch_still_gets_keys() {
         let office = Office::open().await;

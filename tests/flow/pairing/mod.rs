@@ -3,6 +3,9 @@
 mod beginning;
 mod finishing;
 mod inviting;
+mod lapsing;
+mod rekey;
+mod rekey_by_itself;
 mod the_client_refuses;
 
 use http::Method;
