@@ -208,8 +208,7 @@ impl Party {
             generation_seen: asked.seen,
         };
         let now = self.transport.now();
-        let opened =
-            self.open_under(&asked.keys, |kek| envelope::open(kek, &answer.key, &expected, now))?;
+        let opened = self.open_under(&asked.keys, |kek| envelope::open(kek, &answer.key, &expected, now))?;
         self.agree(&opened.bindings, asked.capabilities).await?;
         self.show(opened.bindings.head).await;
         self.heard(&opened.bindings.capabilities).await;

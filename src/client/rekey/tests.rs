@@ -70,6 +70,7 @@ async fn server(script: &Script, ends_in_s: u32) -> (Server, Arc<Failing>) {
         next: None,
         offer: SuiteList::ours(),
         policy: None,
+        capabilities: None,
         head: Seen::default(),
     };
     store.save(&profile).unwrap();
