@@ -159,7 +159,11 @@ impl Admin {
     }
 
     /// A whole list, page by page.
-    async fn all<T: DeserializeOwned>(&self, path: &str, filter: &impl Serialize) -> Result<Vec<T>, Error> {
+    pub(crate) async fn all<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        filter: &impl Serialize,
+    ) -> Result<Vec<T>, Error> {
         let filter = query(filter);
         let mut items = Vec::new();
         let mut next = None;

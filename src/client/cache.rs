@@ -43,6 +43,8 @@ struct Keys {
     previous: Option<(Arc<SessionKey>, Timestamp)>,
     /// The highest generation seen.
     seen: u32,
+    /// Whether the next generation is expected to replace that one.
+    superseded: bool,
     /// How often keys were dropped: one that was asked for before that is not kept.
     drops: u64,
     /// Fetches begun.
@@ -86,6 +88,17 @@ impl Cache {
             let mut keys = slot.lock();
             if keys.newest.as_deref().is_none_or(&stale) {
                 keys.drop_keys();
+            }
+        }
+    }
+
+    /// What is newest may have a successor: it is not given out again, and opens what is under way.
+    pub(crate) fn supersede_if(&self, at: Timestamp, stale: impl Fn(&SessionKey) -> bool) {
+        self.missed.fetch_add(1, Ordering::Relaxed);
+        for slot in self.lock().values() {
+            let mut keys = slot.lock();
+            if keys.newest.as_deref().is_none_or(&stale) {
+                keys.supersede(at);
             }
         }
     }
@@ -194,10 +207,12 @@ impl Flight {
 
 impl Keys {
     fn put(&mut self, key: &Arc<SessionKey>) {
-        if key.generation() > self.seen {
+        let next = self.superseded && self.seen.checked_add(1) == Some(key.generation());
+        if key.generation() > self.seen && !next {
             // No event told of this one: what was newest may have gone with a revocation. The service knows.
             self.previous = None;
         }
+        self.superseded = false;
         self.newest = Some(Arc::clone(key));
         self.seen = key.generation();
         self.not_after = Some(key.not_after());
@@ -212,11 +227,21 @@ impl Keys {
         }
         let newest = self.newest.take();
         self.previous = match cause {
-            Cause::Asked => newest.filter(|key| key.generation().checked_add(1) == Some(generation)),
+            Cause::Asked | Cause::Policy => {
+                newest.filter(|key| key.generation().checked_add(1) == Some(generation))
+            }
             Cause::Revocation => None,
         }
         .map(|key| (key, at.after_s(OVERLAP_S)));
         self.seen = self.seen.max(generation);
+    }
+
+    fn supersede(&mut self, at: Timestamp) {
+        self.drops += 1;
+        if let Some(key) = self.newest.take() {
+            self.previous = Some((key, at.after_s(OVERLAP_S)));
+            self.superseded = true;
+        }
     }
 
     fn drop_keys(&mut self) {
@@ -326,6 +351,18 @@ mod tests {
             assert!(cache.slot(session, NOW).is_over());
         }
         assert_eq!((newest(&slot, NOW), cache.missed()), (None, 0));
+    }
+
+    #[test]
+    fn after_a_change_of_policy_the_one_before_opens_what_is_under_way_and_is_not_given_out() {
+        let (cache, slot) = with_key(0);
+        let drops = slot.drops();
+        cache.supersede_if(NOW, |_| true);
+        assert_eq!(newest(&slot, NOW), None);
+        assert!(!slot.put(&key(SESSION, 0), drops), "asked for before the change");
+        assert!(slot.put(&key(SESSION, 1), slot.drops()));
+        assert!(slot.of_generation(0, NOW.after_s(119)).is_some());
+        assert!(slot.of_generation(0, NOW.after_s(120)).is_none());
     }
 
     #[test]

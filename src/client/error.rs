@@ -71,6 +71,13 @@ pub enum Error {
     #[error("not what was asked for: {0}")]
     WrongPlace(object::Reject),
 
+    /// A sealed object opens under no key that this device has, and what went into its key is not what the service, the
+    /// server and this device should agree on.
+    ///
+    /// *Do:* discard it and report it, with the name: somebody was shown another list than others.
+    #[error("the two sides do not hold the same key: {0}")]
+    Mismatch(Mismatch),
+
     /// The TLS certificate is not one that this profile trusts.
     ///
     /// *Do:* do not send anything. Either the address is not the enterprise's service, or its certificate has
@@ -106,6 +113,24 @@ pub enum Error {
         /// For eyes.
         detail: String,
     },
+}
+
+/// Which of the lists that go into the object keys is another one on the other side.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Mismatch {
+    /// What the server says it can do.
+    #[error("another list of capabilities")]
+    Capabilities,
+    /// What this device offered.
+    #[error("another offer")]
+    Offer,
+    /// The signed policy.
+    #[error("another policy")]
+    Policy,
+    /// The suite that was chosen.
+    #[error("another suite")]
+    Suite,
 }
 
 /// Why the service is not available.

@@ -17,7 +17,7 @@ use sidekey_protocol::session::{Capabilities, SuiteList};
 use crate::ambient::Ambient;
 use crate::blocking;
 use crate::cache::{Cache, Flight, Slot};
-use crate::error::{Error, Unavailable, Usage};
+use crate::error::{Error, Unavailable, Unintelligible, Usage};
 use crate::kept::Kept;
 use crate::keystore::KeyStore;
 use crate::profile::{KeptPolicy, Profile};
@@ -262,10 +262,16 @@ impl Party {
 
     /// Asks for the policy, and keeps it when it is not older than the one held.
     pub(crate) async fn refresh_policy(&self) -> Result<Arc<Held>, Error> {
-        let answer: PolicyAnswer = self.transport.call(Method::GET, "/v1/policy").send().await?;
         let user = self.user.as_ref().ok_or(Usage::WrongRole)?;
         let scope = Scope { service: self.service, server: &self.server, user };
         let held = self.policy();
+        let mut call = self.transport.call(Method::GET, "/v1/policy");
+        if let Some(held) = &held {
+            call = call.if_none_match(&policy::tag(&held.hash, &self.service_key));
+        }
+        let Some(answer) = call.send_optional::<PolicyAnswer>().await? else {
+            return held.ok_or(Unintelligible::Malformed.into());
+        };
         let seen = held.as_ref().map(|held| held.seen());
         let fresh = policy::verify(&answer.policy, &self.service_key, &scope, seen)?;
         fresh.policy.supported_by(&self.offer)?;
@@ -286,10 +292,14 @@ impl Party {
             .await?;
         let fresh = Arc::new(fresh);
         let mut policy = self.policy.lock().unwrap_or_else(PoisonError::into_inner);
-        if policy.as_ref().is_none_or(|held| held.policy.version < fresh.policy.version) {
-            *policy = Some(Arc::clone(&fresh));
+        match policy.as_ref() {
+            // A later question was answered first.
+            Some(held) if held.policy.version >= fresh.policy.version => Ok(Arc::clone(held)),
+            _ => {
+                *policy = Some(Arc::clone(&fresh));
+                Ok(fresh)
+            }
         }
-        Ok(fresh)
     }
 
     /// Keeps the highest head of the service's revocations; says when the service seems to have lost some.

@@ -15,6 +15,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::error::Error;
 use crate::party::Party;
+use crate::session::SessionKey;
 use crate::sse::{Message, Parser};
 
 /// What [`Watch::next`] tells.
@@ -108,7 +109,7 @@ fn over(party: &Party, notices: &Sender<Result<Notice, Error>>, error: Error) {
 }
 
 /// Reads one connection to its end.
-async fn listen(party: &Party, mut body: Incoming, notices: &Sender<Result<Notice, Error>>) -> End {
+async fn listen(party: &Arc<Party>, mut body: Incoming, notices: &Sender<Result<Notice, Error>>) -> End {
     // Nobody vouches for what was fetched before the service began to tell us.
     party.cache.drop_keys_if(|_| true);
     tell(notices, Ok(Notice::Gap));
@@ -127,7 +128,7 @@ async fn listen(party: &Party, mut body: Incoming, notices: &Sender<Result<Notic
 }
 
 /// One message: the cache first, then the app. `Some` when it says that this pairing is over.
-fn heard(party: &Party, message: &Message, notices: &Sender<Result<Notice, Error>>) -> Option<Error> {
+fn heard(party: &Arc<Party>, message: &Message, notices: &Sender<Result<Notice, Error>>) -> Option<Error> {
     let event = match Event::parse(&message.event, &message.data) {
         Ok(Some(event)) => event,
         Ok(None) => return None,
@@ -140,6 +141,9 @@ fn heard(party: &Party, message: &Message, notices: &Sender<Result<Notice, Error
         }
     };
     apply(party, &event);
+    if let Event::Policy(_) = &event {
+        fetch_policy(party);
+    }
     let ours = match &event {
         Event::Revoked(revoked) if revoked.target == (Target::Pairing { pairing: party.pairing }) => {
             Some(Error::Revoked { reason: revoked.reason.to_string(), at: revoked.at })
@@ -157,6 +161,10 @@ fn apply(party: &Party, event: &Event) {
             party.cache.rotated(rotated.session, rotated.generation, rotated.reason, rotated.at);
         }
         Event::Ended(ended) => party.cache.over(ended.session, ended.at),
+        Event::Policy(changed) => {
+            let stale = |key: &SessionKey| changed.user.as_ref().is_none_or(|user| key.user() == user);
+            party.cache.supersede_if(changed.at, stale);
+        }
         Event::Revoked(revoked) => match &revoked.target {
             Target::Session { session } => party.cache.over(*session, revoked.at),
             Target::User { user, .. } => party.cache.drop_keys_if(|key| key.user() == user),
@@ -168,6 +176,21 @@ fn apply(party: &Party, event: &Event) {
     }
 }
 
+/// A client holds the policy that its next key is made under before it asks for one, and refuses every older from then
+/// on. Not all clients at the same moment; whoever needs it earlier asks earlier.
+fn fetch_policy(party: &Arc<Party>) {
+    if party.user.is_none() {
+        return;
+    }
+    let party = Arc::clone(party);
+    tokio::spawn(async move {
+        sleep(Duration::from_millis(party.transport.ambient().up_to(POLICY_SPREAD_MS))).await;
+        if let Err(error) = party.refresh_policy().await {
+            tracing::warn!(pairing = %party.pairing, %error, "the new policy was not fetched");
+        }
+    });
+}
+
 fn tell(notices: &Sender<Result<Notice, Error>>, notice: Result<Notice, Error>) {
     // Nobody listens only while the watch is being dropped.
     drop(notices.send(notice));
@@ -176,5 +199,7 @@ fn tell(notices: &Sender<Result<Notice, Error>>, notice: Result<Notice, Error>) 
 const SILENCE: Duration = Duration::from_secs(15);
 /// Notices that an app may leave unread before it is told of a gap instead.
 const BACKLOG: usize = 256;
+/// Within which all clients fetch a policy that has changed.
+const POLICY_SPREAD_MS: u64 = 1_000;
 const RECONNECT_MS: u64 = 500;
 const RECONNECT_MAX_MS: u64 = 30_000;

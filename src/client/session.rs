@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::Method;
 use sidekey_protocol::ids::{PartyId, Role, ServerName, SessionId, Timestamp, UserName};
@@ -30,6 +31,10 @@ pub struct SessionKey {
     not_after: Timestamp,
     capabilities: Capabilities,
     keys: ObjectKeys,
+    /// What went into the object keys.
+    agreed: Agreed,
+    /// Whether it was asked why nothing opens: once is enough, whatever comes after.
+    doubted: AtomicBool,
 }
 
 impl SessionKey {
@@ -45,7 +50,8 @@ impl SessionKey {
         };
         let Bindings { session, user, generation, suite, not_before, not_after, capabilities, .. } = bindings;
         let keys = ObjectKeys::derive(&key, &agreed);
-        Self { session, user, generation, suite, not_before, not_after, capabilities, keys }
+        let doubted = AtomicBool::new(false);
+        Self { session, user, generation, suite, not_before, not_after, capabilities, keys, agreed, doubted }
     }
 
     /// From an envelope that names its lists by a hash alone.
@@ -61,7 +67,8 @@ impl SessionKey {
             offer_hash: offer,
         };
         let keys = ObjectKeys::derive(&key, &agreed);
-        Self { session, user, generation, suite, not_before, not_after, capabilities, keys }
+        let doubted = AtomicBool::new(false);
+        Self { session, user, generation, suite, not_before, not_after, capabilities, keys, agreed, doubted }
     }
 
     /// Which session.
@@ -106,6 +113,16 @@ impl SessionKey {
         &self.capabilities
     }
 
+    /// What went into the object keys.
+    pub(crate) fn agreed(&self) -> &Agreed {
+        &self.agreed
+    }
+
+    /// `true` the first time.
+    pub(crate) fn doubt(&self) -> bool {
+        !self.doubted.swap(true, Ordering::Relaxed)
+    }
+
     /// The object keys, for opening and sealing mail.
     #[must_use]
     pub fn keys(&self) -> &ObjectKeys {
@@ -121,7 +138,7 @@ impl fmt::Debug for SessionKey {
 
 /// A mail app's side of a pairing. Cheap to clone; all clones share one cache.
 #[derive(Clone, Debug)]
-pub struct Client(Arc<Party>);
+pub struct Client(pub(crate) Arc<Party>);
 
 impl Client {
     /// The pairing that `store` keeps. Sends nothing.

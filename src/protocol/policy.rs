@@ -1,5 +1,8 @@
 //! The signed policy of one user at one server (proto/session/spec.md, section 3).
 
+pub mod setting;
+pub mod wire;
+
 use serde::{Deserialize, Serialize};
 
 use crate::crypto::{SigningKey, VerifyingKey, sha256};
@@ -280,6 +283,12 @@ fn check_scope(policy: &Policy, scope: &Scope<'_>) -> Result<(), Reject> {
 #[must_use]
 pub fn key_id(key: &VerifyingKey) -> String {
     base64url(&key.fingerprint()[..16])
+}
+
+/// What names a signed policy in `ETag`, `If-None-Match`: its hash, and whose signature it carries.
+#[must_use]
+pub fn tag(hash: &[u8; 32], key: &VerifyingKey) -> String {
+    format!("{}.{}", base64url(hash), key_id(key))
 }
 
 /// Answer to `GET /v1/policy`.

@@ -58,7 +58,7 @@ impl Listener {
             };
             let (id, place) = (self.party.id, self.party.place()?);
             if concerns(id, place, &event)
-                && let Some(message) = message(&event)
+                && let Some(message) = message(&event, place, &self.store)
             {
                 self.over = strikes(id, place, &event);
                 return Some((Ok(message), self));
@@ -76,8 +76,14 @@ type Place<'a> = (Role, &'a ServerName, Option<&'a UserName>);
 /// Whether `event` is told to a pairing: a server hears of its own users, a client of itself.
 fn concerns(id: PartyId, place: Place<'_>, event: &Event) -> bool {
     let (role, server, user) = place;
+    if event.what == Happened::Policy && event.server.is_none() {
+        return true;
+    }
     if event.server.as_ref() != Some(server) {
         return false;
+    }
+    if event.what == Happened::Policy && event.user.is_none() {
+        return true;
     }
     match role {
         Role::Server => true,
@@ -101,9 +107,16 @@ fn strikes(id: PartyId, (_, server, user): Place<'_>, event: &Event) -> bool {
 }
 
 /// As it stands on the wire.
-fn message(event: &Event) -> Option<Message> {
-    let told = told(event)?;
+fn message(event: &Event, place: Place<'_>, store: &Store) -> Option<Message> {
+    let told = if event.what == Happened::Policy { policy(event, place, store) } else { told(event)? };
     Some(Message::default().event(told.name()).id(event.seq.to_string()).data(told.data()))
+}
+
+/// A client is told of its own user, a server of the user or of all that it has.
+fn policy(event: &Event, (_, server, user): Place<'_>, store: &Store) -> wire::Event {
+    let (server, user) = (server.clone(), user.or(event.user.as_ref()).cloned());
+    let version = store.policy_version(&server, user.as_ref());
+    wire::Event::Policy(wire::PolicyChanged { server, user, version, at: event.at })
 }
 
 /// `None` for a session without server or user, which there is not.
@@ -121,10 +134,13 @@ fn told(event: &Event) -> Option<wire::Event> {
             let reason = match reason {
                 EndReason::Asked => Cause::Asked,
                 EndReason::Revocation => Cause::Revocation,
+                EndReason::Policy => Cause::Policy,
             };
             wire::Event::Ended(wire::Ended { session, reason, at })
         }
         Happened::Revoked { target, reason } => wire::Event::Revoked(wire::Revoked { target, reason, at }),
+        // Told to each party in its own words.
+        Happened::Policy => return None,
     })
 }
 
@@ -182,6 +198,23 @@ mod tests {
         assert!(!hears(CLIENT, &event("mail", Some("bob"), None)));
         assert!(!hears(CLIENT, &event("other", Some("ann"), None)));
         assert!(!hears(CLIENT, &event("mail", None, None)));
+    }
+
+    #[test]
+    fn a_change_of_policy_is_told_to_whom_it_concerns() {
+        let changed = |server: Option<&str>, user: Option<&str>| {
+            let server = server.map(name::<ServerName>);
+            Event { server, what: Happened::Policy, ..event("mail", user, None) }
+        };
+        for (event, client, server) in [
+            (changed(None, None), true, true),
+            (changed(Some("mail"), None), true, true),
+            (changed(Some("mail"), Some("ann")), true, true),
+            (changed(Some("mail"), Some("bob")), false, true),
+            (changed(Some("other"), None), false, false),
+        ] {
+            assert_eq!((hears(CLIENT, &event), hears(SERVER, &event)), (client, server), "{event:?}");
+        }
     }
 
     #[test]

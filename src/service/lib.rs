@@ -15,6 +15,7 @@ mod listener;
 #[cfg(test)]
 mod over_tls;
 mod pairing;
+mod policies;
 mod policy;
 mod revocation;
 mod session;

@@ -3,29 +3,37 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::header::ETAG;
+use http::{HeaderMap, StatusCode};
 use sidekey_protocol::encoding::Bytes;
-use sidekey_protocol::ids::{ServerName, UserName};
-use sidekey_protocol::policy::{KeysAnswer, Policy, PolicyAnswer, ServiceKey, ServiceKeyState, key_id};
+use sidekey_protocol::policy::{self, KeysAnswer, PolicyAnswer, ServiceKey, ServiceKeyState, key_id};
 use sidekey_protocol::session::wire::UserQuery;
 
 use crate::http::auth::Paired;
+use crate::http::etag;
 use crate::http::extract::{Json, Query};
 use crate::http::problem::{Code, Problem};
-use crate::store::{Identity, Store};
+use crate::store::Store;
 
-/// `GET /v1/policy`: a client's own; that of the user whom a server names.
+/// `GET /v1/policy`: a client's own; that of the user whom a server names. Not said again to whoever has it.
 pub(crate) async fn policy(
     State(store): State<Arc<Store>>,
     caller: Paired,
     Query(query): Query<UserQuery>,
-) -> Result<Json<PolicyAnswer>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let user = caller.about(query.user)?;
     if store.live_pairings(&caller.server, &user).is_empty() {
         return Err(Code::NotFound.into());
     }
     let identity = store.identity();
-    let policy = of(identity, &caller.server, &user).sign(&identity.key);
-    Ok(Json(PolicyAnswer { policy }))
+    let policy = store.policy(&caller.server, &user);
+    let tag = etag::tag(&policy::tag(&policy.hash(), &identity.key.verifying_key()));
+    if etag::is_known(&headers, &tag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response());
+    }
+    Ok(([(ETAG, tag)], Json(PolicyAnswer { policy: policy.sign(&identity.key) })).into_response())
 }
 
 /// `GET /v1/keys`: the service's signing keys, by which a policy is verified.
@@ -35,9 +43,4 @@ pub(crate) async fn keys(State(store): State<Arc<Store>>) -> Json<KeysAnswer> {
     let state = ServiceKeyState::Active;
     let active = ServiceKey { kid: key_id(&key), spki: Bytes(key.spki().to_vec()), state };
     Json(KeysAnswer { service: identity.service, keys: vec![active] })
-}
-
-/// What holds for a user at a server.
-pub(crate) fn of(identity: &Identity, server: &ServerName, user: &UserName) -> Policy {
-    Policy::built_in(identity.service, server.clone(), user.clone())
 }

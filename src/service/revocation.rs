@@ -75,9 +75,14 @@ fn refusal(error: Error) -> Refusal {
             | Refused::Lapsed
             | Refused::Revoked(_)
             | Refused::Used => Reject::AlreadyRevoked,
-            Refused::Absent | Refused::AttemptsSpent | Refused::Conflict | Refused::Exists => {
-                Reject::TargetUnknown
-            }
+            Refused::Absent
+            | Refused::AttemptsSpent
+            | Refused::Conflict
+            | Refused::Exists
+            | Refused::Pairing(_)
+            | Refused::Session(_)
+            | Refused::SessionsFull { .. }
+            | Refused::Stale => Reject::TargetUnknown,
         }),
     }
 }

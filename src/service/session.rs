@@ -7,25 +7,21 @@ use std::sync::Arc;
 use axum::extract::State;
 use http::StatusCode;
 use sidekey_protocol::crypto::Secret;
-use sidekey_protocol::ids::{PartyId, Role, SessionId, UserName};
+use sidekey_protocol::ids::{Role, SessionId};
 use sidekey_protocol::pairing::{Kek, rekey};
 use sidekey_protocol::session::envelope::{self, Bindings, cose};
 use sidekey_protocol::session::wire::{
     self, KeyQuery, OpenSession, Opening, Rotate, SessionKey, Sessions, UserQuery,
 };
-use sidekey_protocol::session::{
-    Audience, BodyHash, Capabilities, Choice, IdempotencyKey, Reject, SuiteList, choose_of_one,
-    choose_of_several,
-};
+use sidekey_protocol::session::{BodyHash, IdempotencyKey, Reject};
 
 use self::form::{Form, Wrapped};
 use crate::app::SharedRng;
 use crate::fault::Fault;
 use crate::http::auth::Paired;
 use crate::http::extract::{Idempotency, Json, JsonOrNothing, Path, Query, RawJson};
-use crate::http::problem::Problem;
-use crate::policy;
-use crate::store::{self, Error, NewSession, Party, Refused, Session, SessionState, Store, Terms};
+use crate::http::problem::{Code, Problem};
+use crate::store::{self, Error, Keyed, NewSession, Refused, Session, SessionState, Store};
 
 /// `POST /v1/sessions`: opens a session, and answers its key wrapped for the server.
 pub(crate) async fn open(
@@ -40,8 +36,11 @@ pub(crate) async fn open(
     let session = match store.opened_before(by, &idempotency).map_err(refusal)? {
         Some(session) => session,
         None => {
-            let (Opening { audience, ttl_s, .. }, terms) = terms(&store, &caller, &request)?;
-            let new = NewSession { by, audience, ttl_s, terms, idempotency };
+            let Opening { audience, ttl_s, capabilities } = request.parse()?;
+            if !request.deliver.is_empty() {
+                return Err(Reject::CarrierUnknown.into());
+            }
+            let new = NewSession { by, audience, ttl_s, capabilities, idempotency };
             store.open_session(new).await.map_err(refusal)?
         }
     };
@@ -145,66 +144,6 @@ fn seen(session: Session) -> wire::Session {
     }
 }
 
-/// The terms of a new session: whom it is for, and the suite that follows from policy, capabilities and offers.
-fn terms(store: &Store, caller: &Paired, request: &OpenSession) -> Result<(Opening, Terms), Problem> {
-    let opening = request.parse()?;
-    if !request.deliver.is_empty() {
-        return Err(Reject::CarrierUnknown.into());
-    }
-    let (user, choose) = match &opening.audience {
-        Audience::User(user) => (user.clone(), None),
-        Audience::Pairing(id) => {
-            let party = pairing_of(store, caller, *id)?;
-            let (_, _, user) = party.place().ok_or(Reject::AudienceUnknown)?;
-            (user.cloned().ok_or(Reject::AudienceUnknown)?, Some(party))
-        }
-    };
-    let policy = policy::of(store.identity(), &caller.server, &user);
-    let choice = match choose {
-        Some(party) => {
-            let offer = party.offer.as_ref().ok_or(Reject::AudienceUnknown)?;
-            choose_of_one(offer, &policy.suites, &opening.capabilities)?
-        }
-        None => of_several(store, caller, &user, &policy.suites, &opening.capabilities)?,
-    };
-    let terms = Terms {
-        suite: choice.suite,
-        capabilities: opening.capabilities.clone(),
-        policy_hash: policy.hash(),
-        offer_hash: choice.offer,
-    };
-    Ok((opening, terms))
-}
-
-/// A client pairing at the caller's server. One that is revoked is gone, not unknown: the server has known it.
-fn pairing_of(store: &Store, caller: &Paired, id: PartyId) -> Result<Arc<Party>, Problem> {
-    let party = store.party(id).ok_or(Reject::AudienceUnknown)?;
-    match party.place() {
-        Some((Role::Client, server, _)) if *server == caller.server => {}
-        _ => return Err(Reject::AudienceUnknown.into()),
-    }
-    match party.still_live() {
-        Ok(()) => Ok(party),
-        Err(Refused::Revoked(revoked)) => Err(Problem::revoked(revoked.reason.as_str(), revoked.at)),
-        // `lapsed` is what a caller is told of itself.
-        Err(_) => Err(Reject::AudienceUnknown.into()),
-    }
-}
-
-fn of_several(
-    store: &Store,
-    caller: &Paired,
-    user: &UserName,
-    allowed: &SuiteList,
-    capabilities: &Capabilities,
-) -> Result<Choice, Reject> {
-    let pairings = store.live_pairings(&caller.server, user);
-    if pairings.is_empty() {
-        return Err(Reject::AudienceUnknown);
-    }
-    choose_of_several(pairings.iter().filter_map(|party| party.offer.as_ref()), allowed, capabilities)
-}
-
 /// The key of the generation that is asked for, or of the newest, wrapped under the caller's key-encryption key.
 fn wrapped(
     store: &Store,
@@ -228,7 +167,8 @@ fn bound(
 ) -> Result<(Kek, Bindings, Secret<32>), Problem> {
     issuing(store)?;
     let kek = kek(store, caller)?;
-    let (session, generation, key) = keyed(store, caller, id, asked)?;
+    let found = store.session_key(caller.party.id, id, asked, |session| is_party(caller, session));
+    let Keyed { session, generation, key } = found.map_err(refusal)?;
     // When the generation before the newest began is not kept; the session's own beginning is no later.
     let newest = generation == session.generations.current;
     let not_before = if newest { session.generations.since } else { session.not_before };
@@ -248,29 +188,6 @@ fn bound(
         head: store.head(),
     };
     Ok((kek, bindings, key))
-}
-
-/// A session as it stands, the generation that is given, and its key.
-fn keyed(
-    store: &Store,
-    caller: &Paired,
-    id: SessionId,
-    asked: Option<u32>,
-) -> Result<(Session, u32, Secret<32>), Problem> {
-    loop {
-        let session = live(store, caller, id)?;
-        let generation = session.generations.fetch(asked, store.now())?;
-        match store.session_key(caller.party.id, id, generation) {
-            Ok(key) => return Ok((session, generation, key)),
-            // It was rotated between the two looks, and lives: look again.
-            Err(Error::Refused(Refused::Ended)) if moved_on(store, &session) => {}
-            Err(error) => return Err(refusal(error)),
-        }
-    }
-}
-
-fn moved_on(store: &Store, session: &Session) -> bool {
-    store.session(session.id).is_some_and(|now| now.generations.current > session.generations.current)
 }
 
 /// Whether keys may leave: not while the clock is not understood, nor after a write of which nobody knows what became.
@@ -300,11 +217,16 @@ fn refusal(error: Error) -> Problem {
             Refused::Conflict => Reject::IdempotencyKeyReused.into(),
             Refused::Ended | Refused::AlreadyRevoked => Reject::SessionEnded.into(),
             Refused::Expired => Reject::SessionExpired.into(),
+            Refused::Session(reject) => reject.into(),
+            Refused::SessionsFull { retry_after_s } => Problem::later(Code::SessionLimit, retry_after_s),
             Refused::Revoked(revocation) => Problem::revoked(revocation.reason.as_str(), revocation.at),
             Refused::Lapsed => rekey::Reject::Lapsed.into(),
-            Refused::Absent | Refused::AttemptsSpent | Refused::Exists | Refused::Used => {
-                Reject::SessionUnknown.into()
-            }
+            Refused::Absent
+            | Refused::AttemptsSpent
+            | Refused::Exists
+            | Refused::Pairing(_)
+            | Refused::Stale
+            | Refused::Used => Reject::SessionUnknown.into(),
         },
     }
 }

@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::RETRY_AFTER;
-use http::{Method, Response, StatusCode};
+use http::header::{IF_MATCH, IF_NONE_MATCH, RETRY_AFTER};
+use http::{HeaderName, Method, Response, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use serde::Serialize;
@@ -26,6 +26,7 @@ pub struct Call<'a> {
     pub(super) path: String,
     pub(super) body: Bytes,
     pub(super) idempotency_key: Option<String>,
+    pub(super) condition: Option<(HeaderName, String)>,
     repeatable: bool,
     deadline: Duration,
 }
@@ -33,8 +34,8 @@ pub struct Call<'a> {
 impl<'a> Call<'a> {
     pub(super) fn new(transport: &'a Transport, method: Method, path: String) -> Self {
         let repeatable = matches!(method, Method::GET | Method::DELETE);
-        let (body, idempotency_key) = (Bytes::new(), None);
-        Self { transport, method, path, body, idempotency_key, repeatable, deadline: DEADLINE }
+        let (body, idempotency_key, condition) = (Bytes::new(), None, None);
+        Self { transport, method, path, body, idempotency_key, condition, repeatable, deadline: DEADLINE }
     }
 
     /// With this body.
@@ -50,6 +51,18 @@ impl<'a> Call<'a> {
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.idempotency_key = Some(key.into());
         self.repeatable()
+    }
+
+    /// Only if what is there is still what `tag` names.
+    pub fn if_match(mut self, tag: &str) -> Self {
+        self.condition = Some((IF_MATCH, format!("\"{tag}\"")));
+        self
+    }
+
+    /// Only if what is there is no longer what `tag` names: see [`Call::send_optional`].
+    pub fn if_none_match(mut self, tag: &str) -> Self {
+        self.condition = Some((IF_NONE_MATCH, format!("\"{tag}\"")));
+        self
     }
 
     /// Says that the service answers a repetition as it answered the first.
@@ -72,7 +85,7 @@ impl<'a> Call<'a> {
         self.send_optional().await?.ok_or(Error::Answer(Unintelligible::Malformed))
     }
 
-    /// Sends it; `None` when the answer has no content (204).
+    /// Sends it; `None` when the answer has no content (204), or is what the caller has already (304).
     ///
     /// # Errors
     /// As [`Error`] says.
@@ -98,7 +111,7 @@ impl<'a> Call<'a> {
     }
 
     fn read<A: DeserializeOwned>(reply: &Reply) -> Result<Option<A>, Error> {
-        if reply.status == StatusCode::NO_CONTENT {
+        if matches!(reply.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
             return Ok(None);
         }
         serde_json::from_slice(&reply.body).map(Some).map_err(|_| Error::Answer(Unintelligible::Malformed))
@@ -114,7 +127,7 @@ impl<'a> Call<'a> {
             let outcome = self.attempt(until, kek).await;
             let clock_was_wrong = self.transport.link.offset_s.load(Ordering::Relaxed) != before;
             match &outcome {
-                Ok(reply) if reply.status.is_success() => return outcome.map(Said::Answer),
+                Ok(reply) if reply.status.is_success() || self.is_known(reply) => return outcome.map(Said::Answer),
                 // Refused before it took effect: any request may be said again with the right time.
                 Ok(reply) if reply.is_clock() && clock_was_wrong && !clock_mended => {
                     clock_mended = true;
@@ -128,6 +141,12 @@ impl<'a> Call<'a> {
             }
             attempt += 1;
         }
+    }
+
+    /// The answer that the caller has already.
+    fn is_known(&self, reply: &Reply) -> bool {
+        let asked = self.condition.as_ref().is_some_and(|(name, _)| *name == IF_NONE_MATCH);
+        asked && reply.status == StatusCode::NOT_MODIFIED
     }
 
     async fn attempt(&self, until: Instant, kek: Option<[u8; 8]>) -> Result<Reply, Error> {

@@ -179,6 +179,9 @@ impl Transport {
         if let Some(key) = &call.idempotency_key {
             request = request.header("idempotency-key", key);
         }
+        if let Some((name, value)) = &call.condition {
+            request = request.header(name, value);
+        }
         if let Some(signer) = &self.signer {
             request = request.header(AUTHORIZATION, signer.bearer(self.now(), kek));
         }

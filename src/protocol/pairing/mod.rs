@@ -13,6 +13,7 @@
 //! (1) 15 minutes. (2) One of five attempts is spent here, durably, before anything that depends on the code leaves.
 //! (3) 60 seconds, or a wrong confirmation.
 
+mod approval;
 mod boxes;
 mod client;
 mod code;
@@ -25,6 +26,7 @@ mod service;
 mod tests;
 pub mod wire;
 
+pub use approval::Approval;
 pub use boxes::PartyLabel;
 pub use client::{Checked, Finishing, Paired, Prover, Refusal, Target};
 pub use code::{PairingCode, Pin};
@@ -101,6 +103,9 @@ pub enum Reject {
     /// The time asked for an invitation is too short or too long.
     #[error("an invitation lasts 60 to 900 seconds")]
     TtlOutOfRange,
+    /// The user has as many devices as the policy allows.
+    #[error("the user has as many devices as the policy allows")]
+    DeviceLimit,
     /// The client's signature does not verify.
     #[error("the signature in the box was not made by the key in the box for this exchange")]
     Unsigned,

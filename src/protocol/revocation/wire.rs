@@ -43,6 +43,8 @@ pub enum Event {
     Ended(Ended),
     /// Something was revoked.
     Revoked(Revoked),
+    /// A policy has changed.
+    Policy(PolicyChanged),
 }
 
 /// A session was opened.
@@ -101,6 +103,22 @@ pub struct Revoked {
     pub at: Timestamp,
 }
 
+/// A policy has changed: sessions that it concerns have their next generation under it, or are over. No event tells of
+/// each of them.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyChanged {
+    /// At which server.
+    pub server: crate::ids::ServerName,
+    /// Whose; absent when it concerns all of the server's users.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserName>,
+    /// The user's version from now on; without a user, that of those for whom nothing else is set.
+    pub version: u32,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// A message that is no event of ours, or not well formed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("malformed event")]
@@ -115,6 +133,7 @@ impl Event {
             Self::Rotated(_) => "rotated",
             Self::Ended(_) => "ended",
             Self::Revoked(_) => "revoked",
+            Self::Policy(_) => "policy",
         }
     }
 
@@ -129,6 +148,7 @@ impl Event {
             Self::Rotated(event) => serde_json::to_string(event),
             Self::Ended(event) => serde_json::to_string(event),
             Self::Revoked(event) => serde_json::to_string(event),
+            Self::Policy(event) => serde_json::to_string(event),
         }
         .expect("ids, names and numbers serialise")
     }
@@ -143,6 +163,7 @@ impl Event {
             "rotated" => serde_json::from_str(data).map(Self::Rotated),
             "ended" => serde_json::from_str(data).map(Self::Ended),
             "revoked" => serde_json::from_str(data).map(Self::Revoked),
+            "policy" => serde_json::from_str(data).map(Self::Policy),
             _ => return Ok(None),
         };
         event.map(Some).map_err(|_| MalformedEvent)
@@ -164,6 +185,7 @@ mod tests {
             Event::Rotated(Rotated { session, generation: 1, reason: Cause::Asked, at }),
             Event::Ended(Ended { session, reason: Cause::Revocation, at }),
             Event::Revoked(Revoked { target, reason: "lost".parse().unwrap(), at }),
+            Event::Policy(PolicyChanged { server: "mail".parse().unwrap(), user: None, version: 2, at }),
         ] {
             assert!(!event.data().contains('\n'));
             assert_eq!(Event::parse(event.name(), &event.data()), Ok(Some(event)));

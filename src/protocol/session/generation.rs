@@ -16,6 +16,8 @@ pub enum Cause {
     Asked,
     /// A revocation.
     Revocation,
+    /// A change of its user's policy.
+    Policy,
 }
 
 /// Where a session stands in its rotations.
@@ -55,6 +57,8 @@ impl Generations {
             None => Err(Reject::GenerationUnknown),
             Some(0) => Ok(asked),
             Some(1) if self.cause == Cause::Revocation => Err(Reject::GenerationRevoked),
+            // Made under a policy that holds no more: who has its key opens what is under way, nobody gets it anew.
+            Some(1) if self.cause == Cause::Policy => Err(Reject::GenerationPassed),
             Some(1) if now < self.since.after_s(OVERLAP_S) => Ok(asked),
             Some(_) => Err(Reject::GenerationPassed),
         }
@@ -70,6 +74,14 @@ impl Generations {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_policy_replaced_is_given_no_more() {
+        let now = Timestamp(1000);
+        let next = Generations::first(now).rotate(Cause::Policy, now).unwrap();
+        assert_eq!(next.fetch(Some(0), now), Err(Reject::GenerationPassed));
+        assert_eq!(next.fetch(None, now), Ok(1));
+    }
 
     #[test]
     fn generations_do_not_wrap() {

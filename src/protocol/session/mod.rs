@@ -4,8 +4,9 @@
 //!   opened (generation 0) ──rotate──▶ generation 1 ──rotate──▶ … ──end, revoke, expire──▶ over
 //!                            (1)
 //! ```
-//! (1) A plain rotation keeps the session root, and generation n still opens for 120 s; one that a revocation makes
-//! takes a fresh root, and generation n is gone at once.
+//! (1) A plain rotation keeps the session root, and generation n still opens for 120 s; one that a policy makes keeps
+//! it too, but generation n is given no more; one that a revocation makes takes a fresh root, and generation n is gone
+//! at once.
 
 pub mod envelope;
 mod generation;
@@ -61,12 +62,15 @@ pub enum Reject {
     /// The key was used for another request.
     #[error("this Idempotency-Key was used with another body")]
     IdempotencyKeyReused,
-    /// Ended by its server or by a revocation.
+    /// Ended by its server, by a revocation or by a policy.
     #[error("session has ended")]
     SessionEnded,
     /// Its time is over.
     #[error("session has expired")]
     SessionExpired,
+    /// The user has as many as the policy allows.
+    #[error("the user has as many sessions as the policy allows")]
+    SessionLimit,
     /// Does not exist, or is not the caller's: the same to the caller.
     #[error("no such session")]
     SessionUnknown,
@@ -79,6 +83,9 @@ pub enum Reject {
     /// An empty or oversized list of suites, or a name that is not 1 to 64 visible ASCII characters.
     #[error("malformed list of suites")]
     SuitesMalformed,
+    /// Longer than the policy allows.
+    #[error("ttl is longer than the policy allows")]
+    TtlBeyondPolicy,
     /// Below a minute or beyond a day.
     #[error("ttl must be between 60 and 86400 seconds")]
     TtlOutOfRange,

@@ -30,8 +30,8 @@ pub struct OpenSession {
 pub struct Opening {
     /// Whom the session is for.
     pub audience: Audience,
-    /// How long it lasts.
-    pub ttl_s: u32,
+    /// How long it shall last, if that is said.
+    pub ttl_s: Option<u32>,
     /// In canonical form.
     pub capabilities: Capabilities,
 }
@@ -47,9 +47,9 @@ impl OpenSession {
             (None, Some(pairing)) => Audience::Pairing(pairing),
             (None, None) | (Some(_), Some(_)) => return Err(Reject::AudienceAmbiguous),
         };
-        let ttl_s = ttl_s(self.ttl)?;
+        ttl_s(self.ttl)?;
         let capabilities = Capabilities::parse(&self.capabilities)?;
-        Ok(Opening { audience, ttl_s, capabilities })
+        Ok(Opening { audience, ttl_s: self.ttl, capabilities })
     }
 }
 
@@ -135,7 +135,7 @@ mod tests {
         let pairing = "00".repeat(16);
         let opening = parse(r#"{"user":"ann","capabilities":["c20p"]}"#).unwrap();
         assert_eq!(opening.audience, Audience::User("ann".parse().unwrap()));
-        assert_eq!(opening.ttl_s, 3600);
+        assert_eq!(opening.ttl_s, None);
         assert!(opening.capabilities.contains(Suite::C20p));
         let opening = parse(&format!(r#"{{"pairing":"{pairing}","capabilities":[],"ttl":60}}"#)).unwrap();
         assert_eq!(opening.audience, Audience::Pairing(pairing.parse().unwrap()));

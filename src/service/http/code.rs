@@ -76,6 +76,8 @@ codes! {
         "Use one that the Allow header names.";
     RequestTimeout = 408 "request_timeout", "The body did not arrive in time.",
         "Send it again, on a new connection.";
+    DeviceLimit = 409 "device_limit", "The user has as many devices as the policy allows.",
+        "Revoke a device that is not used any more, or allow more: `devices_max` of the policy.";
     EpochPassed = 409 "epoch_passed", "The key epoch was replaced, and is erased.",
         "If this device has no later one, pair again.";
     ExchangeOver = 409 "exchange_over", "`state` names no open exchange, or `finish` came more than 60 seconds after `begin`.",
@@ -106,6 +108,8 @@ codes! {
         "Open a new one, or wait for the server to do so.";
     SessionExpired = 410 "session_expired", "The session has expired.",
         "Open a new one, or wait for the server to do so.";
+    PreconditionFailed = 412 "precondition_failed", "It has been changed since you read it.",
+        "Read it again, and send the new ETag in If-Match.";
     BodyTooLarge = 413 "body_too_large", "The body is longer than this route takes.",
         "Send less.";
     UriTooLong = 414 "uri_too_long", "The request's address is longer than any that this service has.",
@@ -120,12 +124,18 @@ codes! {
         "Leave it out: every party can fetch the key over HTTPS.";
     IdempotencyKeyReused = 422 "idempotency_key_reused", "This Idempotency-Key came with another body before.",
         "Use a fresh key for a new request.";
+    PolicyInvalid = 422 "policy_invalid", "The policy cannot be set so.",
+        "Correct the members named in `errors`; `cause` says what they may be.";
     SuitesMalformed = 422 "suites_malformed", "The list of suites is empty, too long, or has a malformed name.",
         "Name A256GCM, C20P or both.";
     TtlOutOfRange = 422 "ttl_out_of_range", "The time asked for is too short or too long.",
-        "Ask for 60 to 900 seconds for an invitation, 60 to 86400 for a session, or leave it out.";
+        "Ask for 60 to 900 seconds for an invitation, 60 to 86400 for a session, never more than the policy allows, or leave it out.";
     UserMismatch = 422 "user_mismatch", "An invitation of a client names its user, one of a server does not.",
         "Correct `role` or `user`.";
+    PreconditionRequired = 428 "precondition_required", "A change must say what it changes.",
+        "Read it, and send its ETag in If-Match.";
+    SessionLimit = 429 "session_limit", "The user has as many sessions as the policy allows.",
+        "Use one that is open; there is room again when one expires.";
     HeadersTooLarge = 431 "headers_too_large", "The request's headers are longer than this service takes.",
         "Send fewer and shorter ones.";
     Internal = 500 "internal", "The service failed.",

@@ -3,6 +3,7 @@
 
 pub(crate) mod auth;
 mod code;
+pub(crate) mod etag;
 pub(crate) mod extract;
 pub(crate) mod limits;
 pub(crate) mod list;
@@ -17,7 +18,7 @@ use self::auth::{ADMIN, ANYBODY, EVERY_PARTY, PAIRED, SERVER, Who};
 use self::limits::{Edge, Guard, edge, guard};
 use self::problem::{Code, Problem};
 use crate::app::App;
-use crate::{config, events, health, pairing, policy, revocation, session};
+use crate::{config, events, health, pairing, policies, policy, revocation, session};
 
 /// One row of the table.
 #[derive(Debug)]
@@ -43,6 +44,7 @@ pub(crate) enum Time {
 
 const GET: MethodFilter = MethodFilter::GET;
 const POST: MethodFilter = MethodFilter::POST;
+const PUT: MethodFilter = MethodFilter::PUT;
 const DELETE: MethodFilter = MethodFilter::DELETE;
 
 /// No body.
@@ -85,6 +87,16 @@ routes! {
     DELETE "/v1/sessions/{session}"            SERVER      NONE   Answer session::end;
     POST   "/v1/revocations"                   EVERY_PARTY SMALL  Answer revocation::revoke;
     GET    "/v1/policy"                        PAIRED      NONE   Answer policy::policy;
+    GET    "/v1/policies"                      ADMIN       NONE   Answer policies::policies;
+    GET    "/v1/policies/service"              ADMIN       NONE   Answer policies::of_service;
+    PUT    "/v1/policies/service"              ADMIN       SMALL  Answer policies::set_service;
+    DELETE "/v1/policies/service"              ADMIN       NONE   Answer policies::unset_service;
+    GET    "/v1/policies/servers/{server}"     ADMIN       NONE   Answer policies::of_server;
+    PUT    "/v1/policies/servers/{server}"     ADMIN       SMALL  Answer policies::set_server;
+    DELETE "/v1/policies/servers/{server}"     ADMIN       NONE   Answer policies::unset_server;
+    GET    "/v1/policies/servers/{server}/users/{user}" ADMIN NONE Answer policies::of_user;
+    PUT    "/v1/policies/servers/{server}/users/{user}" ADMIN SMALL Answer policies::set_user;
+    DELETE "/v1/policies/servers/{server}/users/{user}" ADMIN NONE Answer policies::unset_user;
     GET    "/v1/keys"                          ANYBODY     NONE   Answer policy::keys;
     GET    "/v1/events"                        PAIRED      NONE   Stream events::events;
     GET    "/p/{invitation}"                   ANYBODY     NONE   Answer pairing::page;

@@ -7,6 +7,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use sidekey_protocol::ids::Timestamp;
 use sidekey_protocol::pairing::rekey;
+use sidekey_protocol::policy::setting::Unsettable;
 use sidekey_protocol::{pairing, revocation, session, token};
 
 pub use super::code::Code;
@@ -90,6 +91,11 @@ impl Problem {
         )
     }
 
+    /// Not now, but in so many seconds.
+    pub(crate) fn later(code: Code, seconds: u32) -> Self {
+        Self::with(code, Members { retry_after: Some(seconds), ..Members::default() })
+    }
+
     /// A body or query with one faulty member.
     pub(crate) fn field(code: Code, field: impl Into<String>, fault: FieldFault) -> Self {
         Self::with(
@@ -153,7 +159,7 @@ impl IntoResponse for Problem {
         if self.code.status() == 401 {
             headers.insert(header::WWW_AUTHENTICATE, challenge(self.code));
         }
-        if let Some(seconds) = Self::retry_after_s(self.code) {
+        if let Some(seconds) = self.members.as_ref().and_then(|members| members.retry_after) {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
         response.extensions_mut().insert(self);
@@ -180,6 +186,7 @@ impl From<pairing::Reject> for Problem {
             }
             R::BadKemKey | R::BadShare => Code::ShareInvalid,
             R::CodeMismatch => Code::CodeMismatch,
+            R::DeviceLimit => Code::DeviceLimit,
             R::ExchangeExpired | R::StateUnknown => Code::ExchangeOver,
             R::FinishDiffers => Code::FinishConflict,
             R::InvitationUnknown => Code::NotFound,
@@ -225,12 +232,25 @@ impl From<session::Reject> for Problem {
             R::IdempotencyKeyReused => Code::IdempotencyKeyReused,
             R::SessionEnded => Code::SessionEnded,
             R::SessionExpired => Code::SessionExpired,
+            R::SessionLimit => Code::SessionLimit,
             R::SuiteLegacy => Code::SuiteForbidden,
             R::SuiteNone => Code::NoCommonSuite,
             R::SuitesMalformed => Code::SuitesMalformed,
-            R::TtlOutOfRange => Code::TtlOutOfRange,
+            R::TtlBeyondPolicy | R::TtlOutOfRange => Code::TtlOutOfRange,
         };
         Self::because(code, &reject)
+    }
+}
+
+impl From<Unsettable> for Problem {
+    fn from(reject: Unsettable) -> Self {
+        let code = match reject {
+            Unsettable::SuiteLegacy => Code::SuiteForbidden,
+            _ => Code::PolicyInvalid,
+        };
+        let fault = FieldError { field: reject.member().to_owned(), fault: FieldFault::Invalid };
+        let cause = Some(reject.to_string());
+        Self::with(code, Members { errors: vec![fault], cause, ..Members::default() })
     }
 }
 

@@ -6,7 +6,8 @@ use super::{Answer, Service};
 use crate::http::{ROUTES, Route};
 
 fn concrete(path: &str) -> String {
-    path.replace("{invitation}", &"0".repeat(32)).replace("{session}", &"0".repeat(32))
+    let path = path.replace("{invitation}", &"0".repeat(32)).replace("{session}", &"0".repeat(32));
+    path.replace("{server}", "mail.example.org").replace("{user}", "ann")
 }
 
 async fn ask(service: &Service, route: &Route, headers: &str, body: &[u8]) -> Answer {

@@ -9,7 +9,7 @@ use sidekey_protocol::pairing::registry::{
     self, CreateInvitation, CreateServer, InvitationCreated, InvitationsQuery, Page, ServerCreated,
     ServersQuery, Standing,
 };
-use sidekey_protocol::pairing::{ATTEMPTS, Ask, Invited, Link, PairingCode, Pin, PublicUrl};
+use sidekey_protocol::pairing::{ATTEMPTS, Ask, Invited, Link, PairingCode, Pin, PublicUrl, TTL_RANGE_S};
 use zeroize::Zeroizing;
 
 use crate::app::SharedRng;
@@ -46,7 +46,9 @@ pub(crate) async fn invite(
     caller: Caller,
     Json(request): Json<CreateInvitation>,
 ) -> Result<(StatusCode, Json<InvitationCreated>), Problem> {
-    let ask = Ask { role: request.role, server: request.server, user: request.user, ttl_s: request.ttl };
+    let rules = store.rules(&request.server, request.user.as_ref());
+    let ttl_s = Some(rules.invitation_ttl_s(request.ttl, *TTL_RANGE_S.end())?);
+    let ask = Ask { role: request.role, server: request.server, user: request.user, ttl_s };
     let (invited, code) = Invited::invite(ask, store.now(), &mut rng)?;
     let (invited, code, verifier) = stretched(invited, code, public_url.clone()).await?;
     let new = NewInvitation {
@@ -130,6 +132,7 @@ fn refusal(error: Error) -> Problem {
         Error::Fault(fault) => fault.into(),
         Error::Refused(refused) => match refused {
             Refused::Exists | Refused::Conflict => Code::ServerExists.into(),
+            Refused::Pairing(reject) => reject.into(),
             Refused::Revoked(revocation) => Problem::revoked(revocation.reason.as_str(), revocation.at),
             Refused::Absent
             | Refused::AlreadyRevoked
@@ -137,6 +140,9 @@ fn refusal(error: Error) -> Problem {
             | Refused::Ended
             | Refused::Expired
             | Refused::Lapsed
+            | Refused::Session(_)
+            | Refused::SessionsFull { .. }
+            | Refused::Stale
             | Refused::Used => Code::NotFound.into(),
         },
     }

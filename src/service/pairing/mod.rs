@@ -21,7 +21,6 @@ use crate::app::SharedRng;
 use crate::fault::Fault;
 use crate::http::extract::{Json, Path};
 use crate::http::problem::{Code, Problem};
-use crate::policy;
 use crate::store::{Error, Identity, InvitationState, NewPairing, Refused, Repeat, Store};
 
 pub(crate) use exchanges::Exchanges;
@@ -69,7 +68,7 @@ pub(crate) async fn finish(
     exchange.as_ref().ok_or(Reject::StateUnknown)?.admits(&request, now)?;
     // From here on a refusal ends the exchange.
     let begun = exchange.take().ok_or(Reject::StateUnknown)?;
-    let policy = Applied::to(begun.invited(), store.identity());
+    let policy = Applied::to(begun.invited(), &store);
     let confirmed = begun.finish(&request, policy.grant(store.identity(), &mut rng), now, &mut rng)?;
     Ok(Json(confirm(&store, &request, confirmed).await?))
 }
@@ -129,10 +128,10 @@ struct Applied {
 }
 
 impl Applied {
-    fn to(invited: &Invited, identity: &Identity) -> Self {
-        let policy = invited.user.as_ref().map(|user| policy::of(identity, &invited.server, user));
+    fn to(invited: &Invited, store: &Store) -> Self {
+        let policy = invited.user.as_ref().map(|user| store.policy(&invited.server, user));
         match policy {
-            Some(policy) => Self { jws: Some(policy.sign(&identity.key)), suites: policy.suites },
+            Some(policy) => Self { jws: Some(policy.sign(&store.identity().key)), suites: policy.suites },
             None => Self { jws: None, suites: SuiteList::ours() },
         }
     }
@@ -175,9 +174,15 @@ fn refusal(error: Error) -> Problem {
             Refused::Expired => Reject::InvitationExpired.into(),
             Refused::Revoked(_) | Refused::AlreadyRevoked => Reject::InvitationCancelled.into(),
             Refused::Used => Code::InvitationOver.into(),
-            Refused::Absent | Refused::Conflict | Refused::Ended | Refused::Exists | Refused::Lapsed => {
-                Reject::InvitationUnknown.into()
-            }
+            Refused::Absent
+            | Refused::Conflict
+            | Refused::Ended
+            | Refused::Exists
+            | Refused::Lapsed
+            | Refused::Session(_)
+            | Refused::SessionsFull { .. }
+            | Refused::Stale => Reject::InvitationUnknown.into(),
+            Refused::Pairing(reject) => reject.into(),
         },
     }
 }

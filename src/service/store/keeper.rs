@@ -114,6 +114,7 @@ fn collect(state: &mut State, page: &mut u32, on_page: &mut Vec<u32>) -> Option<
     let numbers = [
         dirty.invitations.iter().map(|&number| Key::Invitation(number)).collect::<Vec<_>>(),
         dirty.parties.iter().map(|&number| Key::Party(number)).collect(),
+        dirty.policies.iter().map(|&reach| Key::Policy(reach)).collect(),
         dirty.roots.iter().map(|&number| Key::Root(number)).collect(),
         dirty.servers.iter().map(|&number| Key::Server(number)).collect(),
         dirty.users.iter().map(|&number| Key::User(number)).collect(),
@@ -128,7 +129,8 @@ fn collect(state: &mut State, page: &mut u32, on_page: &mut Vec<u32>) -> Option<
     let mut deltas: BTreeMap<u32, Vec<Delta>> = BTreeMap::new();
     for slot in dirty.changed.iter().filter_map(|&handle| state.sessions.get(handle)) {
         let (index, generations) = (slot.index, slot.generations());
-        let delta = Delta { index, generations, root: slot.root, ended: slot.ended };
+        let (root, ended, suite, policy) = (slot.root, slot.ended, slot.suite, state.policy(slot));
+        let delta = Delta { index, generations, root, ended, suite, policy };
         deltas.entry(slot.page).or_default().push(delta);
     }
     Some(Change { position: state.position, last_at: state.last_at, values, pages, deltas })

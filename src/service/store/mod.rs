@@ -15,6 +15,7 @@ mod keeper;
 mod open;
 mod pages;
 mod pairing;
+mod policy;
 mod record;
 mod rekey;
 mod revocation;
@@ -41,7 +42,7 @@ pub use engine::Rng;
 pub use open::{Genesis, Verified};
 pub use pairing::{NewInvitation, NewPairing};
 pub use rekey::NewEpoch;
-pub use session::{Idempotency, NewSession, Terms};
+pub use session::{Idempotency, Keyed, NewSession};
 pub use view::{
     EndReason, Event, Filter, Happened, Invitation, InvitationState, Page, Paged, Party, Repeat, Revocation,
     Revoked, Rights, Server, Session, SessionState,
@@ -107,9 +108,24 @@ pub enum Refused {
     /// Nobody has used it for too long.
     #[error("lapsed")]
     Lapsed,
+    /// The protocol refuses what is asked of the pairing.
+    #[error(transparent)]
+    Pairing(sidekey_protocol::pairing::Reject),
     /// It was revoked.
     #[error("revoked")]
     Revoked(Revocation),
+    /// The protocol refuses what is asked of the session.
+    #[error(transparent)]
+    Session(sidekey_protocol::session::Reject),
+    /// The user has as many sessions as the policy allows; one expires after so many seconds.
+    #[error("no more sessions for this user")]
+    SessionsFull {
+        /// How many.
+        retry_after_s: u32,
+    },
+    /// It was changed since it was looked at.
+    #[error("changed meanwhile")]
+    Stale,
     /// The invitation was used before.
     #[error("used before")]
     Used,

@@ -192,6 +192,7 @@ fn replay(folder: &Path, segment_size: u64, mut state: State) -> Result<(Journal
         }
         Ok(())
     })?;
+    state.carry(usize::MAX);
     Ok((journal, state))
 }
 

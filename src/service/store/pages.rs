@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use sidekey_protocol::session::{Capabilities, Generations};
+use sidekey_protocol::session::{Capabilities, Generations, Suite};
 
 use super::state::State;
+use super::state::policy::Reach;
 use super::state::sessions::Slot;
 use super::view::EndReason;
 
@@ -38,6 +39,8 @@ pub(super) struct Delta {
     pub(super) generations: Generations,
     pub(super) root: u32,
     pub(super) ended: Option<EndReason>,
+    pub(super) suite: Suite,
+    pub(super) policy: [u8; 32],
 }
 
 impl StoredPage {
@@ -78,6 +81,7 @@ pub(super) enum Key {
     Invitation(u32),
     Page(u32),
     Party(u32),
+    Policy(Reach),
     Root(u32),
     Server(u32),
     User(u32),
@@ -100,6 +104,9 @@ impl Key {
             Self::Invitation(number) => numbered(b'i', number),
             Self::Page(number) => numbered(b'p', number),
             Self::Party(number) => numbered(b'y', number),
+            Self::Policy(Reach::Service) => numbered(b'a', 0),
+            Self::Policy(Reach::Server(number)) => numbered(b'b', number),
+            Self::Policy(Reach::User(number)) => numbered(b'c', number),
             Self::Root(number) => numbered(b'r', number),
             Self::Server(number) => numbered(b's', number),
             Self::User(number) => numbered(b'u', number),
@@ -118,6 +125,9 @@ impl Key {
         }
         let number = u32::from_be_bytes(rest.try_into().ok()?);
         match kind {
+            b'a' => (number == 0).then_some(Self::Policy(Reach::Service)),
+            b'b' => Some(Self::Policy(Reach::Server(number))),
+            b'c' => Some(Self::Policy(Reach::User(number))),
             b'i' => Some(Self::Invitation(number)),
             b'p' => Some(Self::Page(number)),
             b'r' => Some(Self::Root(number)),
@@ -161,6 +171,7 @@ impl State {
             Key::Global => Some(encode(&self.global)),
             Key::Invitation(number) => self.invitations.get(&number).map(encode),
             Key::Party(number) => self.parties.get(number as usize).map(encode),
+            Key::Policy(reach) => self.policies.get(&reach).map(encode),
             Key::Root(number) => self.roots.get(&number).map(encode),
             Key::Server(number) => self.servers.get(number as usize).map(encode),
             Key::User(number) => self.users.get(number as usize).map(encode),
@@ -174,6 +185,7 @@ impl State {
         let keys = std::iter::once(Key::Global)
             .chain(self.invitations.keys().map(|&number| Key::Invitation(number)))
             .chain(numbers(self.parties.len()).map(Key::Party))
+            .chain(self.policies.keys().map(|&reach| Key::Policy(reach)))
             .chain(self.roots.keys().map(|&number| Key::Root(number)))
             .chain(numbers(self.servers.len()).map(Key::Server))
             .chain(numbers(self.users.len()).map(Key::User));

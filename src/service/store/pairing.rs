@@ -5,8 +5,9 @@ use std::sync::{Arc, PoisonError};
 use sidekey_protocol::crypto::{Secret, VerifyingKey};
 use sidekey_protocol::encoding::Octets;
 use sidekey_protocol::ids::{InvitationId, PartyId, Role, ServerName, Timestamp, UserName};
-use sidekey_protocol::pairing::Kek;
 use sidekey_protocol::pairing::registry::Standing;
+use sidekey_protocol::pairing::{Kek, Reject};
+use sidekey_protocol::policy::Policy;
 use sidekey_protocol::session::SuiteList;
 use zeroize::Zeroizing;
 
@@ -105,6 +106,9 @@ impl Store {
             if state.invitation(new.id).is_some() {
                 return Err(Refused::Exists.into());
             }
+            if let Some(user) = &new.user {
+                room_for_device(state, &new.server, user).map_err(Refused::Pairing)?;
+            }
             let NewInvitation { id, role, server, user, expires, verifier } = new;
             let verifier = desk.seal(record::Secret::Invitation(id).place(), &verifier);
             let now = desk.now;
@@ -173,13 +177,22 @@ impl Store {
     /// # Errors
     /// [`Refused::Absent`], [`Refused::Exists`], [`Refused::Expired`], [`Refused::Revoked`], [`Refused::Used`].
     pub async fn confirm(&self, invitation: InvitationId, new: NewPairing) -> Result<Arc<Party>, Error> {
-        let about = About::These(vec![key(invitation), key(new.id)]);
+        // Two of one user wait for one another: the policy counts devices.
+        let user = self.invitation(invitation).and_then(|invited| Some(key((invited.server, invited.user?))));
+        let about =
+            About::These([Some(key(invitation)), Some(key(new.id)), user].into_iter().flatten().collect());
         let id = new.id;
         let decide = move |state: &State, desk: &mut Desk<'_>| {
             let (_, invited) = state.invitation(invitation).ok_or(Refused::Absent)?;
             still_open(invited, desk.now)?;
             if state.party(id).is_some() {
                 return Err(Refused::Exists.into());
+            }
+            if let Some(user) = &invited.user {
+                let policy = room_for_device(state, &invited.server, user).map_err(Refused::Pairing)?;
+                // It may have changed since the exchange looked at it.
+                let fits = new.offer.as_ref().is_none_or(|offer| policy.supported_by(offer).is_ok());
+                fits.then_some(()).ok_or(Refused::Pairing(Reject::NoCommonSuite))?;
             }
             let confirmed = Confirmed {
                 invitation,
@@ -274,6 +287,13 @@ impl Store {
             self.shared.touched.lock().unwrap_or_else(PoisonError::into_inner).insert(handle);
         }
     }
+}
+
+/// The policy of a user who may have one more device.
+fn room_for_device(state: &State, server: &ServerName, user: &UserName) -> Result<Policy, Reject> {
+    let (policy, rules) = state.policy_of(server, user);
+    let live = state.user(server, user).map_or(0, |(_, user)| state.live(&user.pairings).count());
+    rules.admits_device(live).map(|()| policy)
 }
 
 fn still_open(invited: &Invited, now: Timestamp) -> Result<(), Error> {

@@ -10,6 +10,7 @@ use sidekey_protocol::ids::{
     InvitationId, PartyId, Role, ServerName, ServiceId, SessionId, Timestamp, UserName,
 };
 use sidekey_protocol::pairing::wire::RekeyAnswer;
+use sidekey_protocol::policy::setting::Setting;
 use sidekey_protocol::revocation::{Reason, Target};
 use sidekey_protocol::session::{Capabilities, Suite, SuiteList};
 
@@ -82,6 +83,12 @@ pub(super) enum Record {
     /// Nobody has used these pairings for 90 days.
     Lapsed {
         pairings: Vec<PartyId>,
+    },
+    /// What a level of the policy says from now on: the service's without a server, a server's without a user.
+    PolicySet {
+        server: Option<ServerName>,
+        user: Option<UserName>,
+        setting: Box<Setting>,
     },
 }
 

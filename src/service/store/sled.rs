@@ -113,6 +113,9 @@ impl Behind {
                 Key::Invitation(number) => state.load_invitation(number, load(&value)?),
                 Key::Page(number) => pages.push((number, load::<StoredPage>(&value)?)),
                 Key::Party(_) => parties.push(load(&value)?),
+                Key::Policy(reach) => {
+                    state.policies.insert(reach, load(&value)?);
+                }
                 Key::Root(number) => {
                     state.roots.insert(number, load(&value)?);
                 }
@@ -156,6 +159,7 @@ impl Behind {
             if let Some(delta) = newest.remove(&index) {
                 stored.slot.set_generations(delta.generations);
                 (stored.slot.root, stored.slot.ended) = (delta.root, delta.ended);
+                (stored.slot.suite, stored.policy) = (delta.suite, delta.policy);
             }
             stored.slot.index = index;
             stored.slot.page = number;

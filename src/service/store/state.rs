@@ -7,6 +7,7 @@ mod apply;
 mod dirty;
 mod intern;
 mod load;
+pub(super) mod policy;
 mod rekey;
 mod revoke;
 pub(super) mod sessions;
@@ -24,6 +25,7 @@ use sidekey_protocol::revocation::Head;
 use sidekey_protocol::session::{Capabilities, OFFER_OF_SEVERAL};
 
 use self::intern::Interned;
+use self::policy::{Carrying, Reach, Set};
 use self::sessions::{NONE, Sessions, Slot};
 use super::at_rest::Sealed;
 use super::journal::Position;
@@ -46,6 +48,9 @@ pub(super) struct State {
     pub(super) invitations: BTreeMap<u32, Invited>,
     pub(super) roots: BTreeMap<u32, Root>,
     pub(super) sessions: Sessions,
+    pub(super) policies: BTreeMap<Reach, Set>,
+    /// How many users a change of policy has reached.
+    carried: u32,
     capabilities: Interned<Listed>,
     hashes: Interned<[u8; 32]>,
     server_index: HashMap<ServerName, u32>,
@@ -65,6 +70,8 @@ pub(super) struct Global {
     pub(super) head: Head,
     pub(super) next_invitation: u32,
     pub(super) next_root: u32,
+    /// The change of policy that has not reached all of its sessions.
+    pub(super) carrying: Option<Carrying>,
 }
 
 /// A server.
@@ -92,6 +99,9 @@ pub(super) struct UserState {
     /// The newest of its sessions.
     #[serde(skip, default = "none")]
     pub(super) sessions: u32,
+    /// How many are in that list.
+    #[serde(skip)]
+    pub(super) sessions_len: u32,
 }
 
 /// A party and what it shows nobody.
@@ -175,6 +185,7 @@ pub(super) struct Dirty {
     /// Sessions that are on no page yet, in order of issue.
     pub(super) opened: Vec<u32>,
     pub(super) changed: BTreeSet<u32>,
+    pub(super) policies: BTreeSet<Reach>,
 }
 
 impl Default for State {
@@ -189,6 +200,7 @@ impl Default for State {
                 head: Head::START,
                 next_invitation: 1,
                 next_root: 0,
+                carrying: None,
             },
             servers: Vec::new(),
             users: Vec::new(),
@@ -196,6 +208,8 @@ impl Default for State {
             invitations: BTreeMap::new(),
             roots: BTreeMap::new(),
             sessions: Sessions::default(),
+            policies: BTreeMap::new(),
+            carried: 0,
             capabilities: Interned::default(),
             hashes: Interned::default(),
             server_index: HashMap::new(),
@@ -231,7 +245,7 @@ impl State {
     }
 
     /// The live parties among these.
-    pub(super) fn live(&self, parties: &[u32]) -> impl Iterator<Item = &Arc<Party>> {
+    pub(super) fn live(&self, parties: &[u32]) -> impl Iterator<Item = &Arc<Party>> + Clone {
         parties.iter().map(|&handle| &self.parties[handle as usize].party).filter(|party| party.is_live())
     }
 

@@ -14,14 +14,16 @@ use std::sync::{Arc, Mutex};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use sidekey_protocol::crypto::{Secret, SigningKey};
-use sidekey_protocol::ids::{InvitationId, PartyId, Role, ServerName, ServiceId, Timestamp, UserName};
+use sidekey_protocol::ids::{
+    InvitationId, PartyId, Role, ServerName, ServiceId, SessionId, Timestamp, UserName,
+};
 use sidekey_protocol::pairing::registry::Standing;
-use sidekey_protocol::session::{Audience, Capabilities, OFFER_OF_SEVERAL, Suite};
+use sidekey_protocol::session::{Audience, Capabilities, SuiteList};
 use zeroize::Zeroizing;
 
 use super::engine::Rng;
 use super::journal::Journal;
-use super::{Error, Genesis, Idempotency, NewInvitation, NewPairing, NewSession, Refused, Store, Terms};
+use super::{Error, Genesis, Idempotency, NewInvitation, NewPairing, NewSession, Refused, Store};
 use crate::clock::TestClock;
 use crate::fault::Fault;
 
@@ -110,7 +112,7 @@ impl Data {
             id: PartyId::random(&mut self.rng),
             key: SigningKey::generate(&mut self.rng).verifying_key(),
             label: "phone".into(),
-            offer: None,
+            offer: Some(SuiteList::ours()),
             pinned: true,
             root: Secret::random(&mut self.rng),
             epoch_not_after: Timestamp(u32::MAX),
@@ -135,6 +137,11 @@ impl Data {
         self.store.open_session(asked(self.gateway(), Audience::User(user), key)).await
     }
 
+    /// The key of a session's generation, to a party that lives.
+    fn key(&self, session: SessionId, generation: u32) -> Result<Secret<32>, Error> {
+        Ok(self.store.session_key(ADMIN, session, Some(generation), |_| true)?.key)
+    }
+
     /// What the state comes to, with everything swept that is over.
     fn dump(&self) -> std::collections::BTreeMap<Vec<u8>, Vec<u8>> {
         let now = self.store.now();
@@ -155,13 +162,8 @@ const EVERYTHING: super::Page = super::Page { size: 1000, after: 0 };
 fn asked(by: PartyId, audience: Audience, key: u64) -> NewSession {
     let mut idempotency = Idempotency { key: [0; 16], body: [9; 16] };
     idempotency.key[..8].copy_from_slice(&key.to_be_bytes());
-    let terms = Terms {
-        suite: Suite::A256gcm,
-        capabilities: Capabilities::parse(&["A256GCM", "C20P"]).unwrap(),
-        policy_hash: [3; 32],
-        offer_hash: OFFER_OF_SEVERAL,
-    };
-    NewSession { by, audience, ttl_s: 3600, terms, idempotency }
+    let capabilities = Capabilities::parse(&["A256GCM", "C20P"]).unwrap();
+    NewSession { by, audience, ttl_s: Some(3600), capabilities, idempotency }
 }
 
 fn server() -> ServerName {

@@ -226,6 +226,8 @@ pub enum EndReason {
     Asked,
     /// A revocation.
     Revocation,
+    /// A change of policy, under which its devices have no suite in common.
+    Policy,
 }
 
 /// Something that is durable and that its parties want to know.
@@ -271,6 +273,8 @@ pub enum Happened {
         /// Why.
         reason: Reason,
     },
+    /// A policy has changed: of the user that the event names, of all of the server's, or of everybody's.
+    Policy,
     /// A session has a new generation.
     Rotated {
         /// Which.

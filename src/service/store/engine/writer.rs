@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{About, Decision, Desk, Done, Order, QUEUE_MAX, Shared};
 use crate::fault::{Damage, Fault};
 use crate::store::journal::{BATCH_MAX, Journal, Unwritten};
+use crate::store::policy::AT_ONCE;
 use crate::store::record::{Entry, Record};
 
 /// The thread's own.
@@ -172,7 +173,15 @@ impl Writer {
             // Whoever is answered finds that the others were told.
             done(Ok(&state));
         }
+        self.carry();
         Ok(())
+    }
+
+    /// Carries a change of policy on to its sessions, before anything else is decided; readers get their turn.
+    fn carry(&self) {
+        while self.shared.write().carry(AT_ONCE) {
+            std::thread::yield_now();
+        }
     }
 
     /// After a failed write nothing may be trusted: no more answers.

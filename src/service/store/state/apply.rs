@@ -28,6 +28,8 @@ impl State {
         entry: Entry,
     ) -> Result<Vec<Event>, Misfit> {
         let Entry { at, by, record } = entry;
+        // Whoever decided on this record did so on a state in which it had been.
+        self.carry(usize::MAX);
         let mut events = Vec::new();
         match record {
             Record::Created { service, public_url, key, admin, admin_key, label } => {
@@ -74,6 +76,9 @@ impl State {
             Record::Rekeyed(rekeyed) => self.rekey(*rekeyed, at)?,
             Record::EpochUsed { pairing, epoch } => self.use_epoch(pairing, epoch, at)?,
             Record::Lapsed { pairings } => self.lapse(&pairings, at)?,
+            Record::PolicySet { server, user, setting } => {
+                events = self.set_policy(server, user, *setting, at)?;
+            }
         }
         for event in &mut events {
             (event.seq, event.at) = (position.seq, at);
@@ -225,7 +230,9 @@ impl State {
             not_after: opened.not_after,
             suite: opened.suite,
         };
-        let handle = self.sessions.insert(slot.slot(), &mut self.users[user as usize].sessions);
+        let user = &mut self.users[user as usize];
+        let handle = self.sessions.insert(slot.slot(), &mut user.sessions);
+        user.sessions_len += 1;
         self.dirty.opened(handle);
         let not_after = opened.not_after;
         self.event(handle, Happened::Opened { session: opened.session, generation: 0, not_after })
@@ -307,6 +314,7 @@ impl State {
         let Some(Slot { root, capabilities, policy, offer, .. }) = self.sessions.remove(handle, head) else {
             return;
         };
+        self.users[user as usize].sessions_len -= 1;
         self.dirty.forget(handle);
         self.capabilities.release(capabilities);
         self.hashes.release(policy);
@@ -343,8 +351,14 @@ impl State {
         if let Some(&handle) = self.user_index.get(&(server, user.clone())) {
             return Ok(handle);
         }
-        let state =
-            UserState { server, name: user.clone(), root: None, pairings: Vec::new(), sessions: NONE };
+        let state = UserState {
+            server,
+            name: user.clone(),
+            root: None,
+            pairings: Vec::new(),
+            sessions: NONE,
+            sessions_len: 0,
+        };
         let handle = self.load_user(state)?;
         self.dirty.user(handle);
         Ok(handle)

@@ -1,6 +1,7 @@
 //! What has changed since it was last written behind.
 
 use super::Dirty;
+use super::policy::Reach;
 
 macro_rules! mark {
     ($($name:ident in $set:ident;)*) => {
@@ -26,6 +27,12 @@ impl Dirty {
     pub(super) fn forget(&mut self, handle: u32) {
         self.changed.remove(&handle);
         self.opened.retain(|&opened| opened != handle);
+    }
+
+    pub(super) fn policy(&mut self, reach: Reach) {
+        if self.tracked {
+            self.policies.insert(reach);
+        }
     }
 
     pub(super) fn opened(&mut self, handle: u32) {

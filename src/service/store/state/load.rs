@@ -64,6 +64,7 @@ impl State {
         slot.offer = if is_of_several(&offer) { NONE } else { self.hashes.hold(offer) };
         let user = self.users.get_mut(slot.user as usize).ok_or(Misfit)?;
         self.sessions.insert(slot, &mut user.sessions);
+        user.sessions_len += 1;
         Ok(())
     }
 }

@@ -71,7 +71,7 @@ async fn after_a_failed_sync_nothing_is_answered() {
 
 #[tokio::test]
 async fn a_full_disk_refuses_everything_but_revocations() {
-    let mut data = Data::with_users(1).await;
+    let mut data = Data::with_users(2).await;
     data.store.close().await;
     let no_room = Arc::new(AtomicBool::new(true));
     let (clock, fenced, full) = (data.clock.clone(), data.fenced.clone(), no_room.clone());
@@ -122,9 +122,9 @@ async fn a_revocation_destroys_the_sealing_key() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(data.store.shared.at_rest.numbers(), [2].into(), "the old key is destroyed");
-    let before = data.store.session_key(ADMIN, session.id, 1).unwrap();
+    let before = data.key(session.id, 1).unwrap();
     data.reopen().await;
-    assert_eq!(data.store.session_key(ADMIN, session.id, 1).unwrap().expose(), before.expose());
+    assert_eq!(data.key(session.id, 1).unwrap().expose(), before.expose());
     data.store.epoch(data.gateway()).unwrap();
 }
 

@@ -254,7 +254,7 @@ async fn a_secret_at_rest_is_not_in_any_file() {
     let pairing = data.store.confirm(invitation, new).await.unwrap().id;
     let next = data.rekey(pairing).await.unwrap();
     let session = data.open(user(0), 1).await.unwrap();
-    let key = *data.store.session_key(ADMIN, session.id, 0).unwrap().expose();
+    let key = *data.key(session.id, 0).unwrap().expose();
     data.store.close().await;
     let mut files = Vec::new();
     let mut folders = vec![data.folder.path().to_owned()];

@@ -2,10 +2,10 @@ use std::sync::Arc;
 
 use sidekey_protocol::ids::{Role, SessionId};
 use sidekey_protocol::revocation::{Reason, Target};
-use sidekey_protocol::session::{Audience, Cause};
+use sidekey_protocol::session::{self, Audience, Capabilities, Cause, Suite};
 
 use super::super::view::{EndReason, Happened, Repeat, Revocation, SessionState};
-use super::super::{Error, InvitationState, Refused};
+use super::super::{Error, InvitationState, NewSession, Refused};
 use super::{ADMIN, Data, EVERYTHING, asked, assert_refused, server, user};
 use crate::fault::Fault;
 
@@ -129,20 +129,22 @@ fn idempotency(key: u64) -> super::super::Idempotency {
 async fn a_key_is_derived_and_its_predecessor_opens_two_minutes_more() {
     let data = Data::with_users(1).await;
     let session = data.open(user(0), 1).await.unwrap();
-    let key = |generation| data.store.session_key(ADMIN, session.id, generation);
+    let key = |generation| data.key(session.id, generation);
     let first = key(0).unwrap();
-    assert_refused(key(1), &Refused::Ended);
+    assert_refused(key(1), &Refused::Session(session::Reject::GenerationUnknown));
     let rotated = data.store.rotate(data.gateway(), session.id).await.unwrap();
     assert_eq!(rotated.generations.current, 1);
     assert_ne!(key(1).unwrap().expose(), first.expose());
     data.clock.advance_s(119);
     assert_eq!(key(0).unwrap().expose(), first.expose());
     data.clock.advance_s(1);
-    assert_refused(key(0), &Refused::Ended);
+    assert_refused(key(0), &Refused::Session(session::Reject::GenerationPassed));
     data.clock.advance_s(3600);
     assert_refused(key(1), &Refused::Expired);
     assert_eq!(data.store.session(session.id).unwrap().state, SessionState::Expired);
-    assert_refused(data.store.session_key(ADMIN, SessionId::from_bytes([0; 16]), 0), &Refused::Absent);
+    assert_refused(data.key(SessionId::from_bytes([0; 16]), 0), &Refused::Absent);
+    let foreign = data.store.session_key(ADMIN, session.id, None, |_| false);
+    assert_refused(foreign.map(drop), &Refused::Absent);
 }
 
 #[tokio::test]
@@ -159,13 +161,35 @@ async fn sessions_of_a_user_share_a_root_until_the_epoch_ends() {
 }
 
 #[tokio::test]
+async fn the_suite_is_that_of_the_devices_at_the_commit() {
+    let mut data = Data::with_users(1).await;
+    let invitation = data.invite(Role::Client, Some(user(0))).await;
+    let mut second = data.pairing();
+    second.offer = Some(session::SuiteList::parse(&["C20P"]).unwrap());
+    data.store.confirm(invitation, second).await.unwrap();
+    assert_eq!(data.open(user(0), 1).await.unwrap().suite, Suite::C20p);
+    let none =
+        NewSession { capabilities: Capabilities::parse(&["A256GCM"]).unwrap(), ..asked_for_first(&data, 2) };
+    assert_refused(data.store.open_session(none).await, &Refused::Session(session::Reject::SuiteNone));
+    let nobody = asked(data.gateway(), Audience::User(user(7)), 3);
+    assert_refused(
+        data.store.open_session(nobody).await,
+        &Refused::Session(session::Reject::AudienceUnknown),
+    );
+}
+
+fn asked_for_first(data: &Data, key: u64) -> NewSession {
+    asked(data.gateway(), Audience::User(user(0)), key)
+}
+
+#[tokio::test]
 async fn revoking_a_pairing_rotates_the_sessions_for_the_others() {
     let mut data = Data::with_users(1).await;
     let second = data.pair(Role::Client, Some(user(0))).await;
     let shared = data.open(user(0), 1).await.unwrap();
     let own = data.store.open_session(asked(data.gateway(), Audience::Pairing(second), 2)).await.unwrap();
     data.store.rotate(data.gateway(), shared.id).await.unwrap();
-    let before = data.store.session_key(ADMIN, shared.id, 1).unwrap();
+    let before = data.key(shared.id, 1).unwrap();
     let mut events = data.store.subscribe();
 
     let target = Target::Pairing { pairing: second };
@@ -175,11 +199,11 @@ async fn revoking_a_pairing_rotates_the_sessions_for_the_others() {
     let revocation = Revocation { at: super::START, reason: lost() };
     assert_refused(data.store.epoch(second), &Refused::Revoked(revocation.clone()));
     assert_eq!(data.store.party(second).unwrap().revoked, Some(revocation));
-    for old in [0, 1] {
-        assert_refused(data.store.session_key(ADMIN, shared.id, old), &Refused::Ended);
-    }
-    assert_ne!(data.store.session_key(ADMIN, shared.id, 2).unwrap().expose(), before.expose());
-    assert_refused(data.store.session_key(ADMIN, own.id, 0), &Refused::Ended);
+    let revoked = Refused::Session(session::Reject::GenerationRevoked);
+    assert_refused(data.key(shared.id, 0), &Refused::Session(session::Reject::GenerationPassed));
+    assert_refused(data.key(shared.id, 1), &revoked);
+    assert_ne!(data.key(shared.id, 2).unwrap().expose(), before.expose());
+    assert_refused(data.key(own.id, 0), &Refused::Ended);
     assert_refused(data.store.revoke(ADMIN, target, lost()).await, &Refused::AlreadyRevoked);
 
     let told: Vec<_> =
@@ -214,7 +238,7 @@ async fn revoking_a_server_takes_everything_along() {
     assert_eq!((revoked.pairings, revoked.invitations, revoked.sessions_ended), (3, 1, 1));
     let revocation = Revocation { at: super::START, reason: lost() };
     assert_refused(data.store.spend_attempt(pending).await, &Refused::Revoked(revocation.clone()));
-    assert_refused(data.store.session_key(ADMIN, session.id, 0), &Refused::Ended);
+    assert_refused(data.key(session.id, 0), &Refused::Ended);
     let again = data.store.open_session(asked(gateway, Audience::User(user(0)), 9)).await;
     assert_refused(again, &Refused::Revoked(revocation.clone()));
     assert_eq!(data.store.servers(EVERYTHING).items[0].revoked, Some(revocation));
@@ -226,8 +250,8 @@ async fn revoking_a_user_leaves_the_others_alone() {
     let sessions = [data.open(user(0), 1).await.unwrap(), data.open(user(1), 2).await.unwrap()];
     let target = Target::User { server: server(), user: user(0) };
     data.store.revoke(ADMIN, target.clone(), lost()).await.unwrap();
-    assert_refused(data.store.session_key(ADMIN, sessions[0].id, 0), &Refused::Ended);
-    data.store.session_key(ADMIN, sessions[1].id, 0).unwrap();
+    assert_refused(data.key(sessions[0].id, 0), &Refused::Ended);
+    data.key(sessions[1].id, 0).unwrap();
     assert_refused(data.store.revoke(ADMIN, target, lost()).await, &Refused::AlreadyRevoked);
     let unknown = Target::User { server: server(), user: user(9) };
     assert_refused(data.store.revoke(ADMIN, unknown, lost()).await, &Refused::Absent);
