@@ -14,9 +14,9 @@ use crate::time::{duration_s, rfc3339};
 /// How long, and how shown.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Options {
-    /// How long the invitation stays open, from 1m to 15m
-    #[arg(long, value_name = "DURATION", value_parser = duration_s, default_value = "15m")]
-    ttl: u32,
+    /// How long the invitation stays open, from 1m to 15m [default: what the policy says, else 15m]
+    #[arg(long, value_name = "DURATION", value_parser = duration_s)]
+    ttl: Option<u32>,
     /// Draw the link as a QR code
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     qr: qr::When,
@@ -36,7 +36,7 @@ impl Options {
         screen: Screen,
     ) -> Result<Report, Stop> {
         let role = if user.is_some() { Role::Client } else { Role::Server };
-        let invite = Invite { role, server: server.clone(), user: user.cloned(), ttl_s: Some(self.ttl) };
+        let invite = Invite { role, server: server.clone(), user: user.cloned(), ttl_s: self.ttl };
         let invited = admin.run(async |service| service.invite(&invite).await).await?;
         Ok(self.report(did, &invite, &invited, admin, screen))
     }

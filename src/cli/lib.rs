@@ -11,6 +11,7 @@ pub mod invitation;
 pub mod join;
 pub mod output;
 pub mod owner;
+pub mod policy;
 pub mod profile;
 pub mod qr;
 pub mod remote;
@@ -66,6 +67,9 @@ enum Command {
     /// Session keys, as the mail server or the client that this machine is paired as
     #[command(subcommand, arg_required_else_help = true, after_help = session::EXAMPLES)]
     Session(session::Session),
+    /// What clients must insist on and the service keeps to: for everybody, a server or a user
+    #[command(subcommand, arg_required_else_help = true, after_help = policy::EXAMPLES)]
+    Policy(policy::Policy),
     /// Revoke a pairing, a user, a server, a session or an invitation, for ever
     #[command(subcommand, arg_required_else_help = true, after_help = revoke::EXAMPLES)]
     Revoke(revoke::Revoke),
@@ -113,6 +117,7 @@ impl Command {
             Self::Client(client) => remote::block_on(client.run(screen)).map(Some),
             Self::Join(join) => remote::block_on(join.run(screen)).map(Some),
             Self::Session(session) => remote::block_on(session.run()).map(Some),
+            Self::Policy(policy) => remote::block_on(policy.run(screen)).map(Some),
             Self::Revoke(revoke) => remote::block_on(revoke.run(screen)).map(Some),
         }
     }

@@ -122,6 +122,7 @@ pub fn refusal(error: Error) -> Stop {
             .with("retry_after", after.as_secs()),
         Error::Tampered(_) => Stop::new(Exit::Unverified, "tampered", what).next(REPORT),
         Error::Downgrade(_) => Stop::new(Exit::Unverified, "downgrade", what).next(REPORT),
+        Error::Mismatch(_) => Stop::new(Exit::Unverified, "mismatch", what).next(REPORT),
         Error::WrongPlace(_) => Stop::new(Exit::Unverified, "wrong_place", what).next(REPORT),
         Error::Untrusted => Stop::new(Exit::Unverified, "untrusted", what),
         Error::Usage(Usage::Occupied) => Stop::new(Exit::Conflict, "profile_exists", what),

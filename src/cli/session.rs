@@ -26,9 +26,9 @@ pub enum Session {
         /// This device alone
         #[arg(long, value_name = "ID")]
         pairing: Option<PartyId>,
-        /// How long the session lasts, up to 24h
-        #[arg(long, value_name = "DURATION", value_parser = duration_s, default_value = "1h")]
-        ttl: u32,
+        /// How long the session lasts, up to 24h [default: what the policy says, else 1h]
+        #[arg(long, value_name = "DURATION", value_parser = duration_s)]
+        ttl: Option<u32>,
         #[command(flatten)]
         profile: Profile,
         #[command(flatten)]
@@ -109,11 +109,11 @@ impl Session {
     }
 }
 
-async fn open(audience: &Audience, ttl_s: u32, profile: &Profile) -> Result<Report, Stop> {
+async fn open(audience: &Audience, ttl_s: Option<u32>, profile: &Profile) -> Result<Report, Stop> {
     let server = profile.server().await?;
     let suites: Vec<_> = SUITES.iter().map(|suite| suite.name()).collect();
     let capabilities = Capabilities::parse(&suites).expect("our own suites are capabilities");
-    let key = server.issue(audience, Some(ttl_s), &capabilities).await.map_err(remote::refusal);
+    let key = server.issue(audience, ttl_s, &capabilities).await.map_err(remote::refusal);
     let key = key.map_err(|stop| match (stop.code(), audience) {
         ("not_found" | "no_pairing", Audience::User(user)) => {
             let what = format!("{user} has no paired device at {}", server.server());

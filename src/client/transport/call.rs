@@ -127,7 +127,9 @@ impl<'a> Call<'a> {
             let outcome = self.attempt(until, kek).await;
             let clock_was_wrong = self.transport.link.offset_s.load(Ordering::Relaxed) != before;
             match &outcome {
-                Ok(reply) if reply.status.is_success() || self.is_known(reply) => return outcome.map(Said::Answer),
+                Ok(reply) if reply.status.is_success() || self.is_known(reply) => {
+                    return outcome.map(Said::Answer);
+                }
                 // Refused before it took effect: any request may be said again with the right time.
                 Ok(reply) if reply.is_clock() && clock_was_wrong && !clock_mended => {
                     clock_mended = true;

@@ -3,6 +3,7 @@
 mod engine;
 mod journal;
 mod measured;
+mod policy;
 mod rekey;
 mod restart;
 mod verbs;
@@ -146,6 +147,7 @@ impl Data {
     fn dump(&self) -> std::collections::BTreeMap<Vec<u8>, Vec<u8>> {
         let now = self.store.now();
         let mut state = self.store.shared.write();
+        state.carry(usize::MAX);
         state.sweep(usize::MAX, now);
         state.dump()
     }
