@@ -513,3 +513,5 @@ async fn a_watch_that_is_dropped_asks_no_more() {
     tokio::task::yield_now().await;
     assert_eq!(Arc::strong_count(&client.0), 1);
 }
+
+mod policies;

@@ -153,6 +153,8 @@ def fetch(rotations, asked, now):
     cause, at = rotations[-1]
     if asked == current - 1 and cause == "revocation":
         raise Refused("generation_revoked")
+    if asked == current - 1 and cause == "policy":
+        raise Refused("generation_passed")
     if asked == current - 1 and now < at + 120:
         return asked
     raise Refused("generation_passed")
@@ -541,12 +543,13 @@ def choice_cases():
 
 
 def time_cases():
-    asked, revoked = ("asked", 1000), ("revocation", 1000)
+    asked, revoked, changed = ("asked", 1000), ("revocation", 1000), ("policy", 1000)
     generations = [
         ([], None, 0), ([], 0, 10**6), ([], 1, 0), ([asked], None, 1000), ([asked], 1, 1000), ([asked], 0, 1119),
         ([asked], 0, 1120), ([asked], 2, 1000), ([revoked], 0, 1000), ([revoked], 1, 1000), ([asked, ("asked", 1010)], 0, 1010),
         ([asked, ("asked", 1010)], 1, 1129), ([asked, ("revocation", 1010)], 1, 1010), ([revoked, ("asked", 1010)], 1, 1010),
-        ([revoked, ("asked", 1010)], 0, 1010), ([asked], U32, 1000),
+        ([revoked, ("asked", 1010)], 0, 1010), ([asked], U32, 1000), ([changed], 0, 1000), ([changed], 1, 1000),
+        ([asked, ("policy", 1010)], 1, 1010), ([changed, ("asked", 1010)], 1, 1010),
     ]
     return {
         "ttl": [outcome({"asked": a}, lambda a=a: ttl(a), lambda v: {"ttl": v})
