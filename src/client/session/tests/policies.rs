@@ -16,9 +16,8 @@ fn place() -> Context<ServerToClient> {
 /// A frame as a server seals it that holds another key of the same session and generation.
 async fn frame_under_another_key(key: &SessionKey) -> Vec<u8> {
     let secret = Secret::random(&mut ChaCha20Rng::seed_from_u64(77));
-    let other = SessionKey::new(Opened { key: secret, bindings: key.bindings().clone() });
-    let (keys, size) = (&other.keys().s2c, RecordSize::default());
-    let sealer = Sealer::new(keys, &place(), Kind::Literal, 5, size, [5; SALT_SIZE]).unwrap();
+    let (other, size) = (ObjectKeys::derive(&secret, key.agreed()), RecordSize::default());
+    let sealer = Sealer::new(&other.s2c, &place(), Kind::Literal, 5, size, [5; SALT_SIZE]).unwrap();
     let mut frame = Vec::new();
     seal(sealer, &b"hello"[..], &mut frame).await.unwrap();
     frame

@@ -1,4 +1,4 @@
-use sidekey_protocol::ids::{PartyId, Role, SessionId};
+use sidekey_protocol::ids::{PartyId, Role};
 use sidekey_protocol::policy::setting::{Asked, Setting};
 use sidekey_protocol::policy::wire::Whose;
 use sidekey_protocol::revocation::Target;
