@@ -16,9 +16,11 @@ pub mod profile;
 pub mod qr;
 pub mod remote;
 pub mod revoke;
+pub mod root;
 pub mod serve;
 pub mod server;
 pub mod session;
+pub mod terminal;
 pub mod time;
 
 use std::ffi::OsString;
@@ -73,6 +75,9 @@ enum Command {
     /// Revoke a pairing, a user, a server, a session or an invitation, for ever
     #[command(subcommand, arg_required_else_help = true, after_help = revoke::EXAMPLES)]
     Revoke(revoke::Revoke),
+    /// The key under which every other key is sealed
+    #[command(subcommand, arg_required_else_help = true, after_help = root::EXAMPLES)]
+    Root(root::Root),
 }
 
 const EXAMPLES: &str = "\
@@ -119,6 +124,7 @@ impl Command {
             Self::Session(session) => remote::block_on(session.run()).map(Some),
             Self::Policy(policy) => remote::block_on(policy.run(screen)).map(Some),
             Self::Revoke(revoke) => remote::block_on(revoke.run(screen)).map(Some),
+            Self::Root(root) => root.run().map(Some),
         }
     }
 }

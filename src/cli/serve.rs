@@ -11,12 +11,13 @@ use rand_core::UnwrapErr;
 use serde_json::json;
 use sidekey_service::clock::SystemClock;
 use sidekey_service::fault::Fault;
-use sidekey_service::{Config, telemetry};
+use sidekey_service::{Config, Given, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit::{Exit, Stop};
 use crate::output::{Screen, shell};
 use crate::owner::act_as_owner_of;
+use crate::root;
 
 /// Run the key service until SIGTERM or Ctrl-C
 ///
@@ -25,11 +26,8 @@ use crate::owner::act_as_owner_of;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Serve {
-    /// The configuration [default: sidekey.toml in the data folder]
-    #[arg(long, value_name = "FILE", conflicts_with = "data")]
-    config: Option<PathBuf>,
     #[command(flatten)]
-    data: Data,
+    place: Configured,
     /// Listen here instead of where the configuration says
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
@@ -80,12 +78,22 @@ fn default_folder<'a>(here: &'a Path, packaged: &'a Path) -> &'a Path {
     if !here.exists() && packaged.exists() { packaged } else { here }
 }
 
-impl Serve {
-    /// Serves, until a signal.
+/// Where the service's configuration is.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Configured {
+    /// The configuration [default: sidekey.toml in the data folder]
+    #[arg(long, value_name = "FILE", conflicts_with = "data")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    data: Data,
+}
+
+impl Configured {
+    /// The configuration, and the file that it stands in.
     ///
     /// # Errors
-    /// What stands in the way, and what to do about it.
-    pub fn run(self, screen: Screen) -> Result<(), Stop> {
+    /// There is none, or it is not one.
+    pub fn read(&self) -> Result<(Config, PathBuf), Stop> {
         let path = match &self.config {
             Some(path) => path.clone(),
             None => self.data.enter()?.join(CONFIG),
@@ -95,26 +103,39 @@ impl Serve {
             let init = format!("sidekey init{}", self.data.option());
             return Err(Stop::new(Exit::NotFound, "not_initialised", what).next(init));
         }
-        let mut config = Config::read(&path).map_err(|error| {
+        let config = Config::read(&path).map_err(|error| {
             Stop::new(Exit::Failed, "configuration", chain(&error)).next(format!("edit {}", path.display()))
         })?;
-        config.listen = self.listen.unwrap_or(config.listen);
-        telemetry::init(&config.log).map_err(|error| Stop::new(Exit::Failed, "log", error))?;
-        let listener = TcpListener::bind(config.listen).map_err(|error| unbound(config.listen, &error))?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-        let runtime =
-            runtime.map_err(|error| Stop::new(Exit::Failed, "runtime", format!("cannot start: {error}")))?;
-        runtime.block_on(serve(config, listener, screen))
+        Ok((config, path))
     }
 }
 
-async fn serve(config: Config, listener: TcpListener, screen: Screen) -> Result<(), Stop> {
-    let (url, data) = (config.public_url.clone(), config.data.clone());
-    let explained = |fault| explained(&fault, &data);
+impl Serve {
+    /// Serves, until a signal.
+    ///
+    /// # Errors
+    /// What stands in the way, and what to do about it.
+    pub fn run(self, screen: Screen) -> Result<(), Stop> {
+        let (mut config, _) = self.place.read()?;
+        config.listen = self.listen.unwrap_or(config.listen);
+        telemetry::init(&config.log).map_err(|error| Stop::new(Exit::Failed, "log", error))?;
+        let passphrase = root::passphrase(&config)?;
+        let listener = TcpListener::bind(config.listen).map_err(|error| unbound(config.listen, &error))?;
+        let given = Given { passphrase, ..listener.into() };
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let runtime =
+            runtime.map_err(|error| Stop::new(Exit::Failed, "runtime", format!("cannot start: {error}")))?;
+        runtime.block_on(serve(config, given, screen))
+    }
+}
+
+async fn serve(config: Config, given: Given, screen: Screen) -> Result<(), Stop> {
+    let (url, about) = (config.public_url.clone(), config.clone());
+    let explained = |fault| explained(&fault, &about);
     // Before the store is opened: told to stop while it is read, it stops once it has been.
     let shutdown = stopped().map_err(|error| Stop::new(Exit::Failed, "signals", error))?;
     let (clock, rng) = (Arc::new(SystemClock), UnwrapErr(SysRng));
-    let running = sidekey_service::start(config, listener, clock, rng, shutdown).await.map_err(explained)?;
+    let running = sidekey_service::start(config, given, clock, rng, shutdown).await.map_err(explained)?;
     let listen = running.local_addr();
     screen.announce(
         &format!("sidekey: ready at {url}, listening on {listen}; Ctrl-C stops it"),
@@ -153,32 +174,51 @@ fn unbound(listen: SocketAddr, error: &io::Error) -> Stop {
 }
 
 /// Why the service does not run, and what to do about it.
-fn explained(fault: &sidekey_service::Stop, data: &Path) -> Stop {
+fn explained(fault: &sidekey_service::Stop, config: &Config) -> Stop {
     use sidekey_service::Stop as S;
 
     let what = chain(fault);
-    let data = data.display();
     match fault {
-        S::Store(Fault::Locked) => Stop::new(
-            Exit::Conflict,
-            "folder_locked",
-            format!("another process serves the data folder {data}"),
-        )
-        .next("stop that one, or serve another folder with --data"),
-        S::Store(Fault::Missing) => {
-            Stop::new(Exit::NotFound, "not_initialised", what).next(format!("sidekey init --data {data}"))
-        }
-        S::Store(Fault::RootKeyWrong) => Stop::new(Exit::Denied, "root_key_wrong", what)
-            .next("put back the root key that the folder was made with; without it nothing in it opens"),
-        S::Store(Fault::Corrupt { .. } | Fault::SealKeysDamaged | Fault::Unsealable) => {
-            Stop::new(Exit::Unverified, "store_damaged", what).next("restore the data folder from a backup")
-        }
-        S::Store(Fault::Full) => {
-            Stop::new(Exit::Unavailable, "disk_full", what).next(format!("make room for {data}"))
-        }
+        S::Store(fault) => store_fault(fault, what, &config.data),
+        S::RootKey(bad) => root::explained(bad, config),
         S::PublicUrl { made_for, .. } => Stop::new(Exit::Conflict, "public_url_changed", what)
             .next(format!("set public_url back to {made_for} in the configuration")),
         _ => Stop::new(Exit::Failed, "not_started", what),
+    }
+}
+
+/// What is wrong with a data folder, and what to do about it.
+#[must_use]
+pub fn store_fault(fault: &Fault, what: String, data: &Path) -> Stop {
+    let data = data.display();
+    match fault {
+        Fault::Locked { pid } => {
+            let who = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+            Stop::new(Exit::Conflict, "folder_locked", format!("{who} uses the data folder {data}"))
+                .next("stop that one, or take another folder with --data")
+        }
+        Fault::Missing => {
+            Stop::new(Exit::NotFound, "not_initialised", what).next(format!("sidekey init --data {data}"))
+        }
+        Fault::FormatNewer { .. } => Stop::new(Exit::Conflict, "format_newer", what)
+            .next("start the version of sidekey that used the folder last"),
+        Fault::FormatOlder { .. } => Stop::new(Exit::Conflict, "format_older", what).next(format!(
+            "serve it with the version of sidekey that made it, or move {data} away, then sidekey init and pair again"
+        )),
+        Fault::RootKeyWrong => Stop::new(Exit::Denied, "root_key_wrong", what)
+            .next("put back the root key that the folder was made with; without it nothing in it opens"),
+        Fault::Corrupt { .. } | Fault::FormatUnknown | Fault::SealKeysDamaged | Fault::Unsealable => {
+            Stop::new(Exit::Unverified, "store_damaged", what).next("restore the data folder from a backup")
+        }
+        Fault::Full => Stop::new(Exit::Unavailable, "disk_full", what).next(format!("make room for {data}")),
+        Fault::Io { error, .. } => match error.kind() {
+            io::ErrorKind::PermissionDenied => Stop::new(Exit::Denied, "folder_forbidden", what)
+                .next(format!("give {data} to the user that runs the service (chown -R)")),
+            io::ErrorKind::ReadOnlyFilesystem => Stop::new(Exit::Failed, "folder_read_only", what)
+                .next(format!("mount {data} for writing, or move the folder")),
+            _ => Stop::new(Exit::Failed, "store_unusable", what),
+        },
+        _ => Stop::new(Exit::Failed, "store_unusable", what),
     }
 }
 

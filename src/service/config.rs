@@ -1,16 +1,29 @@
 //! What an administrator can say to the service: one file, every option with a default, unknown ones refused.
+//! A file for each section of it.
+
+mod limits;
+mod log;
+mod operations;
+mod root_key;
+mod tls;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sidekey_protocol::pairing::PublicUrl;
+
+pub use self::limits::Limits;
+pub use self::log::{Format, Level, Log};
+pub use self::operations::Operations;
+pub use self::root_key::RootKey;
+pub use self::tls::Tls;
 
 /// The shipped file: every option, explained, at its default.
 pub const SHIPPED: &str = include_str!("../../config/sidekey.toml");
 
 /// Everything an administrator can say to the service. `config/sidekey.toml` explains each option to him.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Where the service listens.
@@ -19,90 +32,16 @@ pub struct Config {
     pub public_url: PublicUrl,
     /// The folder that holds everything the service keeps.
     pub data: PathBuf,
-    /// File holding the 32-octet root key; relative to `data`.
-    pub root_key_file: PathBuf,
+    /// Where the root key comes from.
+    pub root_key: RootKey,
+    /// For those who keep the service running.
+    pub operations: Operations,
     /// The certificate.
     pub tls: Tls,
     /// A limit on everything that grows or waits.
     pub limits: Limits,
     /// What is said on standard error.
     pub log: Log,
-}
-
-/// Where the TLS certificate and its key are.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
-#[serde(default, deny_unknown_fields)]
-pub struct Tls {
-    /// PEM chain, our own certificate first; relative to `data`.
-    pub certificate_file: PathBuf,
-    /// PEM private key; relative to `data`.
-    pub key_file: PathBuf,
-}
-
-/// A limit on everything that grows or waits.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
-#[serde(default, deny_unknown_fields)]
-pub struct Limits {
-    /// Connections at one time.
-    pub connections: usize,
-    /// HTTP/2 requests at one time on one connection.
-    pub streams: u32,
-    /// For a TLS handshake.
-    pub handshake_s: u32,
-    /// From the end of the handshake to the first request.
-    pub first_request_s: u32,
-    /// For a later request's headers; also how long an HTTP/1.1 connection may idle.
-    pub keep_alive_s: u32,
-    /// For the body of a request.
-    pub body_s: u32,
-    /// For the answer.
-    pub answer_s: u32,
-    /// A connection on which nothing moves is closed after it.
-    pub stalled_s: u32,
-    /// For requests in flight when the service stops.
-    pub drain_s: u32,
-    /// Octets of a request's line and headers.
-    pub headers_size_bytes: usize,
-    /// Verified bearer tokens that are remembered.
-    pub tokens: usize,
-    /// Event streams at one time.
-    pub event_streams: usize,
-}
-
-/// What is said on standard error.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
-#[serde(default, deny_unknown_fields)]
-pub struct Log {
-    /// The least serious level that is shown.
-    pub level: Level,
-    /// For people or for machines.
-    pub format: Format,
-}
-
-/// How serious an event is.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// We failed.
-    Error,
-    /// We are about to, or somebody attacks.
-    Warn,
-    /// What an administrator wants to read.
-    Info,
-    /// Every request.
-    Debug,
-    /// Everything.
-    Trace,
-}
-
-/// How log lines are written.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// For people.
-    Text,
-    /// One object a line.
-    Json,
 }
 
 /// Why the configuration cannot be used. Each names the file or the option.
@@ -146,12 +85,6 @@ impl Config {
         Self { data: data.to_owned(), public_url, ..Self::default() }
     }
 
-    /// Where the root key is.
-    #[must_use]
-    pub fn root_key_path(&self) -> PathBuf {
-        self.data.join(&self.root_key_file)
-    }
-
     /// Where the certificate chain is.
     #[must_use]
     pub fn certificate_path(&self) -> PathBuf {
@@ -190,42 +123,12 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8443)),
             public_url: "https://localhost:8443".parse().expect("a public URL in its one spelling"),
             data: PathBuf::from("."),
-            root_key_file: PathBuf::from("root.key"),
+            root_key: RootKey::default(),
+            operations: Operations::default(),
             tls: Tls::default(),
             limits: Limits::default(),
             log: Log::default(),
         }
-    }
-}
-
-impl Default for Tls {
-    fn default() -> Self {
-        Self { certificate_file: PathBuf::from("tls.pem"), key_file: PathBuf::from("tls.key") }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 10_000,
-            streams: 100,
-            handshake_s: 10,
-            first_request_s: 10,
-            keep_alive_s: 30,
-            body_s: 10,
-            answer_s: 10,
-            stalled_s: 60,
-            drain_s: 20,
-            headers_size_bytes: 16_384,
-            tokens: 65_536,
-            event_streams: 5_000,
-        }
-    }
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self { level: Level::Info, format: Format::Text }
     }
 }
 
@@ -245,7 +148,7 @@ mod tests {
         let names = |table: &toml::Table| table.keys().cloned().collect::<Vec<_>>();
         assert_eq!(
             names(&shipped),
-            ["data", "limits", "listen", "log", "public_url", "root_key_file", "tls"]
+            ["data", "limits", "listen", "log", "operations", "public_url", "root_key", "tls"]
         );
         assert_eq!(shipped["limits"].as_table().unwrap().len(), 12);
     }

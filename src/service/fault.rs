@@ -27,6 +27,27 @@ pub enum Fault {
     /// There is a store in this folder already.
     #[error("the folder holds a store already")]
     Exists,
+    /// A newer program has used this folder.
+    #[error(
+        "the data folder is of format {found}, and this program knows none after {known}: it was used by a newer one"
+    )]
+    FormatNewer {
+        /// The folder's.
+        found: u32,
+        /// The newest that we know.
+        known: u32,
+    },
+    /// The folder was made by a program whose records we do not read.
+    #[error("the data folder is of format {found}, and this program reads {known}: it was made by an older one")]
+    FormatOlder {
+        /// The folder's.
+        found: u32,
+        /// The one that we read.
+        known: u32,
+    },
+    /// The marker of the folder's format is not one.
+    #[error("the file `format` of the data folder is damaged")]
+    FormatUnknown,
     /// No room left; nothing was written.
     #[error("the disk is full")]
     Full,
@@ -40,8 +61,11 @@ pub enum Fault {
         error: io::Error,
     },
     /// Another process serves from this folder.
-    #[error("another process uses this folder")]
-    Locked,
+    #[error("another process uses this folder{}", named(*pid))]
+    Locked {
+        /// Which, where it has said so.
+        pid: Option<u32>,
+    },
     /// No store in this folder.
     #[error("the folder holds no store")]
     Missing,
@@ -89,6 +113,10 @@ impl Fault {
             if is_full(&error) { Self::Full } else { Self::Io { doing, error } }
         }
     }
+}
+
+fn named(pid: Option<u32>) -> String {
+    pid.map(|pid| format!(": process {pid}")).unwrap_or_default()
 }
 
 /// Whether there is no room, as opposed to a disk that does not work.

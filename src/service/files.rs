@@ -46,11 +46,23 @@ pub enum BadFile {
 /// # Errors
 /// [`BadFile::Exposed`] when its mode lets anybody but its owner in; [`BadFile::Io`].
 pub(crate) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, BadFile> {
+    read_guarded(path, 0o077)
+}
+
+/// Reads one of systemd's credentials: its access list for the service's user shows as the group's right to read.
+///
+/// # Errors
+/// As [`read_private`].
+pub(crate) fn read_credential(path: &Path) -> Result<Zeroizing<Vec<u8>>, BadFile> {
+    read_guarded(path, 0o037)
+}
+
+fn read_guarded(path: &Path, forbidden: u32) -> Result<Zeroizing<Vec<u8>>, BadFile> {
     let fault = |source| BadFile::Io { path: path.to_owned(), source };
     let file = File::open(path).map_err(fault)?;
     // The open file is asked, not the path: nobody can swap it in between.
     let mode = file.metadata().map_err(fault)?.mode() & 0o777;
-    if mode & 0o077 != 0 {
+    if mode & forbidden != 0 {
         return Err(BadFile::Exposed { path: path.to_owned(), mode });
     }
     let mut content = Zeroizing::new(Vec::new());
@@ -63,13 +75,18 @@ pub(crate) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, BadFile> {
 /// # Errors
 /// As [`read_private`]; [`BadFile::Malformed`].
 pub(crate) fn read_root_key(path: &Path) -> Result<Secret<32>, BadFile> {
-    let malformed =
-        || BadFile::Malformed { path: path.to_owned(), what: "32 octets as one line of base64url" };
     let content = read_private(path)?;
     let line = content.strip_suffix(b"\n").unwrap_or(&content);
-    let text = std::str::from_utf8(line).map_err(|_| malformed())?;
-    let octets = Zeroizing::new(from_base64url(text).map_err(|_| malformed())?);
-    Secret::copy_of(&octets).ok_or_else(malformed)
+    root_key(line).ok_or_else(|| BadFile::Malformed { path: path.to_owned(), what: A_ROOT_KEY })
+}
+
+/// What a root key looks like.
+pub(crate) const A_ROOT_KEY: &str = "32 octets as one line of base64url";
+
+/// A root key from its line.
+pub(crate) fn root_key(line: &[u8]) -> Option<Secret<32>> {
+    let octets = Zeroizing::new(from_base64url(std::str::from_utf8(line).ok()?).ok()?);
+    Secret::copy_of(&octets)
 }
 
 /// Reads a file that anybody may read.

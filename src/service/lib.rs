@@ -18,6 +18,7 @@ mod pairing;
 mod policies;
 mod policy;
 mod revocation;
+pub mod root;
 mod session;
 pub mod store;
 pub mod telemetry;
@@ -43,6 +44,7 @@ use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::http::limits::{Edge, RequestIds};
 use crate::http::tokens::Tokens;
+use crate::root::{BadRootKey, Typed};
 use crate::store::Store;
 
 /// Why the service does not run.
@@ -62,12 +64,39 @@ pub enum Stop {
         /// What `init` was told.
         made_for: String,
     },
+    /// The root key.
+    #[error(transparent)]
+    RootKey(BadRootKey),
     /// The data.
     #[error("the store cannot be used")]
     Store(#[from] Fault),
     /// The certificate.
     #[error(transparent)]
     Tls(#[from] BadTls),
+}
+
+impl From<BadRootKey> for Stop {
+    fn from(bad: BadRootKey) -> Self {
+        match bad {
+            BadRootKey::Store(fault) => Self::Store(fault),
+            other => Self::RootKey(other),
+        }
+    }
+}
+
+/// What the process gives the service: a listener is enough.
+#[derive(Debug)]
+pub struct Given {
+    /// For clients and servers.
+    pub listener: TcpListener,
+    /// The root key's passphrase, where the configuration says that it is typed.
+    pub passphrase: Typed,
+}
+
+impl From<TcpListener> for Given {
+    fn from(listener: TcpListener) -> Self {
+        Self { listener, passphrase: None }
+    }
 }
 
 /// A service that runs.
@@ -84,28 +113,29 @@ pub struct Running {
 /// [`Stop`].
 pub async fn run(
     config: Config,
-    listener: TcpListener,
+    given: impl Into<Given>,
     clock: Arc<dyn Clock>,
     rng: impl CryptoRng + Send + 'static,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Stop> {
-    start(config, listener, clock, rng, shutdown).await?.finished().await
+    start(config, given, clock, rng, shutdown).await?.finished().await
 }
 
-/// Builds the service, and returns once it serves on `listener`.
+/// Builds the service, and returns once it serves.
 ///
 /// # Errors
 /// [`Stop`].
 pub async fn start(
     config: Config,
-    listener: TcpListener,
+    given: impl Into<Given>,
     clock: Arc<dyn Clock>,
     rng: impl CryptoRng + Send + 'static,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Running, Stop> {
+    let Given { listener, passphrase } = given.into();
     let rng = SharedRng::new(rng);
     let tls = listener::tls(&config)?;
-    let store = open_store(&config, clock.clone(), rng.clone()).await?;
+    let store = open_store(&config, passphrase, clock.clone(), rng.clone()).await?;
     let app = App::new(&config, store.clone(), rng.clone());
     let edge = Edge {
         clock,
@@ -158,10 +188,18 @@ impl App {
 }
 
 /// Opening reads the whole state: not on a thread that answers others.
-async fn open_store(config: &Config, clock: Arc<dyn Clock>, rng: SharedRng) -> Result<Arc<Store>, Stop> {
-    let root = files::read_root_key(&config.root_key_path())?;
-    let folder = config.data.clone();
-    let opened = tokio::task::spawn_blocking(move || Store::open(&folder, root, clock, Box::new(rng))).await;
+async fn open_store(
+    config: &Config,
+    typed: Typed,
+    clock: Arc<dyn Clock>,
+    rng: SharedRng,
+) -> Result<Arc<Store>, Stop> {
+    let from = config.clone();
+    let open = move || {
+        let root = root::read(&from, typed)?;
+        Ok::<_, Stop>(Store::open(&from.data, root, clock, Box::new(rng))?)
+    };
+    let opened = tokio::task::spawn_blocking(open).await;
     let store = opened.map_err(|panic| Stop::Listen(std::io::Error::other(panic)))??;
     let made_for = store.identity().public_url.as_str();
     if made_for != config.public_url.as_str() {

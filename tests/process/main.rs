@@ -14,3 +14,4 @@ mod machine;
 mod package;
 mod power_cut;
 mod readme;
+mod root;

@@ -60,6 +60,8 @@ labels! {
     REKEY_CONFIRM = "rekey confirm";
     /// A party's request to rekey.
     REKEY_REQUEST = "rekey request";
+    /// Names a root key, so that a wrong one is told from damage.
+    REST_ID = "rest id";
     /// A secret of an invitation, sealed at rest.
     REST_INVITATION = "rest invitation";
     /// A secret of a pairing, sealed at rest.

@@ -8,6 +8,7 @@ pub mod labels;
 mod secret;
 mod sign;
 pub mod spake2plus;
+mod stretch;
 
 use aes_kw::{KeyInit as _, KwAes256};
 use hkdf::{Hkdf, HkdfExtract};
@@ -22,6 +23,7 @@ pub use kem::{KEM_CT_SIZE, KEM_EK_SIZE, KemSecret, encapsulate};
 pub use labels::Label;
 pub use secret::Secret;
 pub use sign::{BadKey, Signature, SigningKey, VerifyingKey};
+pub use stretch::stretch;
 
 /// The check did not hold. Says no more: the caller knows what it checked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]

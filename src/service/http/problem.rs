@@ -311,7 +311,10 @@ impl From<Fault> for Problem {
             Fault::Fenced | Fault::Full | Fault::Io { .. } => Code::StoreUnavailable,
             Fault::Corrupt { .. }
             | Fault::Exists
-            | Fault::Locked
+            | Fault::FormatNewer { .. }
+            | Fault::FormatOlder { .. }
+            | Fault::FormatUnknown
+            | Fault::Locked { .. }
             | Fault::Missing
             | Fault::RecordTooLarge
             | Fault::RootKeyWrong

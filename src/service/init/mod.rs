@@ -24,6 +24,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config, SHIPPED};
 use crate::fault::Fault;
 use crate::files::{self, BadFile};
+use crate::root;
 use crate::store::{Genesis, Store};
 
 /// What `init` is told.
@@ -168,11 +169,15 @@ impl Maker {
         Ok(())
     }
 
+    /// Only before there is a store; from then on it may be anywhere that the configuration names.
     fn root_key(&mut self) -> Result<(), BadFile> {
+        let path = self.path(ROOT_KEY);
+        if self.path(JOURNAL).exists() && !path.exists() {
+            self.note(path, "root key", Outcome::Elsewhere);
+            return Ok(());
+        }
         let key = Secret::<32>::random(&mut self.rng);
-        let mut line = Zeroizing::new(base64url(key.expose()));
-        line.push('\n');
-        self.file(ROOT_KEY, "root key", line.as_bytes(), PRIVATE)
+        self.file(ROOT_KEY, "root key", root::line(&key).as_bytes(), PRIVATE)
     }
 
     /// A key is written before its certificate: where a crash came between, the certificate is made for the key there is.
@@ -208,9 +213,9 @@ impl Maker {
     fn store(&mut self, options: &Options) -> Result<(), InitFault> {
         let (admin, pending) = (self.path(ADMIN), self.path(ADMIN_PENDING));
         let store = self.report.data.clone();
-        let root = files::read_root_key(&self.path(ROOT_KEY))?;
         let exists = self.path(JOURNAL).exists();
         if !exists {
+            let root = files::read_root_key(&self.path(ROOT_KEY))?;
             let (genesis, credential) = self.genesis(options)?;
             files::write(&pending, credential.as_bytes(), PRIVATE)?;
             Store::create(&store, &root, genesis, &*self.clock, Box::new(self.rng.clone()))?;

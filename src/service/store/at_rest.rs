@@ -1,13 +1,10 @@
 //! Secrets at rest: sealed under keys that live only in `seal.keys`.
 //!
-//! A blob names its sealing key by number and is bound to where it belongs: AAD = lp(kind, record id, field, number). Sealing
-//! keys are wrapped under the root key. Once nothing live needs one it is destroyed, and with it every old copy of
-//! what it sealed, in the journal, in the pages behind it, and in their backups.
+//! A blob names its sealing key by number and is bound to where it belongs: AAD = lp(kind, record id, field, number).
+//! Once nothing live needs a sealing key it is destroyed, and with it every old copy of what it sealed, in the journal,
+//! in the pages behind it, and in their backups.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, RwLock};
 
@@ -18,6 +15,7 @@ use sidekey_protocol::encoding::Octets;
 use sidekey_protocol::ids::Timestamp;
 use zeroize::Zeroizing;
 
+use super::seal_keys::{SealKeys, Slot, Wrapped};
 use crate::fault::Fault;
 
 /// A sealed secret, as it stands in records and in the state.
@@ -53,11 +51,17 @@ impl Place {
 #[derive(Debug)]
 pub(super) struct AtRest {
     folder: PathBuf,
-    root: Secret<32>,
     head: Secret<32>,
     ring: RwLock<Ring>,
     /// One writer of `seal.keys` at a time.
-    writing: Mutex<()>,
+    over: Mutex<Over>,
+}
+
+/// What stands over the sealing keys. The root key itself is not kept.
+#[derive(Debug)]
+struct Over {
+    master: Secret<32>,
+    slots: Vec<Slot>,
 }
 
 #[derive(Debug, Default)]
@@ -70,46 +74,43 @@ struct SealingKey {
     wrapped: [u8; 40],
 }
 
-/// `seal.keys`, after its version octet.
-#[derive(Deserialize, Serialize)]
-struct Stored {
-    head: Octets<40>,
-    keys: Vec<(u32, Timestamp, Octets<40>)>,
-}
-
 impl AtRest {
     /// Makes `seal.keys` in `folder`, with the first sealing key and K_head.
     pub(super) fn create(
         folder: &Path,
-        root: Secret<32>,
+        root: &Secret<32>,
         now: Timestamp,
         mut rng: &mut dyn CryptoRng,
     ) -> Result<Self, Fault> {
-        let head = Secret::random(&mut rng);
-        let ring = RwLock::new(Ring::default());
-        let at_rest = Self { folder: folder.to_owned(), root, head, ring, writing: Mutex::new(()) };
-        at_rest.rotate(now, rng)?;
-        Ok(at_rest)
+        let (head, key, master) =
+            (Secret::random(&mut rng), Secret::random(&mut rng), Secret::random(&mut rng));
+        let keys = vec![(1, now, Octets(wrap(&master, &key)))];
+        SealKeys::new(root, &master, &head, keys).write(folder)?;
+        Self::open(folder, root, rng)
     }
 
-    /// Opens `seal.keys` in `folder`.
-    pub(super) fn open(folder: &Path, root: Secret<32>) -> Result<Self, Fault> {
-        let bytes = fs::read(folder.join(NAME)).map_err(Fault::io("read seal.keys"))?;
-        let stored: Stored = match bytes.split_first() {
-            Some((&VERSION, rest)) => postcard::from_bytes(rest).map_err(|_| Fault::SealKeysDamaged)?,
-            _ => return Err(Fault::SealKeysDamaged),
-        };
-        let head = unwrap(&root, &stored.head.0).map_err(|_| Fault::RootKeyWrong)?;
+    /// Opens `seal.keys` in `folder`. With the newest of several root keys, the others are forgotten.
+    pub(super) fn open(folder: &Path, root: &Secret<32>, rng: &mut dyn CryptoRng) -> Result<Self, Fault> {
+        let mut stored = SealKeys::read(folder)?;
+        let (_, newest) = stored.open(root)?;
+        match (stored.slots.len(), newest) {
+            (1, _) => {}
+            (_, true) => {
+                stored.forget_all_but(root, rng)?;
+                stored.write(folder)?;
+                tracing::info!("the root key has been rotated; the old one is forgotten");
+            }
+            (_, false) => tracing::warn!("a rotation of the root key is not finished: `sidekey root status`"),
+        }
+        let (master, _) = stored.open(root)?;
+        let head = unwrap(&master, &stored.head.0).map_err(|_| Fault::SealKeysDamaged)?;
         let mut ring = Ring::default();
         for (number, made, Octets(wrapped)) in stored.keys {
-            let key = unwrap(&root, &wrapped).map_err(|_| Fault::SealKeysDamaged)?;
+            let key = unwrap(&master, &wrapped).map_err(|_| Fault::SealKeysDamaged)?;
             ring.0.insert(number, SealingKey { aead: Aead::aes_256_gcm(&key), made, wrapped });
         }
-        if ring.0.is_empty() {
-            return Err(Fault::SealKeysDamaged);
-        }
-        let ring = RwLock::new(ring);
-        Ok(Self { folder: folder.to_owned(), root, head, ring, writing: Mutex::new(()) })
+        let (ring, over) = (RwLock::new(ring), Mutex::new(Over { master, slots: stored.slots }));
+        Ok(Self { folder: folder.to_owned(), head, ring, over })
     }
 
     /// K_head: what the heads of revocations are authenticated with.
@@ -179,22 +180,23 @@ impl AtRest {
 
     /// A new sealing key, durable before the first secret is sealed under it.
     pub(super) fn rotate(&self, now: Timestamp, mut rng: &mut dyn CryptoRng) -> Result<(), Fault> {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
         let key = Secret::random(&mut rng);
-        let fresh = SealingKey { aead: Aead::aes_256_gcm(&key), made: now, wrapped: wrap(&self.root, &key) };
+        let wrapped = wrap(&over.master, &key);
+        let fresh = SealingKey { aead: Aead::aes_256_gcm(&key), made: now, wrapped };
         let (number, mut keys) = {
             let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
             (ring.0.last_key_value().map_or(1, |(number, _)| number + 1), ring.stored())
         };
         keys.push((number, now, Octets(fresh.wrapped)));
-        self.write(keys)?;
+        self.write(&over, keys)?;
         self.ring.write().unwrap_or_else(PoisonError::into_inner).0.insert(number, fresh);
         Ok(())
     }
 
     /// Destroys every sealing key but the newest and those that are `needed`.
     pub(super) fn destroy_all_but(&self, needed: &BTreeSet<u32>) -> Result<(), Fault> {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
         let (newest, _) = self.newest();
         let keep = |number: u32| number == newest || needed.contains(&number);
         let (before, keys) = {
@@ -205,36 +207,22 @@ impl AtRest {
         if keys.len() == before {
             return Ok(());
         }
-        self.write(keys)?;
+        self.write(&over, keys)?;
         self.ring.write().unwrap_or_else(PoisonError::into_inner).0.retain(|&number, _| keep(number));
         Ok(())
     }
 
-    fn write(&self, keys: Vec<(u32, Timestamp, Octets<40>)>) -> Result<(), Fault> {
-        let stored = Stored { head: Octets(wrap(&self.root, &self.head)), keys };
-        let bytes = postcard::to_extend(&stored, vec![VERSION]).expect("memory takes every octet");
-        replace(&self.folder, NAME, &bytes).map_err(Fault::io("write seal.keys"))
+    fn write(&self, over: &Over, keys: Vec<Wrapped>) -> Result<(), Fault> {
+        let head = Octets(wrap(&over.master, &self.head));
+        SealKeys { slots: over.slots.clone(), head, keys }.write(&self.folder)
     }
 }
 
 impl Ring {
-    fn stored(&self) -> Vec<(u32, Timestamp, Octets<40>)> {
+    fn stored(&self) -> Vec<Wrapped> {
         self.0.iter().map(|(&number, key)| (number, key.made, Octets(key.wrapped))).collect()
     }
 }
-
-/// Replaces a file in a way that leaves the old one or the new one, whole, whenever the power fails.
-fn replace(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
-    let fresh = folder.join(format!("{name}.new"));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&fresh, folder.join(name))?;
-    File::open(folder)?.sync_all()
-}
-
-const NAME: &str = "seal.keys";
-const VERSION: u8 = 1;
 
 #[cfg(test)]
 mod tests {
@@ -248,7 +236,7 @@ mod tests {
     fn made() -> (tempfile::TempDir, AtRest, ChaCha20Rng) {
         let folder = tempfile::tempdir().unwrap();
         let mut rng = ChaCha20Rng::seed_from_u64(1);
-        let at_rest = AtRest::create(folder.path(), root(), Timestamp(1), &mut rng).unwrap();
+        let at_rest = AtRest::create(folder.path(), &root(), Timestamp(1), &mut rng).unwrap();
         (folder, at_rest, rng)
     }
 
@@ -284,11 +272,11 @@ mod tests {
 
     #[test]
     fn a_wrong_root_key_is_refused() {
-        let (folder, at_rest, _) = made();
+        let (folder, at_rest, mut rng) = made();
         drop(at_rest);
         let wrong = Secret::fill_with(|octets| octets.fill(8));
-        assert!(matches!(AtRest::open(folder.path(), wrong), Err(Fault::RootKeyWrong)));
-        AtRest::open(folder.path(), root()).unwrap();
+        assert!(matches!(AtRest::open(folder.path(), &wrong, &mut rng), Err(Fault::RootKeyWrong)));
+        AtRest::open(folder.path(), &root(), &mut rng).unwrap();
     }
 
     #[test]
@@ -298,7 +286,7 @@ mod tests {
         at_rest.rotate(Timestamp(2), &mut rng).unwrap();
         let new = at_rest.reseal(PLACE, &old, &mut rng).unwrap();
         at_rest.destroy_all_but(&BTreeSet::new()).unwrap();
-        let reopened = AtRest::open(folder.path(), root()).unwrap();
+        let reopened = AtRest::open(folder.path(), &root(), &mut rng).unwrap();
         for at_rest in [&at_rest, &reopened] {
             assert!(matches!(at_rest.open_sealed(PLACE, &old), Err(Fault::Unsealable)));
             assert_eq!(at_rest.open_sealed(PLACE, &new).unwrap().as_slice(), b"secret");

@@ -10,6 +10,7 @@
 
 mod at_rest;
 mod engine;
+mod format;
 mod journal;
 mod keeper;
 mod open;
@@ -19,6 +20,7 @@ mod policy;
 mod record;
 mod rekey;
 mod revocation;
+mod seal_keys;
 mod session;
 mod sled;
 mod state;
@@ -39,9 +41,12 @@ use self::keeper::Keeper;
 use crate::fault::Fault;
 
 pub use engine::Rng;
+pub(crate) use format::check_format;
+pub(crate) use open::lock;
 pub use open::{Genesis, Verified};
 pub use pairing::{NewInvitation, NewPairing};
 pub use rekey::NewEpoch;
+pub use seal_keys::{KeyId, SealKeys, Slot, Stretch};
 pub use session::{Idempotency, Keyed, NewSession};
 pub use view::{
     EndReason, Event, Filter, Happened, Invitation, InvitationState, Page, Paged, Party, Repeat, Revocation,

@@ -1,6 +1,7 @@
 //! Making and opening a data folder.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -11,6 +12,7 @@ use sidekey_protocol::ids::{PartyId, ServiceId};
 
 use super::at_rest::AtRest;
 use super::engine::{Engine, Rng, Shared};
+use super::format;
 use super::journal::{Journal, Position, SEGMENT_SIZE};
 use super::keeper::Keeper;
 use super::record::{self, Entry, Record};
@@ -84,7 +86,7 @@ impl Store {
         let _ = fs::remove_dir_all(&unfinished);
         fs::DirBuilder::new().mode(0o700).create(&unfinished).map_err(Fault::io("make the journal"))?;
         let now = clock.now();
-        let root = Secret::fill_with(|copy| copy.copy_from_slice(root.expose()));
+        format::mark(folder)?;
         let at_rest = AtRest::create(folder, root, now, &mut *rng)?;
         let place = record::Secret::Service(genesis.service).place();
         let record = Record::Created {
@@ -106,8 +108,8 @@ impl Store {
     /// Opens the store of a data folder. After a failed write the process ends with code 1.
     ///
     /// # Errors
-    /// [`Fault::Corrupt`], [`Fault::Io`], [`Fault::Locked`], [`Fault::Missing`], [`Fault::RootKeyWrong`],
-    /// [`Fault::SealKeysDamaged`], [`Fault::Unsealable`].
+    /// [`Fault::Corrupt`], [`Fault::FormatNewer`], [`Fault::FormatOlder`], [`Fault::FormatUnknown`], [`Fault::Io`], [`Fault::Locked`],
+    /// [`Fault::Missing`], [`Fault::RootKeyWrong`], [`Fault::SealKeysDamaged`], [`Fault::Unsealable`].
     pub fn open(folder: &Path, root: Secret<32>, clock: Arc<dyn Clock>, rng: Rng) -> Result<Self, Fault> {
         let end_process = |fault: &Fault| {
             tracing::error!(
@@ -134,7 +136,7 @@ impl Store {
         folder: &Path,
         root: Secret<32>,
         clock: Arc<dyn Clock>,
-        rng: Rng,
+        mut rng: Rng,
         segment_size: u64,
         on_fence: Box<dyn Fn(&Fault) + Send + Sync>,
         adjust: impl FnOnce(&mut Journal),
@@ -143,7 +145,9 @@ impl Store {
             return Err(Fault::Missing);
         }
         let lock = lock(folder)?;
-        let at_rest = AtRest::open(folder, root)?;
+        format::check_format(folder)?;
+        let at_rest = AtRest::open(folder, &root, &mut *rng)?;
+        drop(root);
         let (behind, state) = pages(&folder.join(PAGES), &at_rest)?;
         let (mut journal, state) = replay(folder, segment_size, state)?;
         adjust(&mut journal);
@@ -204,8 +208,10 @@ fn identity(state: &State, at_rest: &AtRest) -> Result<Identity, Fault> {
     Ok(Identity { service: global.service, public_url: global.public_url.clone(), key })
 }
 
-fn lock(folder: &Path) -> Result<File, Fault> {
-    let file = OpenOptions::new()
+/// One process per folder. The file says which, for whoever finds it taken.
+pub(crate) fn lock(folder: &Path) -> Result<File, Fault> {
+    let mut file = OpenOptions::new()
+        .read(true)
         .write(true)
         .create(true)
         .truncate(false)
@@ -213,10 +219,18 @@ fn lock(folder: &Path) -> Result<File, Fault> {
         .open(folder.join("lock"))
         .map_err(Fault::io("open the lock"))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Fault::Locked),
-        Err(TryLockError::Error(error)) => Err(Fault::io("lock the data folder")(error)),
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            let pid = file.read_to_string(&mut text).ok().and_then(|_| text.trim_end().parse().ok());
+            return Err(Fault::Locked { pid });
+        }
+        Err(TryLockError::Error(error)) => return Err(Fault::io("lock the data folder")(error)),
     }
+    file.set_len(0)
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .map_err(Fault::io("write the lock"))?;
+    Ok(file)
 }
 
 pub(super) fn spki(key: &VerifyingKey) -> record::Spki {

@@ -13,7 +13,8 @@ use crate::fault::Fault;
 async fn a_second_process_is_refused() {
     let data = Data::new();
     let second = open(data.folder.path(), &data.clock, &data.fenced, |_| {});
-    assert!(matches!(second, Err(Fault::Locked)), "{second:?}");
+    let pid = Some(std::process::id());
+    assert!(matches!(second, Err(Fault::Locked { pid: named }) if named == pid), "{second:?}");
 }
 
 #[tokio::test]

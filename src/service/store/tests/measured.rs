@@ -37,7 +37,7 @@ fn a_live_session_costs_at_most_200_octets() {
 fn many_sessions_in_memory() {
     let folder = super::scratch();
     let mut rng = rng();
-    let at_rest = AtRest::create(folder.path(), root_key(), START, &mut *rng).unwrap();
+    let at_rest = AtRest::create(folder.path(), &root_key(), START, &mut *rng).unwrap();
     let mut state = State::default();
     let mut seq = 0;
     let mut apply = |state: &mut State, record| {

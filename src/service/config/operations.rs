@@ -1,0 +1,29 @@
+//! `[operations]`: the listener for those who keep the service running.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+/// Where metrics and health are told, apart from clients and servers.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Operations {
+    /// Where it listens: `/metrics`, `/livez`, `/readyz`.
+    pub listen: SocketAddr,
+    /// Whether it speaks TLS, with the service's certificate; it must where others than this machine reach it.
+    pub tls: bool,
+}
+
+impl Operations {
+    /// Whether it would be told in the clear to other machines.
+    #[must_use]
+    pub fn exposed(&self) -> bool {
+        !self.tls && !self.listen.ip().is_loopback()
+    }
+}
+
+impl Default for Operations {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8444)), tls: false }
+    }
+}

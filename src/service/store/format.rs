@@ -1,0 +1,104 @@
+//! The data folder's format: a number that grows when an older program could not read what a newer one writes.
+
+use std::fs;
+use std::path::Path;
+
+use crate::fault::Fault;
+use crate::files;
+
+/// The format that this program writes.
+///
+/// 1. Without a marker, before the first release. Its records are read no more.
+/// 2. `seal.keys` under a master key, in slots.
+const CURRENT: u32 = 2;
+
+/// The marker, and what it says before the number.
+const NAME: &str = "format";
+const TEXT: &str = "sidekey data folder, format ";
+
+/// Marks a new folder.
+pub(super) fn mark(folder: &Path) -> Result<(), Fault> {
+    let text = format!("{TEXT}{CURRENT}\n");
+    files::write(&folder.join(NAME), text.as_bytes(), 0o600).map_err(|bad| match bad {
+        files::BadFile::Io { source, .. } => Fault::io("mark the data folder's format")(source),
+        _ => Fault::FormatUnknown,
+    })
+}
+
+/// Refuses a folder of another format, before anything in it is touched.
+pub(crate) fn check_format(folder: &Path) -> Result<(), Fault> {
+    match found(folder)? {
+        CURRENT => Ok(()),
+        found if found > CURRENT => Err(Fault::FormatNewer { found, known: CURRENT }),
+        found => Err(Fault::FormatOlder { found, known: CURRENT }),
+    }
+}
+
+fn found(folder: &Path) -> Result<u32, Fault> {
+    let text = match fs::read_to_string(folder.join(NAME)) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(1),
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => return Err(Fault::FormatUnknown),
+        Err(error) => return Err(Fault::io("read the data folder's format")(error)),
+    };
+    let number = text.strip_prefix(TEXT).and_then(|rest| rest.strip_suffix('\n')?.parse().ok());
+    number.filter(|&number| number > 0).ok_or(Fault::FormatUnknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng as _;
+    use sidekey_protocol::ids::Timestamp;
+
+    use super::*;
+    use crate::clock::TestClock;
+    use crate::store::Store;
+
+    /// A folder of the first format, as `sidekey init` made it then; its one segment shortened.
+    fn first() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/store/tests/format-1");
+        fs::create_dir(folder.path().join("journal")).unwrap();
+        for name in FILES {
+            fs::copy(format!("{kept}/{name}"), folder.path().join(name)).unwrap();
+        }
+        folder
+    }
+
+    fn refused(folder: &Path) -> String {
+        let root = files::read_root_key(&folder.join("root.key")).unwrap();
+        let clock = Arc::new(TestClock::at(Timestamp(1_900_000_000)));
+        Store::open(folder, root, clock, Box::new(ChaCha20Rng::seed_from_u64(1))).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_folder_of_an_older_format_is_refused_and_left_as_it_is() {
+        let folder = first();
+        let content = |name| fs::read(folder.path().join(name)).unwrap();
+        let before = FILES.map(content);
+        let said = refused(folder.path());
+        assert!(said.contains("format 1") && said.contains("older"), "{said}");
+        assert_eq!(FILES.map(content), before);
+        assert!(!folder.path().join(NAME).exists());
+    }
+
+    #[test]
+    fn a_newer_or_damaged_marker_is_refused() {
+        let folder = first();
+        for (text, word) in [
+            ("sidekey data folder, format 3\n", "used by a newer one"),
+            ("sidekey data folder, format 0\n", "damaged"),
+            ("", "damaged"),
+            ("\u{fffd}", "damaged"),
+        ] {
+            fs::write(folder.path().join(NAME), text).unwrap();
+            let said = refused(folder.path());
+            assert!(said.contains(word), "{text:?}: {said}");
+        }
+    }
+
+    const FILES: [&str; 3] = ["root.key", "seal.keys", "journal/00000000000000000001.journal"];
+}
