@@ -37,7 +37,7 @@ Exit codes:
     5  conflict: exists already, is over, or is in use
     6  unavailable: unreachable, busy or out of time; try again
     7  verification failed: what arrived is not what was sealed or signed
-  130  interrupted by Ctrl-C (as shells report that signal; serve drains and ends with 0)";
+  130  interrupted by Ctrl-C (as shells report that signal; serve drains and ends with 0, told twice with this)";
 
 impl Exit {
     /// The code for a problem document of the service.

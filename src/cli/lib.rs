@@ -6,9 +6,11 @@ pub mod client;
 pub mod confirm;
 pub mod demo;
 pub mod exit;
+pub mod hardening;
 pub mod init;
 pub mod invitation;
 pub mod join;
+pub mod manager;
 pub mod output;
 pub mod owner;
 pub mod policy;
@@ -20,6 +22,7 @@ pub mod root;
 pub mod serve;
 pub mod server;
 pub mod session;
+pub mod signals;
 pub mod terminal;
 pub mod time;
 
@@ -94,6 +97,7 @@ From nothing to a session key, on one machine:
 /// Runs the command line that the process was given.
 #[must_use]
 pub fn main() -> ExitCode {
+    hardening::leave_no_dump();
     let line: Vec<OsString> = std::env::args_os().collect();
     let args = match Args::try_parse_from(&line) {
         Ok(args) => args,

@@ -1,6 +1,5 @@
 //! `sidekey serve`: the key service, until it is told to stop.
 
-use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -15,14 +14,16 @@ use sidekey_service::{Config, Given, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::exit::{Exit, Stop};
+use crate::manager::Manager;
 use crate::output::{Screen, shell};
 use crate::owner::act_as_owner_of;
-use crate::root;
+use crate::{root, signals};
 
 /// Run the key service until SIGTERM or Ctrl-C
 ///
 /// Says on standard error when it is ready, and under which URL. Told to stop, it takes no more connections, answers
-/// what it has been asked, and ends with 0.
+/// what it has been asked, and ends with 0 within 30 seconds; told twice, it ends at once. SIGHUP reads the
+/// configuration and the certificate again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Serve {
@@ -31,6 +32,9 @@ pub struct Serve {
     /// Listen here instead of where the configuration says
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
+    /// Tell metrics and health here instead of where the configuration says
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    operations: Option<SocketAddr>,
 }
 
 /// Where the service keeps everything.
@@ -116,50 +120,53 @@ impl Serve {
     /// # Errors
     /// What stands in the way, and what to do about it.
     pub fn run(self, screen: Screen) -> Result<(), Stop> {
-        let (mut config, _) = self.place.read()?;
+        let (mut config, path) = self.place.read()?;
         config.listen = self.listen.unwrap_or(config.listen);
-        telemetry::init(&config.log).map_err(|error| Stop::new(Exit::Failed, "log", error))?;
+        config.operations.listen = self.operations.unwrap_or(config.operations.listen);
+        config.check().map_err(|bad| {
+            Stop::new(Exit::Failed, "configuration", bad).next(format!("edit {}", path.display()))
+        })?;
+        let logs = telemetry::init(&config.log).map_err(|error| Stop::new(Exit::Failed, "log", error))?;
         let passphrase = root::passphrase(&config)?;
-        let listener = TcpListener::bind(config.listen).map_err(|error| unbound(config.listen, &error))?;
-        let given = Given { passphrase, ..listener.into() };
+        let bind =
+            |at: SocketAddr, option| TcpListener::bind(at).map_err(|error| unbound(at, option, &error));
+        let listener = bind(config.listen, "--listen")?;
+        let operations = bind(config.operations.listen, "--operations")?;
+        let given = Given { listener, operations: Some(operations), logs: Some(logs), passphrase };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime =
             runtime.map_err(|error| Stop::new(Exit::Failed, "runtime", format!("cannot start: {error}")))?;
-        runtime.block_on(serve(config, given, screen))
+        runtime.block_on(serve(config, path, given, screen))
     }
 }
 
-async fn serve(config: Config, given: Given, screen: Screen) -> Result<(), Stop> {
+async fn serve(config: Config, path: PathBuf, given: Given, screen: Screen) -> Result<(), Stop> {
     let (url, about) = (config.public_url.clone(), config.clone());
     let explained = |fault| explained(&fault, &about);
     // Before the store is opened: told to stop while it is read, it stops once it has been.
-    let shutdown = stopped().map_err(|error| Stop::new(Exit::Failed, "signals", error))?;
+    let failed = |error| Stop::new(Exit::Failed, "signals", error);
+    let manager = Manager::of_environment();
+    let shutdown = signals::stopped(manager.clone()).map_err(failed)?;
+    let hang_up = signal(SignalKind::hangup()).map_err(failed)?;
     let (clock, rng) = (Arc::new(SystemClock), UnwrapErr(SysRng));
     let running = sidekey_service::start(config, given, clock, rng, shutdown).await.map_err(explained)?;
     let listen = running.local_addr();
     screen.announce(
         &format!("sidekey: ready at {url}, listening on {listen}; Ctrl-C stops it"),
-        &json!({ "ready": true, "url": url, "listen": listen }),
+        &json!({ "ready": true, "url": url, "listen": listen, "operations": running.operations_addr() }),
     );
+    let status = format!("serving {url}, listening on {listen}");
+    manager.ready(&status);
+    tokio::spawn(signals::reload(hang_up, running.reloader(), path, manager.clone()));
+    tokio::spawn(manager.watchdog());
     running.finished().await.map_err(explained)
 }
 
-/// SIGTERM or Ctrl-C.
-fn stopped() -> io::Result<impl Future<Output = ()> + Send + 'static> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
-}
-
-fn unbound(listen: SocketAddr, error: &io::Error) -> Stop {
+fn unbound(listen: SocketAddr, option: &str, error: &io::Error) -> Stop {
     let stop = |exit, code, what: &str| Stop::new(exit, code, format!("cannot listen on {listen}: {what}"));
     match error.kind() {
         io::ErrorKind::AddrInUse => stop(Exit::Conflict, "address_in_use", "another process does").next(
-            format!("stop that one (ss -ltnp 'sport = {}' names it), or --listen elsewhere", listen.port()),
+            format!("stop that one (ss -ltnp 'sport = {}' names it), or {option} elsewhere", listen.port()),
         ),
         io::ErrorKind::PermissionDenied => {
             stop(Exit::Denied, "address_forbidden", "the system does not let us")
@@ -167,7 +174,7 @@ fn unbound(listen: SocketAddr, error: &io::Error) -> Stop {
         }
         io::ErrorKind::AddrNotAvailable => {
             stop(Exit::Failed, "address_foreign", "this machine has no such address")
-                .next("--listen with an address that `ip addr` shows")
+                .next(format!("{option} with an address that `ip addr` shows"))
         }
         _ => stop(Exit::Failed, "address", &error.to_string()),
     }

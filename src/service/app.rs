@@ -9,7 +9,10 @@ use sidekey_protocol::pairing::PublicUrl;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Limits;
+use crate::health::Health;
 use crate::http::tokens::Tokens;
+use crate::live::Live;
+use crate::metrics::Metrics;
 use crate::pairing::Exchanges;
 use crate::store::Store;
 
@@ -19,7 +22,9 @@ pub(crate) struct App {
     pub(crate) store: Arc<Store>,
     pub(crate) service: ServiceId,
     pub(crate) rng: SharedRng,
-    pub(crate) limits: Arc<Limits>,
+    pub(crate) limits: Live<Limits>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) health: Arc<Health>,
     pub(crate) public_url: PublicUrl,
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) exchanges: Arc<Exchanges>,
@@ -42,6 +47,7 @@ parts! {
     rng: SharedRng,
     public_url: PublicUrl,
     exchanges: Arc<Exchanges>,
+    health: Arc<Health>,
 }
 
 /// One source of randomness for all requests; a draw locks it, nothing else does.

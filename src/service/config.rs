@@ -63,9 +63,39 @@ pub enum BadConfig {
         /// Where in it, and why.
         source: Box<toml::de::Error>,
     },
+    /// An option's value cannot be meant.
+    #[error("{path} is not a valid configuration")]
+    Option {
+        /// Which file.
+        path: PathBuf,
+        /// Which option, and why.
+        source: BadOption,
+    },
+}
+
+/// An option whose value cannot be meant.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum BadOption {
+    /// The service must end within 30 seconds.
+    #[error("limits.drain_s is at most {}: the service ends within 30 seconds", limits::DRAIN_MAX_S)]
+    DrainTooLong,
+    /// Metrics would be told in the clear to other machines.
+    #[error("operations.listen is reached by other machines, and operations.tls is false")]
+    OperationsExposed,
 }
 
 impl Config {
+    /// Whether every value can be meant.
+    ///
+    /// # Errors
+    /// [`BadOption`] names the option.
+    pub fn check(&self) -> Result<(), BadOption> {
+        if self.limits.drain_s > limits::DRAIN_MAX_S {
+            return Err(BadOption::DrainTooLong);
+        }
+        if self.operations.exposed() { Err(BadOption::OperationsExposed) } else { Ok(()) }
+    }
+
     /// Reads the file at `path`; what it leaves out is at its default, and its relative `data` starts beside it.
     ///
     /// # Errors
@@ -75,6 +105,7 @@ impl Config {
             .map_err(|source| BadConfig::Unreadable { path: path.to_owned(), source })?;
         let mut config: Self = toml::from_str(&text)
             .map_err(|source| BadConfig::Invalid { path: path.to_owned(), source: Box::new(source) })?;
+        config.check().map_err(|source| BadConfig::Option { path: path.to_owned(), source })?;
         config.data = path.parent().unwrap_or(Path::new("")).join(&config.data);
         Ok(config)
     }
@@ -159,6 +190,18 @@ mod tests {
             let error = toml::from_str::<Config>(text).unwrap_err().to_string();
             assert!(error.contains("unknown"), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        let check = |text: &str| toml::from_str::<Config>(text).unwrap().check();
+        assert_eq!(check("[limits]\ndrain_s = 26"), Err(BadOption::DrainTooLong));
+        for exposed in ["0.0.0.0:1", "[::]:1", "192.0.2.1:1"] {
+            let text = format!("[operations]\nlisten = '{exposed}'");
+            assert_eq!(check(&text), Err(BadOption::OperationsExposed), "{exposed}");
+            assert_eq!(check(&format!("{text}\ntls = true")), Ok(()), "{exposed}");
+        }
+        assert_eq!(check("[operations]\nlisten = '[::1]:1'"), Ok(()));
     }
 
     #[test]

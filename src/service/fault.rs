@@ -38,7 +38,9 @@ pub enum Fault {
         known: u32,
     },
     /// The folder was made by a program whose records we do not read.
-    #[error("the data folder is of format {found}, and this program reads {known}: it was made by an older one")]
+    #[error(
+        "the data folder is of format {found}, and this program reads {known}: it was made by an older one"
+    )]
     FormatOlder {
         /// The folder's.
         found: u32,

@@ -3,20 +3,26 @@
 //! A step loads, asks the protocol, commits, replies. What it refuses, `http/problem.rs` alone turns into a status.
 
 mod app;
+mod certificate;
 pub mod clock;
 pub mod config;
 mod events;
 pub mod fault;
 mod files;
-mod health;
+pub mod health;
+mod housekeeping;
 mod http;
 pub mod init;
 mod listener;
+mod live;
+mod metrics;
+mod operations;
 #[cfg(test)]
 mod over_tls;
 mod pairing;
 mod policies;
 mod policy;
+pub mod reload;
 mod revocation;
 pub mod root;
 mod session;
@@ -33,19 +39,26 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+pub use crate::certificate::BadTls;
 pub use crate::config::Config;
 pub use crate::files::BadFile;
 pub use crate::http::problem;
 pub use crate::init::init;
-pub use crate::listener::BadTls;
 
 use crate::app::{App, SharedRng};
+use crate::certificate::Certificate;
 use crate::clock::Clock;
+use crate::config::Limits;
 use crate::fault::Fault;
+use crate::health::Health;
 use crate::http::limits::{Edge, RequestIds};
 use crate::http::tokens::Tokens;
+use crate::live::Live;
+use crate::metrics::Metrics;
+use crate::reload::Reloader;
 use crate::root::{BadRootKey, Typed};
-use crate::store::Store;
+use crate::store::{Meter, Store};
+use crate::telemetry::Logs;
 
 /// Why the service does not run.
 #[derive(Debug, thiserror::Error)]
@@ -89,13 +102,17 @@ impl From<BadRootKey> for Stop {
 pub struct Given {
     /// For clients and servers.
     pub listener: TcpListener,
+    /// For those who keep the service running; without one nobody asks.
+    pub operations: Option<TcpListener>,
+    /// What is logged, for a reload to change.
+    pub logs: Option<Logs>,
     /// The root key's passphrase, where the configuration says that it is typed.
     pub passphrase: Typed,
 }
 
 impl From<TcpListener> for Given {
     fn from(listener: TcpListener) -> Self {
-        Self { listener, passphrase: None }
+        Self { listener, operations: None, logs: None, passphrase: None }
     }
 }
 
@@ -104,7 +121,17 @@ impl From<TcpListener> for Given {
 pub struct Running {
     local_addr: SocketAddr,
     serving: JoinHandle<std::io::Result<()>>,
+    operations: Option<Watched>,
+    reloader: Reloader,
     store: Arc<Store>,
+}
+
+/// The operations listener: it tells until the end.
+#[derive(Debug)]
+struct Watched {
+    local_addr: SocketAddr,
+    handle: Handle<SocketAddr>,
+    serving: JoinHandle<std::io::Result<()>>,
 }
 
 /// Builds the service and serves until `shutdown` comes, then drains.
@@ -132,24 +159,65 @@ pub async fn start(
     rng: impl CryptoRng + Send + 'static,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Running, Stop> {
-    let Given { listener, passphrase } = given.into();
+    let Given { listener, operations, logs, passphrase } = given.into();
     let rng = SharedRng::new(rng);
-    let tls = listener::tls(&config)?;
+    let certificate = Arc::new(Certificate::read(&config, clock.now())?);
     let store = open_store(&config, passphrase, clock.clone(), rng.clone()).await?;
-    let app = App::new(&config, store.clone(), rng.clone());
+    let app = App::new(&config, store.clone(), rng.clone(), certificate.clone());
     let edge = Edge {
-        clock,
+        clock: clock.clone(),
         ids: Arc::new(RequestIds::starting_at(rng.clone().next_u64())),
-        headers_size_bytes: config.limits.headers_size_bytes,
+        limits: app.limits.clone(),
+        metrics: Some(app.metrics.clone()),
     };
-    let router = http::router(&app, edge);
+    let router = http::router(&app, edge.clone());
     let local_addr = listener.local_addr().map_err(Stop::Listen)?;
+    let operations = match operations {
+        Some(listener) => Some(watched(&config, listener, &app, &certificate, edge).map_err(Stop::Listen)?),
+        None => None,
+    };
+    let reloader =
+        Reloader::new(config.clone(), app.limits.clone(), certificate.clone(), logs, clock.clone());
+    let keeping =
+        housekeeping::Keeping { reloader: reloader.clone(), metrics: app.metrics, certificate, clock };
+    tokio::spawn(keeping.run(app.stopping.clone()));
     let handle = Handle::new();
-    tokio::spawn(stop_on(shutdown, app.stopping, handle.clone(), config.limits.drain_s));
-    let serving =
-        tokio::spawn(async move { listener::serve(listener, tls, &config.limits, router, handle).await });
-    tracing::info!(%local_addr, "serving");
-    Ok(Running { local_addr, serving, store })
+    tokio::spawn(stop_on(shutdown, app.stopping, handle.clone(), app.limits));
+    say_serving(&config, local_addr, operations.as_ref());
+    let serving = tokio::spawn(async move {
+        let tls = app.health.certificate().tls();
+        listener::serve(listener, tls, &config.limits, router, handle).await
+    });
+    Ok(Running { local_addr, serving, operations, reloader, store })
+}
+
+fn say_serving(config: &Config, local_addr: SocketAddr, operations: Option<&Watched>) {
+    let version = env!("CARGO_PKG_VERSION");
+    let operations = operations.map(|watched| tracing::field::display(watched.local_addr));
+    let (data, root_key) = (config.data.display(), &config.root_key);
+    tracing::info!(version, %local_addr, operations, %data, %root_key, "serving");
+}
+
+/// Serves those who keep the service running.
+fn watched(
+    config: &Config,
+    listener: TcpListener,
+    app: &App,
+    certificate: &Certificate,
+    edge: Edge,
+) -> std::io::Result<Watched> {
+    let local_addr = listener.local_addr()?;
+    let parts = operations::Operations { metrics: app.metrics.clone(), health: app.health.clone() };
+    let router = operations::router(parts, Edge { metrics: None, ..edge });
+    let (handle, tls) = (Handle::new(), config.operations.tls.then(|| certificate.tls()));
+    let (limits, serving) = (config.limits.clone(), handle.clone());
+    let serving = tokio::spawn(async move {
+        match tls {
+            Some(tls) => listener::serve(listener, tls, &limits, router, serving).await,
+            None => listener::serve_plain(listener, &limits, router, serving).await,
+        }
+    });
+    Ok(Watched { local_addr, handle, serving })
 }
 
 impl Running {
@@ -159,6 +227,18 @@ impl Running {
         self.local_addr
     }
 
+    /// Where those who keep it running ask.
+    #[must_use]
+    pub fn operations_addr(&self) -> Option<SocketAddr> {
+        self.operations.as_ref().map(|watched| watched.local_addr)
+    }
+
+    /// What puts another configuration into force.
+    #[must_use]
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
+    }
+
     /// Waits until it has stopped and its store is closed.
     ///
     /// # Errors
@@ -166,18 +246,28 @@ impl Running {
     pub async fn finished(self) -> Result<(), Stop> {
         let served = self.serving.await.unwrap_or_else(|panic| Err(std::io::Error::other(panic)));
         self.store.close().await;
+        if let Some(watched) = self.operations {
+            watched.handle.shutdown();
+            // It ends because it was told to.
+            let _ = watched.serving.await;
+        }
         tracing::info!("stopped");
         served.map_err(Stop::Listen)
     }
 }
 
 impl App {
-    fn new(config: &Config, store: Arc<Store>, rng: SharedRng) -> Self {
+    fn new(config: &Config, store: Arc<Store>, rng: SharedRng, certificate: Arc<Certificate>) -> Self {
+        let metrics = Arc::new(Metrics::new());
+        store.measure(Meter::new(metrics.registry()));
+        let health = Health::new(store.clone(), certificate, config.data.clone());
         Self {
             service: store.identity().service,
             store,
             rng,
-            limits: Arc::new(config.limits.clone()),
+            limits: Live::new(config.limits.clone()),
+            metrics,
+            health: Arc::new(health),
             public_url: config.public_url.clone(),
             tokens: Arc::new(Tokens::up_to(config.limits.tokens)),
             exchanges: Arc::default(),
@@ -214,10 +304,10 @@ async fn stop_on(
     shutdown: impl Future<Output = ()>,
     stopping: CancellationToken,
     handle: Handle<SocketAddr>,
-    drain_s: u32,
+    limits: Live<Limits>,
 ) {
     shutdown.await;
     tracing::info!("stopping");
     stopping.cancel();
-    handle.graceful_shutdown(Some(Duration::from_secs(drain_s.into())));
+    handle.graceful_shutdown(Some(Duration::from_secs(limits.get().drain_s.into())));
 }

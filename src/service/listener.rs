@@ -12,16 +12,12 @@ use axum::Router;
 use axum_server::Handle;
 use axum_server::accept::Accept;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
-use rustls::ServerConfig;
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
 
-use crate::config::{Config, Limits};
-use crate::files::{self, BadFile};
+use crate::config::Limits;
 
 /// Octets that hyper buffers of an HTTP/1.1 request's head; ours is refused first, with a document.
 const HTTP1_BUFFER_SIZE: usize = 64 * 1024;
@@ -29,61 +25,52 @@ const HTTP1_BUFFER_SIZE: usize = 64 * 1024;
 const HTTP2_WINDOW_SIZE: u32 = 64 * 1024;
 /// How often a quiet HTTP/2 peer is asked whether it lives, and how long it may take to say so.
 const HTTP2_PING: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
+/// Connections of those who keep the service running.
+const PLAIN_CONNECTIONS: usize = 64;
 
-/// TLS cannot be had with these files.
-#[derive(Debug, thiserror::Error)]
-pub enum BadTls {
-    /// A file.
-    #[error(transparent)]
-    File(#[from] BadFile),
-    /// The certificate and its key do not belong together, or rustls does not take them.
-    #[error("the TLS certificate and its key cannot be used")]
-    Rustls(#[from] rustls::Error),
-}
-
-/// TLS 1.3 alone, X25519MLKEM768 first, HTTP/2 before HTTP/1.1.
-///
-/// # Errors
-/// [`BadTls`] names the file.
-pub(crate) fn tls(config: &Config) -> Result<Arc<ServerConfig>, BadTls> {
-    let malformed = |path: std::path::PathBuf, what| BadFile::Malformed { path, what };
-    let path = config.certificate_path();
-    let chain = CertificateDer::pem_slice_iter(&files::read(&path)?)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|_| malformed(path, "a PEM certificate chain"))?;
-    let path = config.tls_key_path();
-    let key = PrivateKeyDer::from_pem_slice(&files::read_private(&path)?)
-        .map_err(|_| malformed(path, "a PEM private key"))?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut tls = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)?;
-    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Arc::new(tls))
-}
-
-/// Serves until `handle` says to stop, then drains.
+/// Serves clients and servers until `handle` says to stop, then drains.
 ///
 /// # Errors
 /// When the listener cannot be used.
 pub(crate) async fn serve(
     listener: std::net::TcpListener,
-    tls: Arc<ServerConfig>,
+    tls: RustlsConfig,
     limits: &Limits,
     app: Router,
     handle: Handle<SocketAddr>,
 ) -> io::Result<()> {
-    let door =
-        Door { seats: Arc::new(Semaphore::new(limits.connections)), stalled: seconds(limits.stalled_s) };
-    let acceptor = RustlsAcceptor::new(RustlsConfig::from_config(tls))
+    let acceptor = RustlsAcceptor::new(tls)
         .handshake_timeout(seconds(limits.handshake_s))
-        .acceptor(door);
+        .acceptor(Door::with(limits.connections, limits));
     let mut server = axum_server::from_tcp(listener)?
         .acceptor(acceptor)
         .first_request_timeout(seconds(limits.first_request_s))
         .accept_error_handler(note_failed_accept)
         .handle(handle);
+    tune(&mut server, limits);
+    server.serve(app.into_make_service()).await
+}
+
+/// Serves this machine, in the clear.
+///
+/// # Errors
+/// When the listener cannot be used.
+pub(crate) async fn serve_plain(
+    listener: std::net::TcpListener,
+    limits: &Limits,
+    app: Router,
+    handle: Handle<SocketAddr>,
+) -> io::Result<()> {
+    let mut server = axum_server::from_tcp(listener)?
+        .acceptor(Door::with(PLAIN_CONNECTIONS, limits))
+        .first_request_timeout(seconds(limits.first_request_s))
+        .accept_error_handler(note_failed_accept)
+        .handle(handle);
+    tune(&mut server, limits);
+    server.serve(app.into_make_service()).await
+}
+
+fn tune<A>(server: &mut axum_server::Server<SocketAddr, A>, limits: &Limits) {
     let http = server.http_builder();
     http.http1().header_read_timeout(seconds(limits.keep_alive_s)).max_buf_size(HTTP1_BUFFER_SIZE);
     http.http2()
@@ -93,7 +80,6 @@ pub(crate) async fn serve(
         .initial_connection_window_size(HTTP2_WINDOW_SIZE)
         .keep_alive_interval(HTTP2_PING.0)
         .keep_alive_timeout(HTTP2_PING.1);
-    server.serve(app.into_make_service()).await
 }
 
 /// A failed handshake is the peer's affair; a failed accept is ours (no file descriptors, for example).
@@ -126,6 +112,10 @@ impl<S> Accept<TcpStream, S> for Door {
 }
 
 impl Door {
+    fn with(connections: usize, limits: &Limits) -> Self {
+        Self { seats: Arc::new(Semaphore::new(connections)), stalled: seconds(limits.stalled_s) }
+    }
+
     fn seat(&self, stream: TcpStream) -> io::Result<Connection> {
         let seat = self.seats.clone().try_acquire_owned().map_err(|_| io::ErrorKind::QuotaExceeded)?;
         stream.set_nodelay(true)?;

@@ -70,6 +70,11 @@ impl Sidekey {
     pub(crate) fn init(&self) -> u16 {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         self.run(&format!("init --url https://localhost:{port}")).succeeded();
+        // The port beside it may be taken by another test.
+        let path = self.data().join("sidekey.toml");
+        let config = std::fs::read_to_string(&path).unwrap();
+        let beside = format!("listen = \"127.0.0.1:{}\"", port.checked_add(1).unwrap_or(8444));
+        std::fs::write(&path, config.replace(&beside, "listen = \"127.0.0.1:0\"")).unwrap();
         port
     }
 
@@ -115,6 +120,8 @@ pub(crate) struct Serving {
     lines: Receiver<String>,
     /// The line that said so.
     pub(crate) ready: String,
+    /// Lines that came before one that was waited for.
+    pub(crate) seen: Vec<String>,
 }
 
 impl Serving {
@@ -126,32 +133,37 @@ impl Serving {
         std::thread::spawn(move || {
             stderr.lines().map_while(Result::ok).for_each(|line| drop(send.send(line)))
         });
-        let mut serving = Self { child, lines, ready: String::new() };
+        let mut serving = Self { child, lines, ready: String::new(), seen: Vec::new() };
         serving.ready = serving.line_with("sidekey: ready");
         serving
     }
 
-    fn line_with(&mut self, word: &str) -> String {
-        let mut seen = Vec::new();
+    /// Waits for a line that contains `word`.
+    pub(crate) fn line_with(&mut self, word: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         while let Ok(line) = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             if line.contains(word) {
                 return line;
             }
-            seen.push(line);
+            self.seen.push(line);
         }
-        panic!("the service said no line with {word:?}: {seen:#?}");
+        panic!("the service said no line with {word:?}: {:#?}", self.seen);
     }
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Sends it a signal by name, and waits for its end.
-    pub(crate) fn stop(mut self, signal: &str) -> i32 {
+    /// Sends it a signal by name.
+    pub(crate) fn signal(&self, signal: &str) {
         let kill =
             Command::new("kill").args([format!("-{signal}"), self.pid().to_string()]).status().unwrap();
         assert!(kill.success());
+    }
+
+    /// Sends it a signal by name, and waits for its end.
+    pub(crate) fn stop(mut self, signal: &str) -> i32 {
+        self.signal(signal);
         self.child.wait().unwrap().code().unwrap_or(-1)
     }
 }

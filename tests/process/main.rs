@@ -11,6 +11,7 @@ mod examples;
 mod kept;
 mod load;
 mod machine;
+mod operations;
 mod package;
 mod power_cut;
 mod readme;

@@ -32,6 +32,23 @@ pub struct Limits {
     pub event_streams: usize,
 }
 
+impl Limits {
+    /// These, with those of `other` that take effect without a new start.
+    #[must_use]
+    pub fn with_live_of(&self, other: &Self) -> Self {
+        Self {
+            answer_s: other.answer_s,
+            body_s: other.body_s,
+            drain_s: other.drain_s,
+            headers_size_bytes: other.headers_size_bytes,
+            ..self.clone()
+        }
+    }
+}
+
+/// Seconds of the longest drain: with what comes after it, the service ends within 30.
+pub(super) const DRAIN_MAX_S: u32 = 25;
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

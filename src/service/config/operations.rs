@@ -15,6 +15,17 @@ pub struct Operations {
 }
 
 impl Operations {
+    /// Where it listens beside a service that listens at `listen`: at the next port, where an ordinary user may.
+    #[must_use]
+    pub fn beside(listen: SocketAddr) -> SocketAddr {
+        let default = Self::default().listen;
+        match listen.port() {
+            0 => SocketAddr::new(default.ip(), 0),
+            port @ 1024..=65_534 => SocketAddr::new(default.ip(), port + 1),
+            _ => default,
+        }
+    }
+
     /// Whether it would be told in the clear to other machines.
     #[must_use]
     pub fn exposed(&self) -> bool {

@@ -24,6 +24,8 @@ use super::{Route, Time};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Limits;
+use crate::live::Live;
+use crate::metrics::{Metrics, RouteMeter};
 use crate::store::{self, Refused, Rights};
 
 /// Octets of the longest path and query.
@@ -42,7 +44,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) struct Edge {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<RequestIds>,
-    pub(crate) headers_size_bytes: usize,
+    pub(crate) limits: Live<Limits>,
+    /// Where requests are counted, if they are.
+    pub(crate) metrics: Option<Arc<Metrics>>,
 }
 
 /// Names requests: a random prefix for this start of the service, and a count.
@@ -53,9 +57,10 @@ pub(crate) struct RequestIds {
 }
 
 /// What the edge's log line says of an answer, left in its extensions by the guard.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Answered {
     route: &'static Route,
+    meter: Arc<RouteMeter>,
     party: Option<PartyId>,
 }
 
@@ -64,6 +69,7 @@ pub(crate) async fn edge(State(edge): State<Edge>, request: Request, next: Next)
     let started = Instant::now();
     let id = edge.ids.of(request.headers());
     let method = request.method().clone();
+    let in_flight = edge.metrics.as_deref().map(Metrics::begun);
     let answer = match edge.refuse(&request) {
         Some(code) => Problem::from(code).into_response(),
         None => AssertUnwindSafe(next.run(request))
@@ -72,7 +78,10 @@ pub(crate) async fn edge(State(edge): State<Edge>, request: Request, next: Next)
             .unwrap_or_else(|_| Problem::from(Code::Internal).into_response()),
     };
     let response = edge.finish(answer, &id);
-    note(&method, &response, &id, started.elapsed());
+    let took = started.elapsed();
+    drop(in_flight);
+    edge.count(&response, took);
+    note(&method, &response, &id, took);
     response
 }
 
@@ -86,8 +95,16 @@ impl Edge {
         let headers = request.headers();
         let octets: usize =
             headers.iter().map(|(name, value)| name.as_str().len() + value.len() + HEADER_OVERHEAD).sum();
-        (headers.len() > HEADERS_MAX || uri + octets > self.headers_size_bytes)
+        (headers.len() > HEADERS_MAX || uri + octets > self.limits.get().headers_size_bytes)
             .then_some(Code::HeadersTooLarge)
+    }
+
+    fn count(&self, response: &Response, took: Duration) {
+        let Some(metrics) = &self.metrics else { return };
+        let refused = response.extensions().get::<Problem>().map(|problem| problem.code);
+        let answered = response.extensions().get::<Answered>();
+        let meter = answered.map_or(metrics.unrouted(), |answered| &answered.meter);
+        meter.answered(response.status().as_u16(), refused, took);
     }
 
     /// Writes the document of a refusal, and the headers that every answer carries.
@@ -128,7 +145,8 @@ impl RequestIds {
     }
 }
 
-/// One event for each outcome: quiet when it went well, loud when the service failed.
+/// One event for each outcome: quiet when it went well, loud when the service failed. Probes of its health come all the
+/// time: `health.rs` says when what they find changes.
 fn note(method: &http::Method, response: &Response, id: &HeaderValue, took: Duration) {
     let answered = response.extensions().get::<Answered>();
     let route = answered.map_or("-", |answered| answered.route.path);
@@ -137,6 +155,7 @@ fn note(method: &http::Method, response: &Response, id: &HeaderValue, took: Dura
     let status = response.status().as_u16();
     let (id, took_us) = (id.to_str().unwrap_or_default(), took.as_micros());
     match status {
+        _ if route.ends_with("z") => tracing::debug!(%method, route, status, code, id, took_us, "probed"),
         500.. => tracing::error!(%method, route, status, code, party, id, took_us, "failed"),
         400.. => tracing::info!(%method, route, status, code, party, id, took_us, "refused"),
         _ => tracing::debug!(%method, route, status, party, id, took_us, "answered"),
@@ -148,6 +167,7 @@ fn note(method: &http::Method, response: &Response, id: &HeaderValue, took: Dura
 pub(crate) struct Guard {
     pub(crate) app: App,
     pub(crate) route: &'static Route,
+    pub(crate) meter: Arc<RouteMeter>,
 }
 
 /// Stands before one route's handler: its row of the table, enforced.
@@ -155,9 +175,12 @@ pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
     let mut party = None;
     let mut response = match guard.admit(request, &mut party).await {
         Ok(request) => guard.answer(next.run(request)).await,
-        Err(problem) => problem.into_response(),
+        Err(problem) => {
+            guard.app.metrics.not_admitted(problem.code);
+            problem.into_response()
+        }
     };
-    response.extensions_mut().insert(Answered { route: guard.route, party });
+    response.extensions_mut().insert(Answered { route: guard.route, meter: guard.meter.clone(), party });
     response
 }
 
@@ -179,7 +202,7 @@ impl Guard {
             return Ok(request);
         }
         let (head, body) = request.into_parts();
-        let body = read(body, self.route.body_size_bytes, &self.app.limits).await?;
+        let body = read(body, self.route.body_size_bytes, &self.app.limits.get()).await?;
         Ok(Request::from_parts(head, body))
     }
 
@@ -213,7 +236,7 @@ impl Guard {
     async fn answer(&self, answer: impl Future<Output = Response>) -> Response {
         match self.route.time {
             Time::Stream => answer.await,
-            Time::Answer => timeout(seconds(self.app.limits.answer_s), answer)
+            Time::Answer => timeout(seconds(self.app.limits.get().answer_s), answer)
                 .await
                 .unwrap_or_else(|_| Problem::from(Code::AnswerTimeout).into_response()),
         }
@@ -255,7 +278,8 @@ mod tests {
         let edge_parts = Edge {
             clock: Arc::new(TestClock::at(Timestamp(1_700_000_000))),
             ids: Arc::new(RequestIds::starting_at(1)),
-            headers_size_bytes: 16_384,
+            limits: Live::new(Limits::default()),
+            metrics: None,
         };
         let router = Router::new().fallback(broken).layer(from_fn_with_state(edge_parts, edge));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

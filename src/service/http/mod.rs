@@ -24,7 +24,6 @@ use crate::{config, events, health, pairing, policies, policy, revocation, sessi
 #[derive(Debug)]
 pub(crate) struct Route {
     method: MethodFilter,
-    #[cfg(test)]
     pub(crate) method_name: &'static str,
     pub(crate) path: &'static str,
     pub(crate) who: Who,
@@ -59,7 +58,6 @@ macro_rules! routes {
         /// Every route there is.
         pub(crate) static ROUTES: &[Route] = &[$(Route {
             method: $method,
-            #[cfg(test)]
             method_name: stringify!($method),
             path: $path,
             who: $who,
@@ -113,7 +111,8 @@ pub(crate) fn router(app: &App, edge_parts: Edge) -> Router {
 fn with_rows(rows: &'static [Route], app: &App, edge_parts: Edge) -> Router {
     let mut router = Router::new();
     for route in rows {
-        let guarded = Guard { app: app.clone(), route };
+        let meter = app.metrics.of_route(route.path, route.method_name);
+        let guarded = Guard { app: app.clone(), route, meter };
         let serve = (route.serve)(route.method).route_layer(from_fn_with_state(guarded, guard));
         router = router.route(route.path, serve);
     }

@@ -12,6 +12,7 @@ use sidekey_protocol::{pairing, revocation, session, token};
 
 pub use super::code::Code;
 use crate::fault::Fault;
+use crate::health::Check;
 use crate::store::{self, Refused};
 
 /// What every `type` starts with; the code follows.
@@ -35,6 +36,9 @@ pub struct Members {
     /// Which of the checks behind a code failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
+    /// What a readiness check looked at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Check>,
     /// Why the administrator revoked it: told to the party itself alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Box<str>>,
@@ -102,6 +106,14 @@ impl Problem {
             code,
             Members { errors: vec![FieldError { field: field.into(), fault }], ..Members::default() },
         )
+    }
+
+    /// With everything that a readiness check looked at.
+    pub(crate) fn with_checks(mut self, checks: Vec<Check>) -> Self {
+        if !checks.is_empty() {
+            self.members.get_or_insert_default().checks = checks;
+        }
+        self
     }
 
     /// With the check that failed. What does not exist says no more: not even which thing it is.

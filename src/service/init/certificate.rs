@@ -18,17 +18,17 @@ const SERVER_LIFE_DAYS: u32 = 825;
 const DAY_S: u32 = 86_400;
 
 /// A new private key, PEM.
-pub(super) fn key() -> Result<Zeroizing<String>, rcgen::Error> {
+pub(crate) fn key() -> Result<Zeroizing<String>, rcgen::Error> {
     Ok(Zeroizing::new(KeyPair::generate()?.serialize_pem()))
 }
 
 /// An authority's own certificate, PEM.
-pub(super) fn authority(key: &str, now: Timestamp) -> Result<String, rcgen::Error> {
+pub(crate) fn authority(key: &str, now: Timestamp) -> Result<String, rcgen::Error> {
     Ok(authority_params(now).self_signed(&KeyPair::from_pem(key)?)?.pem())
 }
 
 /// A server certificate, PEM, for `names` (host names and addresses), signed by the authority that holds `ca_key`.
-pub(super) fn server(
+pub(crate) fn server(
     ca_key: &str,
     key: &str,
     names: &BTreeSet<String>,

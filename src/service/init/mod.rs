@@ -3,7 +3,7 @@
 //! Everything appears whole or not at all, and in an order that a second run can go on from; what is there already is
 //! left alone and reported.
 
-mod certificate;
+pub(crate) mod certificate;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 use crate::app::SharedRng;
 use crate::clock::Clock;
-use crate::config::{self, Config, SHIPPED};
+use crate::config::{self, Config, Operations, SHIPPED};
 use crate::fault::Fault;
 use crate::files::{self, BadFile};
 use crate::root;
@@ -262,7 +262,9 @@ impl Maker {
         let default = Config::default();
         let listen = |address: SocketAddr| format!("listen = \"{address}\"");
         let url = |url: &PublicUrl| format!("public_url = \"{url}\"");
+        let beside = |at: SocketAddr| listen(Operations::beside(at));
         let text = SHIPPED
+            .replace(&beside(default.listen), &beside(options.listen))
             .replace(&listen(default.listen), &listen(options.listen))
             .replace(&url(&default.public_url), &url(&options.public_url));
         self.file(CONFIG, "configuration", text.as_bytes(), PUBLIC)

@@ -1,8 +1,10 @@
 //! The service over real TLS sockets, refusal by refusal.
 
 mod doors;
+mod operations;
 mod parties;
 mod refusals;
+mod reload;
 mod silence;
 mod table;
 
@@ -30,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{Clock, TestClock};
 use crate::config::Config;
 use crate::init::{Options, init};
-use crate::{Running, start};
+use crate::{Given, Running, start};
 
 pub(crate) const NOW: Timestamp = Timestamp(1_800_000_000);
 
@@ -69,6 +71,13 @@ impl Service {
     }
 
     pub(crate) async fn start_with(adjust: impl FnOnce(&mut Config)) -> Self {
+        Self::start_given(adjust, None).await
+    }
+
+    pub(crate) async fn start_given(
+        adjust: impl FnOnce(&mut Config),
+        operations: Option<TcpListener>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         let clock = Arc::new(TestClock::at(NOW));
@@ -80,7 +89,8 @@ impl Service {
         let stop = CancellationToken::new();
         let rng = ChaCha20Rng::seed_from_u64(2);
         let shutdown = stop.clone().cancelled_owned();
-        let running = start(config, listener, clock.clone() as Arc<dyn Clock>, rng, shutdown).await.unwrap();
+        let given = Given { operations, ..listener.into() };
+        let running = start(config, given, clock.clone() as Arc<dyn Clock>, rng, shutdown).await.unwrap();
         Self {
             addr: running.local_addr(),
             clock,
@@ -140,6 +150,10 @@ impl Service {
         let headers = format!("{}content-type: application/json\r\n{more}", party.bearer(self.clock.now()));
         let body = if body.is_null() { Vec::new() } else { serde_json::to_vec(&body).unwrap() };
         self.send(method, path, &headers, &body).await
+    }
+
+    pub(crate) fn running(&self) -> &Running {
+        self.running.as_ref().unwrap()
     }
 
     pub(crate) async fn stop(mut self) {

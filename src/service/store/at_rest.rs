@@ -113,6 +113,11 @@ impl AtRest {
         Ok(Self { folder: folder.to_owned(), head, ring, over })
     }
 
+    /// The data folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// K_head: what the heads of revocations are authenticated with.
     pub(super) const fn head_key(&self) -> &Secret<32> {
         &self.head

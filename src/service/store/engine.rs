@@ -10,7 +10,7 @@ mod writer;
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rand_core::CryptoRng;
 use sidekey_protocol::ids::{PartyId, Timestamp};
@@ -20,6 +20,7 @@ use self::writer::Writer;
 use super::Error;
 use super::at_rest::{AtRest, Place, Sealed};
 use super::journal::Journal;
+use super::meter::Meter;
 use super::record::Record;
 use super::state::State;
 use super::view::Event;
@@ -35,6 +36,8 @@ pub(super) struct Shared {
     pub(super) at_rest: AtRest,
     pub(super) clock: Arc<dyn Clock>,
     rng: Mutex<Rng>,
+    /// What is counted, once somebody counts.
+    pub(super) meter: OnceLock<Meter>,
     fenced: AtomicBool,
     full: AtomicBool,
     /// The state's, for those who do not hold it.
@@ -61,6 +64,7 @@ impl Shared {
             clock,
             rng: Mutex::new(rng),
             touched: Mutex::default(),
+            meter: OnceLock::new(),
             fenced: AtomicBool::new(false),
             full: AtomicBool::new(false),
             events: broadcast::Sender::new(EVENTS_MAX),

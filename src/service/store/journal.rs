@@ -18,6 +18,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use sidekey_protocol::crypto::sha256;
 
@@ -57,6 +58,8 @@ pub(super) struct Journal {
     end: Position,
     /// h_n ‖ the batch.
     buffer: Vec<u8>,
+    /// How long the last sync took.
+    pub(super) synced_in: Duration,
     /// A test's disk fails at the sync after this many.
     #[cfg(test)]
     pub(super) syncs_until_failure: Option<u32>,
@@ -77,6 +80,7 @@ impl Journal {
             offset: HEADER_SIZE as u64,
             end: Position::START,
             buffer: Vec::new(),
+            synced_in: Duration::ZERO,
             #[cfg(test)]
             syncs_until_failure: None,
             #[cfg(test)]
@@ -118,6 +122,7 @@ impl Journal {
             offset: tail.offset,
             end: tail.end,
             buffer: Vec::new(),
+            synced_in: Duration::ZERO,
             #[cfg(test)]
             syncs_until_failure: None,
             #[cfg(test)]
@@ -203,7 +208,10 @@ impl Journal {
                 None => return Err(Unwritten::broken(io::Error::from_raw_os_error(5))),
             }
         }
-        self.segment.sync_data().map_err(Unwritten::broken)
+        let since = Instant::now();
+        self.segment.sync_data().map_err(Unwritten::broken)?;
+        self.synced_in = since.elapsed();
+        Ok(())
     }
 
     /// Goes on in a new segment with room for at least `octets`.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sidekey_protocol::ids::Timestamp;
 
@@ -95,7 +95,12 @@ impl Work {
         let change = collect(&mut state, &mut self.page, &mut self.on_page);
         drop(state);
         let Some(change) = change else { return };
-        if let Err(error) = behind.write(change) {
+        let since = Instant::now();
+        let written = behind.write(change);
+        if written.is_ok() {
+            self.shared.meter.get().inspect(|meter| meter.written_behind(since));
+        }
+        if let Err(error) = written {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
                 "sled: no longer written; the journal has it all"

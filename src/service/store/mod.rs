@@ -13,6 +13,7 @@ mod engine;
 mod format;
 mod journal;
 mod keeper;
+mod meter;
 mod open;
 mod pages;
 mod pairing;
@@ -42,6 +43,7 @@ use crate::fault::Fault;
 
 pub use engine::Rng;
 pub(crate) use format::check_format;
+pub(crate) use meter::Meter;
 pub(crate) use open::lock;
 pub use open::{Genesis, Verified};
 pub use pairing::{NewInvitation, NewPairing};

@@ -3,6 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -144,21 +145,31 @@ impl Writer {
     /// Makes a batch durable, then effective, then known.
     fn commit(&mut self, batch: Batch) -> Result<(), ()> {
         let Batch { entries, bodies, done, urgent, .. } = batch;
+        let shared = self.shared.clone();
+        let (meter, since) = (shared.meter.get(), Instant::now());
         let positions = match self.journal.append(&bodies, urgent) {
             Ok(positions) => positions,
             Err(Unwritten::Refused(fault)) => {
+                meter.inspect(|meter| meter.unwritten());
                 self.shared.full.store(matches!(fault, Fault::Full), Ordering::Release);
                 for done in done {
                     done(Err(again(&fault)));
                 }
                 return Ok(());
             }
-            Err(Unwritten::Broken(fault)) => return self.fence(&fault),
+            Err(Unwritten::Broken(fault)) => {
+                meter.inspect(|meter| meter.unwritten());
+                return self.fence(&fault);
+            }
         };
+        if let (Some(meter), Some(last)) = (meter, entries.last()) {
+            meter.durable(entries.len(), self.journal.synced_in, last.at);
+        }
         self.shared.full.store(false, Ordering::Release);
         for ((position, body), (entry, done)) in
             positions.into_iter().zip(bodies).zip(entries.into_iter().zip(done))
         {
+            meter.inspect(|meter| meter.took_effect(&entry.record));
             let mut state = self.shared.write();
             let Ok(events) = state.apply(position, &body, entry) else {
                 drop(state);
@@ -174,6 +185,7 @@ impl Writer {
             done(Ok(&state));
         }
         self.carry();
+        meter.inspect(|meter| meter.committed(since));
         Ok(())
     }
 
