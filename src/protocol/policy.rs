@@ -1,5 +1,6 @@
 //! The signed policy of one user at one server (proto/session/spec.md, section 3).
 
+mod asked;
 pub mod setting;
 pub mod wire;
 

@@ -13,6 +13,7 @@ mod load;
 mod machine;
 mod operations;
 mod package;
+mod policy;
 mod power_cut;
 mod readme;
 mod root;
