@@ -132,7 +132,7 @@ struct Asked {
     store_size_bytes: Gauge,
     seal_state: Gauge,
     certificate: Gauge,
-    cpu: Gauge,
+    cpu: Counter,
     resident: Gauge,
     virtual_size: Gauge,
     start: Gauge,
@@ -230,7 +230,7 @@ impl Asked {
             store_size_bytes: gauge("sidekey_store_size_bytes"),
             seal_state: gauge("sidekey_seal_state"),
             certificate: gauge("sidekey_tls_cert_not_after_timestamp_seconds"),
-            cpu: gauge("process_cpu_seconds_total"),
+            cpu: registry.counter("process_cpu_seconds_total", &[]),
             resident: gauge("process_resident_memory_bytes"),
             virtual_size: gauge("process_virtual_memory_bytes"),
             start: gauge("process_start_time_seconds"),
@@ -246,7 +246,8 @@ impl Asked {
         self.seal_state.set(if figures.open { 1.0 } else { 0.0 });
         self.certificate.set(figures.certificate_not_after as f64);
         let Some(process) = Process::read() else { return };
-        self.cpu.set(process.cpu_s);
+        // Whole ones: a counter of this registry has no others.
+        self.cpu.absolute(process.cpu_s as u64);
         self.resident.set(process.resident_size_bytes);
         self.virtual_size.set(process.virtual_size_bytes);
         self.start.set(process.start_s);

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// What the system says of this process.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Process {
@@ -18,17 +20,17 @@ impl Process {
     /// Of this process; `None` where there is no /proc.
     pub(super) fn read() -> Option<Self> {
         let stat = fs::read_to_string("/proc/self/stat").ok()?;
-        let booted = fs::read_to_string("/proc/stat").ok()?;
-        let booted = booted.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+        // Not from /proc/stat: a service that is locked in sees the part of /proc that is about processes alone.
+        let seconds = |clock| clock_gettime(clock).tv_sec as f64;
+        let booted = seconds(ClockId::Realtime) - seconds(ClockId::Boottime);
         let per_s = rustix::param::clock_ticks_per_second() as f64;
         let mut process = Self::parse(&stat, per_s, rustix::param::page_size() as f64, booted)?;
         process.open_fds = fs::read_dir("/proc/self/fd").ok()?.count() as f64;
-        let limits = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-        process.max_fds = limits.current.map_or(f64::INFINITY, |limit| limit as f64);
+        process.max_fds = max_fds(&fs::read_to_string("/proc/self/limits").ok()?)?;
         Some(process)
     }
 
-    /// proc(5): the fields after the name, which may hold anything, closing parentheses too.
+    /// proc_pid_stat(5): the fields after the name, which may hold anything, closing parentheses too.
     fn parse(stat: &str, ticks_per_s: f64, page_size: f64, booted: f64) -> Option<Self> {
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
         // The third field of the manual is the first here.
@@ -41,6 +43,15 @@ impl Process {
             resident_size_bytes: field(24)? * page_size,
             ..Self::default()
         })
+    }
+}
+
+/// proc_pid_limits(5): the soft limit is the first of two.
+fn max_fds(limits: &str) -> Option<f64> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    match line.split_whitespace().next()? {
+        "unlimited" => Some(f64::INFINITY),
+        number => number.parse().ok(),
     }
 }
 
