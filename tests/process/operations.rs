@@ -7,6 +7,10 @@ use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
 use crate::binary::{Serving, Sidekey};
 use crate::kept;
 use crate::load::Load;
@@ -84,14 +88,34 @@ fn told_to_stop_under_load_it_loses_nothing_and_ends_in_time() {
     assert!(missing.is_empty(), "{missing:?}");
 }
 
+/// A request that the service waits for: its body is asked for and does not come.
+fn unfinished(sidekey: &Sidekey, port: u16) -> StreamOwned<ClientConnection, TcpStream> {
+    let mut roots = RootCertStore::empty();
+    let ca = fs::read(sidekey.data().join("ca.pem")).unwrap();
+    roots.add(CertificateDer::from_pem_slice(&ca).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = config.with_root_certificates(roots).with_no_client_auth();
+    let name = ServerName::try_from("localhost").unwrap();
+    let connection = ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut stream = StreamOwned::new(connection, TcpStream::connect(("127.0.0.1", port)).unwrap());
+    let path = format!("/v1/pairings/{}/begin", "0".repeat(32));
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 100");
+    stream
+}
+
 #[test]
 fn told_twice_to_stop_it_ends_at_once() {
     let sidekey = Sidekey::new();
     let port = sidekey.init();
     let mut serving = sidekey.serve(port);
-    // A peer that never finishes its handshake keeps the drain waiting.
-    let _peer = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    sidekey.run("server list").succeeded();
+    let _waiting = unfinished(&sidekey, port);
     serving.signal("TERM");
     serving.line_with("stopping");
     let since = Instant::now();
