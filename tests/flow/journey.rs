@@ -329,8 +329,8 @@ fn at_rest(system: &System, secrets: &mut Known) {
     secrets.signing_key("service", &store.identity().key);
 }
 
-/// `seal.keys`: version, K_head wrapped, then a list of number, time and wrapped key (postcard: octets behind their
-/// number).
+/// `seal.keys`: version, one slot (the root key's id 8, no passphrase, the master key wrapped), K_head wrapped, then a
+/// list of number, time and wrapped key (postcard: octets behind their number).
 fn sealing_keys(file: &[u8], root: &Secret<32>, secrets: &mut Known) -> Vec<Secret<32>> {
     fn wrapped<'f>(octets: &'f [u8], root: &Secret<32>) -> (Secret<32>, &'f [u8]) {
         let (size, rest) = varint(octets);
@@ -339,14 +339,18 @@ fn sealing_keys(file: &[u8], root: &Secret<32>, secrets: &mut Known) -> Vec<Secr
         (unwrap(root, wrapped).unwrap(), rest)
     }
 
-    let (head, rest) = wrapped(&file[1..], root);
+    let (slots, slot) = varint(&file[1..]);
+    assert_eq!((slots, slot[8]), (1, 0), "one root key, which is no passphrase's");
+    let (master, rest) = wrapped(&slot[9..], root);
+    secrets.add("master", "master key", *master.expose());
+    let (head, rest) = wrapped(rest, &master);
     secrets.add("head", "K_head", *head.expose());
     let (count, mut rest) = varint(rest);
     let mut keys = Vec::new();
     for _ in 0..count {
         let (number, after) = varint(rest);
         let (_, after) = varint(after);
-        let (key, after) = wrapped(after, root);
+        let (key, after) = wrapped(after, &master);
         secrets.add("sealing", &format!("key {number}"), *key.expose());
         keys.push(key);
         rest = after;
@@ -371,7 +375,7 @@ fn session_roots(system: &System, sealing: &[Secret<32>], secrets: &mut Known) {
                 continue;
             }
             let (id, nonce) = (&record[at - 16..at], record[at + 1..at + 13].try_into().unwrap());
-            let aad = Context::of(labels::REST_ROOT, &[id, b"root"]);
+            let aad = Context::of(labels::REST_ROOT, &[id, b"root", &0_u32.to_be_bytes()]);
             for key in sealing {
                 let mut text = record[at + 14..at + 14 + TEXT].to_vec();
                 if let Ok(root) = Aead::aes_256_gcm(key).open(nonce, aad.as_ref(), &mut text) {
