@@ -11,6 +11,8 @@ pub mod object;
 pub mod pairing;
 pub mod policy;
 pub mod revocation;
+#[cfg(feature = "openapi")]
+mod schema;
 pub mod session;
 pub mod token;
 #[cfg(test)]

@@ -88,6 +88,7 @@ pub enum Reject {
 
 /// How a client takes plaintext where it expected a sealed value.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// As an attack.
@@ -294,6 +295,7 @@ pub fn tag(hash: &[u8; 32], key: &VerifyingKey) -> String {
 
 /// Answer to `GET /v1/policy`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PolicyAnswer {
     /// The JWS.
@@ -302,6 +304,7 @@ pub struct PolicyAnswer {
 
 /// Answer to `GET /v1/keys`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KeysAnswer {
     /// The service, whose id is every token's audience.
@@ -312,6 +315,7 @@ pub struct KeysAnswer {
 
 /// One signing key of the service.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ServiceKey {
     /// [`key_id`].
@@ -324,6 +328,7 @@ pub struct ServiceKey {
 
 /// What a signing key of the service is good for.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ServiceKeyState {
     /// It signs.

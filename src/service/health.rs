@@ -5,12 +5,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::extract::{RawQuery, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::extract::FromRequestParts;
+use axum::extract::State;
+use http::request::Parts;
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::certificate::{Certificate, WARN_DAYS};
 use crate::fault::Fault;
+use crate::http::described::{Asked, Operation};
 use crate::http::extract::Json;
 use crate::http::problem::{Code, FieldFault, Problem};
 use crate::store::Store;
@@ -26,7 +30,7 @@ pub(crate) struct Health {
 }
 
 /// All is well, or well enough.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub(crate) struct Answer {
     status: Grade,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -34,7 +38,7 @@ pub(crate) struct Answer {
 }
 
 /// One thing that was looked at.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, JsonSchema, Serialize)]
 pub struct Check {
     /// Which.
     pub name: &'static str,
@@ -45,7 +49,7 @@ pub struct Check {
 }
 
 /// How a thing stands.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Grade {
     /// Well.
@@ -65,22 +69,40 @@ pub(crate) async fn alive() -> Json<Answer> {
 /// that was looked at.
 pub(crate) async fn ready(
     State(health): State<Arc<Health>>,
-    RawQuery(query): RawQuery,
-) -> Result<Response, Problem> {
-    let verbose = match query.as_deref() {
-        None | Some("") => false,
-        Some("verbose" | "verbose=" | "verbose=1" | "verbose=true") => true,
-        Some(_) => return Err(Problem::field(Code::QueryInvalid, "verbose", FieldFault::Unknown)),
-    };
+    Verbose(verbose): Verbose,
+) -> Result<Json<Answer>, Problem> {
     let ready = health.store.ready();
     health.note(&ready);
     let checks = if verbose { health.checks(&ready) } else { Vec::new() };
     match ready {
         Ok(()) => {
             let worst = checks.iter().map(|check| check.status).max().unwrap_or(Grade::Ok);
-            Ok(Json(Answer { status: worst, checks }).into_response())
+            Ok(Json(Answer { status: worst, checks }))
         }
         Err(fault) => Err(Problem::from(fault).with_checks(checks)),
+    }
+}
+
+/// `?verbose`, with or without a value that says yes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Verbose(bool);
+
+impl<S: Send + Sync> FromRequestParts<S> for Verbose {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        match parts.uri.query() {
+            None | Some("") => Ok(Self(false)),
+            Some("verbose" | "verbose=" | "verbose=1" | "verbose=true") => Ok(Self(true)),
+            Some(_) => Err(Problem::field(Code::QueryInvalid, "verbose", FieldFault::Unknown)),
+        }
+    }
+}
+
+impl Asked for Verbose {
+    fn describe(operation: &mut Operation<'_>) {
+        let schema = json!({ "type": "string", "enum": ["", "1", "true"] });
+        operation.query("verbose", "Says all that was looked at.", schema);
     }
 }
 

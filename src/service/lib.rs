@@ -42,7 +42,7 @@ use tokio_util::sync::CancellationToken;
 pub use crate::certificate::BadTls;
 pub use crate::config::Config;
 pub use crate::files::BadFile;
-pub use crate::http::problem;
+pub use crate::http::{openapi, problem};
 pub use crate::init::init;
 
 use crate::app::{App, SharedRng};

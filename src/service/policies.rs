@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::IntoResponse as _;
 use http::HeaderMap;
 use http::header::{ETAG, IF_MATCH};
 use sidekey_protocol::ids::{ServerName, UserName};
@@ -14,6 +14,7 @@ use sidekey_protocol::policy::wire::{
 };
 
 use crate::http::auth::Caller;
+use crate::http::described::As;
 use crate::http::etag;
 use crate::http::extract::{Json, Path, Query};
 use crate::http::list::{list, page};
@@ -35,7 +36,7 @@ macro_rules! of_level {
         pub(crate) async fn $show(
             State(store): State<Arc<Store>>,
             Path($path): Path<$type>,
-        ) -> Result<Response, Problem> {
+        ) -> Result<As<Json<PolicyView>>, Problem> {
             Ok(shown(store.policy_view(&$whose, None).map_err(refusal)?))
         }
 
@@ -47,7 +48,7 @@ macro_rules! of_level {
             Query(query): Query<ChangeQuery>,
             headers: HeaderMap,
             Json(asked): Json<Asked>,
-        ) -> Result<Response, Problem> {
+        ) -> Result<As<Json<PolicyChange>>, Problem> {
             change(store, &caller, $whose, asked.parse()?, query, &headers).await
         }
 
@@ -58,7 +59,7 @@ macro_rules! of_level {
             Path($path): Path<$type>,
             Query(query): Query<ChangeQuery>,
             headers: HeaderMap,
-        ) -> Result<Response, Problem> {
+        ) -> Result<As<Json<PolicyChange>>, Problem> {
             change(store, &caller, $whose, Setting::default(), query, &headers).await
         }
     };
@@ -76,7 +77,7 @@ async fn change(
     setting: Setting,
     query: ChangeQuery,
     headers: &HeaderMap,
-) -> Result<Response, Problem> {
+) -> Result<As<Json<PolicyChange>>, Problem> {
     let before = store.policy_view(&whose, None).map_err(refusal)?;
     if !query.dry_run || headers.contains_key(IF_MATCH) {
         etag::is_meant(headers, &etag::tag(&before.revision.to_string()))?;
@@ -95,11 +96,11 @@ async fn change(
     };
     let policy = policy.map_err(refusal)?;
     let tag = etag::tag(&policy.revision.to_string());
-    Ok(([(ETAG, tag)], Json(PolicyChange { dry_run, policy, concerns })).into_response())
+    Ok(([(ETAG, tag)], Json(PolicyChange { dry_run, policy, concerns })).into_response().into())
 }
 
-fn shown(view: PolicyView) -> Response {
-    ([(ETAG, etag::tag(&view.revision.to_string()))], Json(view)).into_response()
+fn shown(view: PolicyView) -> As<Json<PolicyView>> {
+    ([(ETAG, etag::tag(&view.revision.to_string()))], Json(view)).into_response().into()
 }
 
 fn refusal(error: Error) -> Problem {

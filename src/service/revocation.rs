@@ -3,13 +3,11 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::response::{IntoResponse as _, Response};
-use http::StatusCode;
 use sidekey_protocol::revocation::wire::{Revoke, RevokeAnswer};
 use sidekey_protocol::revocation::{Reject, Target};
 
 use crate::http::auth::Caller;
-use crate::http::extract::Json;
+use crate::http::extract::{Json, JsonOrNoContent};
 use crate::http::problem::{self, Problem};
 use crate::store::{Error, Refused, Revoked, Rights, Store};
 
@@ -18,14 +16,14 @@ pub(crate) async fn revoke(
     State(store): State<Arc<Store>>,
     caller: Caller,
     Json(request): Json<Revoke>,
-) -> Result<Response, Problem> {
+) -> Result<JsonOrNoContent<RevokeAnswer>, Problem> {
     let struck = match permitted(&caller, &request.target) {
         Ok(()) => store.revoke(caller.party(), request.target, request.reason).await.map_err(refusal),
         Err(reject) => Err(Refusal::Reject(reject)),
     };
     match struck {
-        Ok(revoked) => Ok(Json(answer(revoked)).into_response()),
-        Err(refusal) => refusal.problem().map_or_else(|| Ok(StatusCode::NO_CONTENT.into_response()), Err),
+        Ok(revoked) => Ok(JsonOrNoContent(Some(answer(revoked)))),
+        Err(refusal) => refusal.problem().map_or(Ok(JsonOrNoContent(None)), Err),
     }
 }
 

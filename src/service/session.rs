@@ -5,7 +5,6 @@ mod form;
 use std::sync::Arc;
 
 use axum::extract::State;
-use http::StatusCode;
 use sidekey_protocol::crypto::Secret;
 use sidekey_protocol::ids::{Role, SessionId};
 use sidekey_protocol::pairing::{Kek, rekey};
@@ -19,7 +18,7 @@ use self::form::{Form, Wrapped};
 use crate::app::SharedRng;
 use crate::fault::Fault;
 use crate::http::auth::Paired;
-use crate::http::extract::{Idempotency, Json, JsonOrNothing, Path, Query, RawJson};
+use crate::http::extract::{Created, Idempotency, Json, JsonOrNothing, NoContent, Path, Query, RawJson};
 use crate::http::problem::{Code, Problem};
 use crate::store::{self, Error, Keyed, NewSession, Refused, Session, SessionState, Store};
 
@@ -30,7 +29,7 @@ pub(crate) async fn open(
     caller: Paired,
     Idempotency(key): Idempotency,
     RawJson { value: request, hash }: RawJson<OpenSession>,
-) -> Result<(StatusCode, Json<SessionKey>), Problem> {
+) -> Result<Created<SessionKey>, Problem> {
     kek(&store, &caller)?;
     let (by, idempotency) = (caller.party.id, repeatable(&key, hash));
     let session = match store.opened_before(by, &idempotency).map_err(refusal)? {
@@ -44,8 +43,7 @@ pub(crate) async fn open(
             store.open_session(new).await.map_err(refusal)?
         }
     };
-    let answer = wrapped(&store, &caller, session.id, None, &mut rng)?;
-    Ok((StatusCode::CREATED, Json(answer)))
+    wrapped(&store, &caller, session.id, None, &mut rng).map(Created)
 }
 
 /// `GET /v1/sessions/current`: the live sessions of a client, or of the user whom a server names; newest first.
@@ -98,10 +96,10 @@ pub(crate) async fn end(
     State(store): State<Arc<Store>>,
     caller: Paired,
     Path(id): Path<SessionId>,
-) -> Result<StatusCode, Problem> {
+) -> Result<NoContent, Problem> {
     live(&store, &caller, id)?;
     store.end(caller.party.id, id).await.map_err(refusal)?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 /// What makes a repeat the same: hashes alone are kept.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Whose word a pairing needs before it may do anything.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Approval {
     /// Nobody's: the code is handed over in person, or scanned.

@@ -13,6 +13,7 @@ pub const PAGE_SIZE_MAX: u32 = 1000;
 
 /// Part of a list.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "PageOf{T}"))]
 #[serde(deny_unknown_fields)]
 pub struct Page<T> {
     /// The items, in an order that does not change.
@@ -24,6 +25,7 @@ pub struct Page<T> {
 
 /// `POST /v1/servers`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateServer {
     /// What it is called from then on.
@@ -32,6 +34,7 @@ pub struct CreateServer {
 
 /// Answer to [`CreateServer`].
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ServerCreated {
     /// What it is called.
@@ -42,6 +45,7 @@ pub struct ServerCreated {
 
 /// Whether a server or a pairing may still act.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Standing {
     /// It may.
@@ -66,6 +70,7 @@ impl Standing {
 
 /// A row of `GET /v1/servers`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Server {
     /// What it is called.
@@ -82,6 +87,7 @@ pub struct Server {
 
 /// `POST /v1/invitations`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateInvitation {
     /// What the invited shall be.
@@ -98,6 +104,7 @@ pub struct CreateInvitation {
 
 /// Answer to [`CreateInvitation`]: the only time that the code is shown.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct InvitationCreated {
     /// Which.
@@ -119,6 +126,7 @@ pub struct InvitationCreated {
 
 /// What has become of an invitation.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum InvitationState {
     /// Nobody has tried.
@@ -137,6 +145,7 @@ pub enum InvitationState {
 
 /// A row of `GET /v1/invitations`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Invitation {
     /// Which.
@@ -158,6 +167,7 @@ pub struct Invitation {
 
 /// A row of `GET /v1/pairings`, and the answer to `GET /v1/pairings/self`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Pairing {
     /// Which.
@@ -187,6 +197,7 @@ pub struct Pairing {
 
 /// When and why a pairing was revoked.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PairingRevoked {
     /// When.
@@ -197,24 +208,28 @@ pub struct PairingRevoked {
 
 /// Query of `GET /v1/servers`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ServersQuery {
-    /// Items wanted.
+    /// Items wanted; 50 unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schemars(range(min = 1, max = PAGE_SIZE_MAX)))]
     pub page_size: Option<u32>,
-    /// Where to go on.
+    /// Where to go on: the last page's `next_page_token`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page_token: Option<String>,
 }
 
 /// Query of `GET /v1/invitations`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct InvitationsQuery {
-    /// Items wanted.
+    /// Items wanted; 50 unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schemars(range(min = 1, max = PAGE_SIZE_MAX)))]
     pub page_size: Option<u32>,
-    /// Where to go on.
+    /// Where to go on: the last page's `next_page_token`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page_token: Option<String>,
     /// Only this server's.
@@ -230,12 +245,14 @@ pub struct InvitationsQuery {
 
 /// Query of `GET /v1/pairings`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PairingsQuery {
-    /// Items wanted.
+    /// Items wanted; 50 unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schemars(range(min = 1, max = PAGE_SIZE_MAX)))]
     pub page_size: Option<u32>,
-    /// Where to go on.
+    /// Where to go on: the last page's `next_page_token`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page_token: Option<String>,
     /// Only this server's.

@@ -7,6 +7,7 @@ use crate::ids::{PartyId, Role, ServerName, ServiceId, Timestamp, UserName};
 
 /// Body of `POST /v1/pairings/{invitation}/begin`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Begin {
     /// The client's SPAKE2+ share, 65 octets.
@@ -19,6 +20,7 @@ pub struct Begin {
 
 /// Answer to [`Begin`].
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BeginAnswer {
     /// The service's SPAKE2+ share, 65 octets.
@@ -42,6 +44,7 @@ pub struct BeginAnswer {
 
 /// Body of `POST /v1/pairings/{invitation}/finish`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Finish {
     /// The client's confirmation.
@@ -55,6 +58,7 @@ pub struct Finish {
 
 /// Answer to [`Finish`].
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FinishAnswer {
     /// A [`ServiceBox`], sealed.
@@ -64,6 +68,7 @@ pub struct FinishAnswer {
 
 /// Body of `POST /v1/pairings/self/rekey`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Rekey {
     /// The epoch that the party is in.
@@ -78,6 +83,7 @@ pub struct Rekey {
 
 /// Answer to [`Rekey`].
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RekeyAnswer {
     /// The epoch that this makes: the one after `from`.

@@ -75,6 +75,7 @@ impl Unsettable {
 
 /// What is set at one level, as it comes; [`Asked::parse`] says whether it can be.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "PolicySetting"))]
 #[serde(default, deny_unknown_fields)]
 pub struct Asked {
     /// What may be used, best first.

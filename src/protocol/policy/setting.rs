@@ -63,6 +63,7 @@ impl Setting {
 
 /// Where a member comes from.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "PolicyLevel"))]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// Nobody has said anything.
@@ -77,6 +78,7 @@ pub enum Level {
 
 /// What holds, and who said so.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "MemberOf{T}"))]
 #[serde(deny_unknown_fields)]
 pub struct Member<T> {
     /// What holds.
@@ -87,6 +89,7 @@ pub struct Member<T> {
 
 /// What comes of all levels.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Effective {
     /// What may be used, best first.

@@ -70,6 +70,7 @@ fn segment(name: &str) -> String {
 
 /// Answer to `GET /v1/policies/…`: what is set there, and what holds.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PolicyView {
     /// At which server; absent for the service's own.
@@ -93,6 +94,7 @@ pub struct PolicyView {
 
 /// A row of `GET /v1/policies`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PolicyRow {
     /// At which server; absent for the service's own.
@@ -111,6 +113,7 @@ pub struct PolicyRow {
 
 /// Answer to `PUT` and `DELETE /v1/policies/…`: what holds afterwards, and whom the change concerns.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PolicyChange {
     /// Whether it was only asked what would be.
@@ -123,6 +126,7 @@ pub struct PolicyChange {
 
 /// Whom a change concerns.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Concerns {
     /// Users with a live device.
@@ -141,6 +145,7 @@ pub struct Concerns {
 
 /// A live device that lacks what the policy requires.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UnfitDevice {
     /// Its pairing.
@@ -155,6 +160,7 @@ pub struct UnfitDevice {
 
 /// Query of `GET /v1/policies`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PoliciesQuery {
     /// Items wanted.
@@ -170,6 +176,7 @@ pub struct PoliciesQuery {
 
 /// Query of `PUT` and `DELETE /v1/policies/…`.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ChangeQuery {
     /// Says whom it would concern, and changes nothing.

@@ -40,8 +40,9 @@ pub enum Target {
     },
 }
 
-/// As JSON: `{"kind": "pairing", "pairing": …}`.
+/// What can be revoked: `{"kind": "pairing", "pairing": …}`.
 #[derive(Deserialize, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "Target"))]
 #[serde(remote = "Target", tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 enum Tagged {
     Invitation { invitation: InvitationId },
@@ -79,6 +80,17 @@ impl<'de> Deserialize<'de> for Target {
         } else {
             Stored::deserialize(deserializer)
         }
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl schemars::JsonSchema for Target {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        Tagged::schema_name()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        Tagged::json_schema(generator)
     }
 }
 

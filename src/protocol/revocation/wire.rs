@@ -8,6 +8,7 @@ use crate::session::Cause;
 
 /// `POST /v1/revocations`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Revoke {
     /// What shall never work again.
@@ -18,6 +19,7 @@ pub struct Revoke {
 
 /// What a revocation struck.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RevokeAnswer {
     /// The service's count of revocations, this one among them.
@@ -34,6 +36,11 @@ pub struct RevokeAnswer {
 
 /// One message of `GET /v1/events`.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[cfg_attr(
+    feature = "openapi",
+    derive(schemars::JsonSchema),
+    schemars(tag = "event", content = "data", rename_all = "snake_case")
+)]
 pub enum Event {
     /// A session was opened.
     Opened(Opened),
@@ -49,6 +56,7 @@ pub enum Event {
 
 /// A session was opened.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Opened {
     /// Which.
@@ -67,6 +75,7 @@ pub struct Opened {
 
 /// A session has a new generation.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Rotated {
     /// Which.
@@ -81,6 +90,7 @@ pub struct Rotated {
 
 /// A session is over.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Ended {
     /// Which.
@@ -93,6 +103,7 @@ pub struct Ended {
 
 /// Something was revoked.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Revoked {
     /// What.
@@ -106,6 +117,7 @@ pub struct Revoked {
 /// A policy has changed: sessions that it concerns have their next generation under it, or are over. No event tells of
 /// each of them.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PolicyChanged {
     /// At which server.

@@ -10,6 +10,7 @@ pub const OVERLAP_S: u32 = 120;
 
 /// Why a session was rotated, or ended.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Cause {
     /// Its server asked.

@@ -10,6 +10,7 @@ use crate::crypto::{hash, labels};
 
 /// How object keys are used.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 pub enum Suite {
     /// AES-256-GCM.
     #[serde(rename = "A256GCM")]

@@ -7,6 +7,18 @@ use crate::ids::{PartyId, ServerName, SessionId, Timestamp, UserName};
 
 /// `POST /v1/sessions`, as it comes; [`OpenSession::parse`] says what it means.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(
+    feature = "openapi",
+    derive(schemars::JsonSchema),
+    schemars(
+        description = "For all pairings of a user, or for one pairing.",
+        example = serde_json::json!({"user": "ann@example.org", "capabilities": ["XENCRYPTED", "A256GCM"], "ttl": 3600}),
+        extend("oneOf" = [
+            {"required": ["user"], "properties": {"user": {"type": "string"}, "pairing": {"type": "null"}}},
+            {"required": ["pairing"], "properties": {"pairing": {"type": "string"}, "user": {"type": "null"}}},
+        ])
+    )
+)]
 #[serde(deny_unknown_fields)]
 pub struct OpenSession {
     /// For all of this user's pairings …
@@ -17,11 +29,17 @@ pub struct OpenSession {
     pub pairing: Option<PartyId>,
     /// How long the session shall last; one hour unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schemars(range(min = 60, max = 86400)))]
     pub ttl: Option<u32>,
     /// What the server told the client it can do, its suites among it.
+    #[cfg_attr(
+        feature = "openapi",
+        schemars(length(max = 64), inner(regex(pattern = "^[!-~]{1,64}$")), example = ["XENCRYPTED", "A256GCM"])
+    )]
     pub capabilities: Vec<String>,
     /// Names of configured carriers that shall take the key too.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schemars(example = [(); 0]))]
     pub deliver: Vec<String>,
 }
 
@@ -55,11 +73,13 @@ impl OpenSession {
 
 /// `POST /v1/sessions/{id}/rotate`: nothing to say.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Rotate {}
 
 /// A session's key, wrapped for whoever asked.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SessionKey {
     /// Which session.
@@ -78,6 +98,7 @@ pub struct SessionKey {
 
 /// One live session, without its key.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Session {
     /// Which session.
@@ -98,6 +119,7 @@ pub struct Session {
 
 /// Answer to `GET /v1/sessions/current`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Sessions {
     /// Newest first.
@@ -106,6 +128,7 @@ pub struct Sessions {
 
 /// Query of `GET /v1/sessions/{id}/key`.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KeyQuery {
     /// The newest unless said.
@@ -115,6 +138,7 @@ pub struct KeyQuery {
 
 /// Query of `GET /v1/sessions/current` and `GET /v1/policy`: a server must name the user, a client may not name another.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UserQuery {
     /// Whose.

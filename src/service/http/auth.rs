@@ -34,6 +34,12 @@ impl Who {
         self.0 == ANYBODY.0
     }
 
+    /// Their names, for whoever reads the interface's description.
+    pub(crate) fn roles(self) -> Vec<&'static str> {
+        let names = [(ADMIN.0, "admin"), (2, "client"), (SERVER.0, "server")];
+        names.into_iter().filter(|(who, _)| self.0 & who != 0).map(|(_, name)| name).collect()
+    }
+
     /// Whether `caller` is one of them.
     pub(crate) fn admits(self, caller: &Caller) -> bool {
         let who = match caller.party.rights {

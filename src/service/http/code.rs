@@ -3,7 +3,7 @@
 macro_rules! codes {
     ($($name:ident = $status:literal $code:literal, $title:literal, $detail:literal;)*) => {
         /// Every refusal that a caller can meet.
-        #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
         pub enum Code {
             $(#[doc = $title] $name,)*
         }

@@ -1,7 +1,16 @@
 //! Conditional requests (RFC 9110, section 13), by strong entity tags alone.
 
-use http::header::{IF_MATCH, IF_NONE_MATCH};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde::Serialize;
+use sidekey_protocol::crypto::sha256;
+use sidekey_protocol::encoding::base64url;
 
 use super::problem::{Code, Problem};
 
@@ -37,9 +46,61 @@ fn tags<'a>(headers: &'a HeaderMap, name: &'a HeaderName) -> impl Iterator<Item 
     values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
+/// The request's `If-None-Match`.
+#[derive(Debug)]
+pub(crate) struct IfNoneMatch(HeaderMap);
+
+impl<S: Send + Sync> FromRequestParts<S> for IfNoneMatch {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let named = parts.headers.get_all(IF_NONE_MATCH).iter();
+        Ok(Self(named.map(|value| (IF_NONE_MATCH, value.clone())).collect()))
+    }
+}
+
+/// A JSON answer under the tag of its content; 304 to whoever has it. Nothing secret: it may be kept, and is asked for
+/// each time.
+#[derive(Debug)]
+pub(crate) struct Tagged<T> {
+    pub(crate) value: T,
+    pub(crate) unless: IfNoneMatch,
+}
+
+impl<T: Serialize> IntoResponse for Tagged<T> {
+    fn into_response(self) -> Response {
+        match serde_json::to_vec(&self.value) {
+            Ok(body) => tagged(body.into(), &self.unless),
+            Err(_) => Problem::from(Code::Internal).into_response(),
+        }
+    }
+}
+
+/// `body`, which is JSON, under its tag.
+pub(crate) fn tagged(body: Bytes, IfNoneMatch(unless): &IfNoneMatch) -> Response {
+    let tag = tag(&base64url(&sha256(&body)[..16]));
+    let known = is_known(unless, &tag);
+    let headers = [(ETAG, tag), (CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
+    if known {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
+    (headers, [(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_has_the_content_is_told_so() {
+        let answer =
+            |unless: HeaderMap| Tagged { value: "same", unless: IfNoneMatch(unless) }.into_response();
+        let first = answer(HeaderMap::new());
+        let known = answer(HeaderMap::from_iter([(IF_NONE_MATCH, first.headers()[ETAG].clone())]));
+        assert_eq!((first.status().as_u16(), known.status().as_u16()), (200, 304));
+        assert_eq!(first.headers()[ETAG], known.headers()[ETAG]);
+        assert_eq!(answer(with(IF_NONE_MATCH, "\"other\"")).status(), 200);
+    }
 
     fn with(name: HeaderName, value: &'static str) -> HeaderMap {
         HeaderMap::from_iter([(name, HeaderValue::from_static(value))])

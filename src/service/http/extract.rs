@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sidekey_protocol::session::{self, BodyHash, IdempotencyKey};
@@ -19,6 +19,18 @@ pub(crate) struct Json<T>(pub(crate) T);
 /// A JSON body that may be left out.
 #[derive(Debug)]
 pub(crate) struct JsonOrNothing<T>(pub(crate) T);
+
+/// A JSON answer about something that was made: 201.
+#[derive(Debug)]
+pub(crate) struct Created<T>(pub(crate) T);
+
+/// An answer without content: 204.
+#[derive(Debug)]
+pub(crate) struct NoContent;
+
+/// A JSON answer, or none where nothing was to be done: 200 or 204.
+#[derive(Debug)]
+pub(crate) struct JsonOrNoContent<T>(pub(crate) Option<T>);
 
 /// The query's parameters.
 #[derive(Debug)]
@@ -82,6 +94,24 @@ impl<T: Serialize> IntoResponse for Json<T> {
             }
             Err(_) => Problem::from(Code::Internal).into_response(),
         }
+    }
+}
+
+impl<T: Serialize> IntoResponse for Created<T> {
+    fn into_response(self) -> Response {
+        (StatusCode::CREATED, Json(self.0)).into_response()
+    }
+}
+
+impl IntoResponse for NoContent {
+    fn into_response(self) -> Response {
+        StatusCode::NO_CONTENT.into_response()
+    }
+}
+
+impl<T: Serialize> IntoResponse for JsonOrNoContent<T> {
+    fn into_response(self) -> Response {
+        self.0.map_or_else(|| NoContent.into_response(), |value| Json(value).into_response())
     }
 }
 

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 use super::auth::{self, Caller};
 use super::problem::{Code, Problem};
-use super::{Route, Time};
+use super::{Route, Time, openapi};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Limits;
@@ -119,7 +119,7 @@ impl Edge {
         let headers = response.headers_mut();
         // Ours, not hyper's: callers learn from it the clock that judges their tokens.
         headers.insert(header::DATE, HeaderValue::try_from(date).expect("a date is visible ASCII"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(REQUEST_ID, id.clone());
         response
@@ -180,6 +180,12 @@ pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
             problem.into_response()
         }
     };
+    let announced = openapi::announces(guard.route, &response);
+    #[cfg(test)]
+    assert!(announced, "a refusal that its route's row does not announce");
+    if !announced {
+        tracing::error!(route = guard.route.path, "a refusal that its route's row does not announce");
+    }
     response.extensions_mut().insert(Answered { route: guard.route, meter: guard.meter.clone(), party });
     response
 }

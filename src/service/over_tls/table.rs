@@ -5,9 +5,15 @@ use std::collections::BTreeMap;
 use super::{Answer, Service};
 use crate::http::{ROUTES, Route};
 
+/// An id in each parameter's place.
 fn concrete(path: &str) -> String {
-    let path = path.replace("{invitation}", &"0".repeat(32)).replace("{session}", &"0".repeat(32));
-    path.replace("{server}", "mail.example.org").replace("{user}", "ann")
+    let part = |part: &str| match part {
+        "{server}" => "mail.example.org".to_owned(),
+        "{user}" => "ann".to_owned(),
+        part if part.starts_with('{') => "0".repeat(32),
+        part => part.to_owned(),
+    };
+    path.split('/').map(part).collect::<Vec<_>>().join("/")
 }
 
 async fn ask(service: &Service, route: &Route, headers: &str, body: &[u8]) -> Answer {

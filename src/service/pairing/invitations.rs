@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use http::StatusCode;
 use sidekey_protocol::crypto::spake2plus::Verifier;
 use sidekey_protocol::pairing::registry::{
     self, CreateInvitation, CreateServer, InvitationCreated, InvitationsQuery, Page, ServerCreated,
@@ -14,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::app::SharedRng;
 use crate::http::auth::Caller;
-use crate::http::extract::{Json, Query};
+use crate::http::extract::{Created, Json, Query};
 use crate::http::list::{list, page};
 use crate::http::problem::{Code, Problem};
 use crate::store::{Error, Filter, Invitation, InvitationState, NewInvitation, Refused, Server, Store};
@@ -24,9 +23,9 @@ pub(crate) async fn add_server(
     State(store): State<Arc<Store>>,
     caller: Caller,
     Json(request): Json<CreateServer>,
-) -> Result<(StatusCode, Json<ServerCreated>), Problem> {
+) -> Result<Created<ServerCreated>, Problem> {
     let server = store.add_server(caller.party(), request.name).await.map_err(refusal)?;
-    Ok((StatusCode::CREATED, Json(ServerCreated { name: server.name, created: server.created })))
+    Ok(Created(ServerCreated { name: server.name, created: server.created }))
 }
 
 /// `GET /v1/servers`.
@@ -45,7 +44,7 @@ pub(crate) async fn invite(
     State(mut rng): State<SharedRng>,
     caller: Caller,
     Json(request): Json<CreateInvitation>,
-) -> Result<(StatusCode, Json<InvitationCreated>), Problem> {
+) -> Result<Created<InvitationCreated>, Problem> {
     let rules = store.rules(&request.server, request.user.as_ref());
     let ttl_s = Some(rules.invitation_ttl_s(request.ttl, *TTL_RANGE_S.end())?);
     let ask = Ask { role: request.role, server: request.server, user: request.user, ttl_s };
@@ -61,7 +60,7 @@ pub(crate) async fn invite(
     };
     store.invite(caller.party(), new).await.map_err(refusal)?;
     let pin = Pin::of(&store.identity().key.verifying_key());
-    Ok((StatusCode::CREATED, Json(shown(invited, code, public_url, pin))))
+    Ok(Created(shown(invited, code, public_url, pin)))
 }
 
 /// `GET /v1/invitations`.

@@ -8,8 +8,9 @@ mod rekey;
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::HeaderName;
 use axum::http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
-use axum::response::{Html, IntoResponse};
+use axum::response::Html;
 use sidekey_protocol::crypto::spake2plus::Verifier;
 use sidekey_protocol::crypto::{Secret, sha256};
 use sidekey_protocol::ids::{InvitationId, PartyId, Role};
@@ -74,10 +75,12 @@ pub(crate) async fn finish(
 }
 
 /// `GET /p/{invitation}`: what a pairing link is for. Says nothing about the invitation, whose secret half it never sees.
-pub(crate) async fn page(Path(_): Path<InvitationId>) -> impl IntoResponse {
+pub(crate) async fn page(Path(_): Path<InvitationId>) -> (PageHeaders, Html<&'static str>) {
     let policy = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
     ([(CONTENT_SECURITY_POLICY, policy), (REFERRER_POLICY, "no-referrer")], Html(include_str!("page.html")))
 }
+
+type PageHeaders = [(HeaderName, &'static str); 2];
 
 /// The invitation as the protocol knows it, while it is open.
 fn invited(store: &Store, id: InvitationId) -> Result<Invited, Problem> {

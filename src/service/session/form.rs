@@ -6,9 +6,11 @@ use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::request::Parts;
+use serde_json::json;
 use sidekey_protocol::session::envelope::cose;
 use sidekey_protocol::session::wire::SessionKey;
 
+use crate::http::described::{Answered, Asked, Operation};
 use crate::http::extract::Json;
 
 /// Which form is asked for.
@@ -59,6 +61,24 @@ impl IntoResponse for Wrapped {
             Self::Cose(envelope) => ([(CONTENT_TYPE, cose::MEDIA_TYPE)], envelope.to_vec()).into_response(),
             Self::Jose(json) => json.into_response(),
         }
+    }
+}
+
+/// `Accept` is HTTP's own: the answer's media types say all of it.
+impl Asked for Form {
+    fn describe(_: &mut Operation<'_>) {}
+}
+
+impl Answered for Wrapped {
+    fn describe(operation: &mut Operation<'_>) {
+        <Json<SessionKey> as Answered>::describe(operation);
+        operation.or_media(
+            200,
+            cose::MEDIA_TYPE,
+            json!({ "schema": {
+            "type": "string", "format": "binary", "minLength": cose::SIZE, "maxLength": cose::SIZE,
+        } }),
+        );
     }
 }
 

@@ -1,0 +1,107 @@
+//! JSON Schemas of what has a spelling of its own (proto/README.md, "Encodings" and "Ids and names"). The other wire
+//! types derive theirs.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use crate::encoding::{Bytes, Octets};
+use crate::ids::{InvitationId, NAME_MAX, PartyId, ServerName, ServiceId, SessionId, Timestamp, UserName};
+use crate::pairing::PartyLabel;
+use crate::revocation::Reason;
+use crate::session::SuiteList;
+
+macro_rules! schemas {
+    ($($type:ident { $($schema:tt)* })*) => {
+        $(impl JsonSchema for $type {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ $($schema)* })
+            }
+        })*
+    };
+}
+
+const ID: &str = "^[0-9a-f]{32}$";
+/// Neither white space at its ends nor control characters.
+const PLAIN: &str = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$";
+
+schemas! {
+    InvitationId {
+        "description": "Names one invitation: 16 octets, lower-case hex.",
+        "type": "string", "pattern": ID, "examples": ["2b0c5f8e9d1a4c73a6e0b4d29f1c7e58"],
+    }
+    PartyId {
+        "description": "Names one party, a pairing or an administrator: 16 octets, lower-case hex.",
+        "type": "string", "pattern": ID, "examples": ["9f3a1de07c5b42c8b1746e80d2ac953f"],
+    }
+    ServiceId {
+        "description": "Names the key service: 16 octets, lower-case hex.",
+        "type": "string", "pattern": ID, "examples": ["5e8d73b2f40911c6a37bd5e96c024f1a"],
+    }
+    SessionId {
+        "description": "Names one session: 16 octets, lower-case hex.",
+        "type": "string", "pattern": ID, "examples": ["c41b6e2f09d8537aa5f2e8107b3d9c64"],
+    }
+    ServerName {
+        "description": "Names a mail server: 1 to 255 octets.",
+        "type": "string", "minLength": 1, "maxLength": NAME_MAX, "pattern": PLAIN, "examples": ["mail.example.org"],
+    }
+    UserName {
+        "description": "Names a user of a mail server: 1 to 255 octets.",
+        "type": "string", "minLength": 1, "maxLength": NAME_MAX, "pattern": PLAIN, "examples": ["ann@example.org"],
+    }
+    PartyLabel {
+        "description": "What a party calls itself, for people.",
+        "type": "string", "minLength": 1, "maxLength": 64, "pattern": PLAIN, "examples": ["Ann's phone"],
+    }
+    Reason {
+        "description": "Why, for people and for the audit log.",
+        "type": "string", "minLength": 1, "maxLength": Reason::MAX, "pattern": r"^[^\x00-\x1f\x7f-\x9f]+$",
+        "examples": ["left in a taxi"],
+    }
+    SuiteList {
+        "description": "Names of suites, best first.",
+        "type": "array", "items": { "type": "string", "pattern": "^[!-~]{1,64}$" }, "minItems": 1, "maxItems": 64,
+        "examples": [["A256GCM", "C20P"]],
+    }
+    Timestamp {
+        "description": "Unix seconds.",
+        "type": "integer", "minimum": 0, "maximum": u32::MAX, "examples": [1_800_000_000],
+    }
+}
+
+impl JsonSchema for Bytes {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Bytes".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[A-Za-z0-9_-]*$", "contentEncoding": "base64url", "examples": ["AAEC"] })
+    }
+}
+
+impl<const N: usize> JsonSchema for Octets<N> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("Octets{N}").into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let length = (N * 8).div_ceil(6);
+        json_schema!({
+            "type": "string", "pattern": "^[A-Za-z0-9_-]*$", "minLength": length, "maxLength": length,
+            "contentEncoding": "base64url", "examples": ["A".repeat(length)],
+        })
+    }
+}

@@ -1,0 +1,186 @@
+//! The route table. Who may call, how long a body may be, how long an answer may take, what the route is for and what
+//! it may refuse stand in its row. What it takes and answers is read from its handler's signature (`described.rs`).
+
+use std::collections::BTreeSet;
+
+use axum::routing::{MethodFilter, MethodRouter, on};
+
+use super::auth::{ADMIN, ANYBODY, EVERY_PARTY, PAIRED, SERVER, Who};
+use super::described::{Operation, described};
+use super::openapi;
+use super::problem::Code::{self, *};
+use crate::app::App;
+use crate::{events, health, pairing, policies, policy, revocation, session};
+
+/// One row of the table.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(super) method: MethodFilter,
+    pub(crate) method_name: &'static str,
+    pub(crate) path: &'static str,
+    pub(crate) who: Who,
+    pub(crate) body_size_bytes: usize,
+    pub(crate) time: Time,
+    pub(super) serve: fn(MethodFilter) -> MethodRouter<App>,
+    /// Names the handler: the operation's id.
+    pub(super) handler: &'static str,
+    /// What the route is for.
+    pub(super) summary: &'static str,
+    /// What it may refuse besides what its caller, its body and its parameters may be wrong about.
+    pub(super) refuses: &'static [Code],
+    pub(super) describe: fn(&mut Operation<'_>),
+}
+
+/// How long an answer may take.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Time {
+    /// `limits.answer_s`.
+    Answer,
+    /// It is a stream, and ends when the caller or the service does.
+    Stream,
+}
+
+const GET: MethodFilter = MethodFilter::GET;
+const POST: MethodFilter = MethodFilter::POST;
+const PUT: MethodFilter = MethodFilter::PUT;
+const DELETE: MethodFilter = MethodFilter::DELETE;
+
+/// No body.
+const NONE: usize = 0;
+/// A few short members.
+const SMALL: usize = 2 * 1024;
+/// A share and an encapsulation key; a box; a list of capabilities.
+const MEDIUM: usize = 8 * 1024;
+
+macro_rules! routes {
+    ($(
+        $method:ident $path:literal $who:ident $body:ident $time:ident $handler:path,
+            $summary:literal [$($refuses:ident)*];
+    )*) => {
+        /// Every route there is.
+        pub(crate) static ROUTES: &[Route] = &[$(Route {
+            method: $method,
+            method_name: stringify!($method),
+            path: $path,
+            who: $who,
+            body_size_bytes: $body,
+            time: Time::$time,
+            serve: |method| on(method, $handler),
+            handler: stringify!($handler),
+            summary: $summary,
+            refuses: &[$($refuses),*],
+            describe: |operation| described($handler, operation),
+        }),*];
+    };
+}
+
+// A row's last line says what the route is for and lists the problem codes of its own step: a refusal that no row
+// announces fails the tests that meet it.
+routes! {
+    POST   "/v1/servers"                       ADMIN       SMALL  Answer pairing::add_server,
+        "Adds a mail server" [ServerExists];
+    GET    "/v1/servers"                       ADMIN       NONE   Answer pairing::servers,
+        "Lists mail servers, oldest first" [];
+    POST   "/v1/invitations"                   ADMIN       SMALL  Answer pairing::invite,
+        "Invites a client or a server, and shows the pairing code, once" [NotFound Revoked TtlOutOfRange UserMismatch];
+    GET    "/v1/invitations"                   ADMIN       NONE   Answer pairing::invitations,
+        "Lists invitations, oldest first" [];
+    POST   "/v1/pairings/{invitation}/begin"   ANYBODY     MEDIUM Answer pairing::begin,
+        "The first step of pairing: spends an attempt" [ClockStepped ExchangeOver InvitationOver
+         Overloaded ShareInvalid];
+    POST   "/v1/pairings/{invitation}/finish"  ANYBODY     MEDIUM Answer pairing::finish,
+        "The second step of pairing: makes the pairing"
+        [BoxInvalid ClockStepped CodeMismatch DeviceLimit ExchangeOver FinishConflict InvitationOver NoCommonSuite
+         Overloaded SuiteForbidden];
+    GET    "/v1/pairings"                      ADMIN       NONE   Answer pairing::pairings,
+        "Lists pairings, oldest first" [];
+    GET    "/v1/pairings/self"                 PAIRED      NONE   Answer pairing::own,
+        "The caller's own pairing" [];
+    POST   "/v1/pairings/self/rekey"           PAIRED      MEDIUM Answer pairing::rekey,
+        "The pairing's next epoch" [EpochPassed KekUnknown RekeyFirst ShareInvalid];
+    POST   "/v1/sessions"                      SERVER      MEDIUM Answer session::open,
+        "Opens a session, and answers its key wrapped for the server"
+        [AudienceAmbiguous CapabilitiesMalformed CarrierUnknown NoCommonSuite NotFound RekeyFirst SessionEnded
+         SessionExpired SessionLimit SuiteForbidden TtlOutOfRange];
+    GET    "/v1/sessions/current"              PAIRED      NONE   Answer session::current,
+        "The live sessions of a client, or of the user whom a server names; newest first" [NotFound];
+    GET    "/v1/sessions/{session}/key"        PAIRED      NONE   Answer session::key,
+        "A session's key, wrapped for the caller"
+        [GenerationPassed GenerationRevoked GenerationUnknown RekeyFirst SessionEnded SessionExpired];
+    POST   "/v1/sessions/{session}/rotate"     SERVER      SMALL  Answer session::rotate,
+        "Makes the session's next generation" [GenerationsSpent RekeyFirst SessionEnded SessionExpired];
+    DELETE "/v1/sessions/{session}"            SERVER      NONE   Answer session::end,
+        "Ends a session for everybody" [SessionEnded SessionExpired];
+    POST   "/v1/revocations"                   EVERY_PARTY SMALL  Answer revocation::revoke,
+        "Revokes a pairing, a user, a server, a session or an invitation; a party may revoke itself" [NotFound];
+    GET    "/v1/policy"                        PAIRED      NONE   Answer policy::policy,
+        "The signed policy of a client's user, or of the user whom a server names" [NotFound];
+    GET    "/v1/policies"                      ADMIN       NONE   Answer policies::policies,
+        "Lists the levels at which something is set" [];
+    GET    "/v1/policies/service" ADMIN NONE Answer policies::of_service,
+        "What is set for the service, and what holds" [];
+    PUT    "/v1/policies/service" ADMIN SMALL Answer policies::set_service,
+        "Sets the policy of the service, whole" [PolicyInvalid SuiteForbidden];
+    DELETE "/v1/policies/service" ADMIN NONE Answer policies::unset_service,
+        "Leaves everything for the service to the level above" [];
+    GET    "/v1/policies/servers/{server}" ADMIN NONE Answer policies::of_server,
+        "What is set for a server, and what holds" [NotFound];
+    PUT    "/v1/policies/servers/{server}" ADMIN SMALL Answer policies::set_server,
+        "Sets the policy of a server, whole" [NotFound PolicyInvalid SuiteForbidden];
+    DELETE "/v1/policies/servers/{server}" ADMIN NONE Answer policies::unset_server,
+        "Leaves everything for a server to the level above" [NotFound];
+    GET    "/v1/policies/servers/{server}/users/{user}" ADMIN NONE Answer policies::of_user,
+        "What is set for a user at a server, and what holds" [NotFound];
+    PUT    "/v1/policies/servers/{server}/users/{user}" ADMIN SMALL Answer policies::set_user,
+        "Sets the policy of a user at a server, whole" [NotFound PolicyInvalid SuiteForbidden];
+    DELETE "/v1/policies/servers/{server}/users/{user}" ADMIN NONE Answer policies::unset_user,
+        "Leaves everything for a user at a server to the level above" [NotFound];
+    GET    "/v1/keys"                          ANYBODY     NONE   Answer policy::keys,
+        "The service's signing keys" [];
+    GET    "/v1/events"                        PAIRED      NONE   Stream events::events,
+        "What the caller must know at once, as Server-Sent Events" [NotFound Overloaded];
+    GET    "/p/{invitation}"                   ANYBODY     NONE   Answer pairing::page,
+        "What a pairing link is for, for people" [];
+    GET    "/openapi.json"                     ANYBODY     NONE   Answer openapi::document,
+        "This description" [];
+    GET    "/livez"                            ANYBODY     NONE   Answer health::alive,
+        "Whether the process runs" [];
+    GET    "/readyz"                           ANYBODY     NONE   Answer health::ready,
+        "Whether the service can do its work" [ClockStepped StoreUnavailable];
+    GET    "/healthz"                          ANYBODY     NONE   Answer health::ready,
+        "As /readyz" [ClockStepped StoreUnavailable];
+}
+
+impl Route {
+    /// The names of the path's parameters.
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = &'static str> {
+        self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+    }
+
+    /// What its caller, its body and its time may be refused for, and its row's own.
+    pub(super) fn codes(&self) -> BTreeSet<Code> {
+        let mut codes: BTreeSet<Code> = self.refuses.iter().copied().collect();
+        codes.extend([BodyTooLarge, HeadersTooLarge, UriTooLong, Internal]);
+        if !self.who.is_anybody() {
+            codes.extend([
+                TokenExpired,
+                TokenInvalid,
+                TokenMissing,
+                HeaderRepeated,
+                RoleForbidden,
+                Lapsed,
+                Revoked,
+            ]);
+        }
+        if !self.who.is_anybody() || self.method_name != "GET" {
+            codes.extend([ClockStepped, StoreUnavailable]);
+        }
+        if self.body_size_bytes > 0 {
+            codes.extend([BodyMalformed, RequestTimeout]);
+        }
+        if self.time == Time::Answer {
+            codes.insert(AnswerTimeout);
+        }
+        codes
+    }
+}
