@@ -21,8 +21,8 @@ use crate::sse::{Message, Parser};
 /// What [`Watch::next`] tells.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Notice {
-    /// What happened before is not known: the stream has begun, has begun again after a break, or the app has not
-    /// listened for too long. Keys that were cached by then are fetched again when they are asked for.
+    /// What happened before is not known: the stream has begun, has begun again after too long a break, or the app has
+    /// not listened for too long. Keys that were cached by then are fetched again when they are asked for.
     Gap,
     /// Something happened.
     Event(Event),
@@ -73,17 +73,21 @@ enum End {
     Over(Error),
     /// The connection is.
     Broken,
+    /// The service says that it stops.
+    Stopping,
 }
 
 async fn follow(party: Arc<Party>, notices: Sender<Result<Notice, Error>>) {
     let mut failures: u32 = 0;
+    // The last event of which everything before has been heard.
+    let mut after: Option<String> = None;
     loop {
-        let wait = match party.transport.events("/v1/events").await {
+        let wait = match party.transport.events("/v1/events", after.as_deref()).await {
             Ok(body) => {
                 failures = 0;
-                match listen(&party, body, &notices).await {
+                match listen(&party, body, &mut after, &notices).await {
                     End::Over(error) => return over(&party, &notices, error),
-                    End::Broken => Duration::ZERO,
+                    End::Broken | End::Stopping => Duration::ZERO,
                 }
             }
             Err(error @ (Error::Revoked { .. } | Error::PairAgain { .. })) => {
@@ -109,10 +113,16 @@ fn over(party: &Party, notices: &Sender<Result<Notice, Error>>, error: Error) {
 }
 
 /// Reads one connection to its end.
-async fn listen(party: &Arc<Party>, mut body: Incoming, notices: &Sender<Result<Notice, Error>>) -> End {
-    // Nobody vouches for what was fetched before the service began to tell us.
-    party.cache.drop_keys_if(|_| true);
-    tell(notices, Ok(Notice::Gap));
+async fn listen(
+    party: &Arc<Party>,
+    mut body: Incoming,
+    after: &mut Option<String>,
+    notices: &Sender<Result<Notice, Error>>,
+) -> End {
+    if after.is_none() {
+        // Nobody vouches for what was fetched before the service began to tell us.
+        gap(party, notices);
+    }
     let mut parser = Parser::default();
     loop {
         // A heartbeat comes every 5 s: after three times that, the connection is dead, whatever TCP thinks.
@@ -120,33 +130,43 @@ async fn listen(party: &Arc<Party>, mut body: Incoming, notices: &Sender<Result<
         let Ok(bytes) = frame.into_data() else { continue };
         let Ok(messages) = parser.push(&bytes) else { return End::Broken };
         for message in messages {
-            if let Some(error) = heard(party, &message, notices) {
-                return End::Over(error);
+            if let Some(end) = heard(party, &message, notices) {
+                return end;
             }
+        }
+        if let Some(id) = parser.last_id() {
+            *after = Some(id.to_owned());
         }
     }
 }
 
-/// One message: the cache first, then the app. `Some` when it says that this pairing is over.
-fn heard(party: &Arc<Party>, message: &Message, notices: &Sender<Result<Notice, Error>>) -> Option<Error> {
+/// One message: the cache first, then the app. `Some` when it says that this is the end.
+fn heard(party: &Arc<Party>, message: &Message, notices: &Sender<Result<Notice, Error>>) -> Option<End> {
     let event = match Event::parse(&message.event, &message.data) {
         Ok(Some(event)) => event,
         Ok(None) => return None,
         // Whatever it said, we do not know it.
         Err(_) => {
             tracing::warn!(pairing = %party.pairing, "malformed event");
-            party.cache.drop_keys_if(|_| true);
-            tell(notices, Ok(Notice::Gap));
+            gap(party, notices);
             return None;
         }
     };
+    match event {
+        Event::Reset(_) => {
+            gap(party, notices);
+            return None;
+        }
+        Event::Stopping(_) => return Some(End::Stopping),
+        _ => {}
+    }
     apply(party, &event);
     if let Event::Policy(_) = &event {
         fetch_policy(party);
     }
     let ours = match &event {
         Event::Revoked(revoked) if revoked.target == (Target::Pairing { pairing: party.pairing }) => {
-            Some(Error::Revoked { reason: revoked.reason.to_string(), at: revoked.at })
+            Some(End::Over(Error::Revoked { reason: revoked.reason.to_string(), at: revoked.at }))
         }
         _ => None,
     };
@@ -156,7 +176,7 @@ fn heard(party: &Arc<Party>, message: &Message, notices: &Sender<Result<Notice, 
 
 fn apply(party: &Party, event: &Event) {
     match event {
-        Event::Opened(_) => {}
+        Event::Opened(_) | Event::Reset(_) | Event::Stopping(_) => {}
         Event::Rotated(rotated) => {
             party.cache.rotated(rotated.session, rotated.generation, rotated.reason, rotated.at);
         }
@@ -189,6 +209,12 @@ fn fetch_policy(party: &Arc<Party>) {
             tracing::warn!(pairing = %party.pairing, %error, "the new policy was not fetched");
         }
     });
+}
+
+/// Whatever was kept is looked at anew.
+fn gap(party: &Party, notices: &Sender<Result<Notice, Error>>) {
+    party.cache.drop_keys_if(|_| true);
+    tell(notices, Ok(Notice::Gap));
 }
 
 fn tell(notices: &Sender<Result<Notice, Error>>, notice: Result<Notice, Error>) {

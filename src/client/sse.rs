@@ -16,6 +16,8 @@ pub(crate) struct Unreadable;
 pub(crate) struct Parser {
     line: Vec<u8>,
     message: Message,
+    id: String,
+    last_id: Option<String>,
 }
 
 impl Parser {
@@ -32,6 +34,11 @@ impl Parser {
         Ok(messages)
     }
 
+    /// The id of the last message, or of a later sign of life: whoever comes back with it hears what follows.
+    pub(crate) fn last_id(&self) -> Option<&str> {
+        self.last_id.as_deref()
+    }
+
     fn extend(&mut self, bytes: &[u8]) -> Result<(), Unreadable> {
         if self.line.len() + bytes.len() + self.message.data.len() > MESSAGE_MAX_BYTES {
             return Err(Unreadable);
@@ -42,6 +49,9 @@ impl Parser {
 
     fn take_line(&mut self, line: &[u8]) -> Result<Option<Message>, Unreadable> {
         if line.is_empty() {
+            if !self.id.is_empty() {
+                self.last_id = Some(std::mem::take(&mut self.id));
+            }
             let message = std::mem::take(&mut self.message);
             return Ok((!message.data.is_empty()).then_some(message));
         }
@@ -56,11 +66,17 @@ impl Parser {
                 }
                 self.message.data.push_str(value);
             }
-            // Comments (no name: heartbeats), `id`, `retry`, and what may come.
+            "id" if is_id(value) => value.clone_into(&mut self.id),
+            // Comments (no name), `retry`, and what may come.
             _ => {}
         }
         Ok(None)
     }
+}
+
+/// Fit for a header, and not longer than any of ours.
+fn is_id(value: &str) -> bool {
+    (1..=64).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 const MESSAGE_MAX_BYTES: usize = 16 * 1024;
@@ -83,6 +99,24 @@ mod tests {
                 stream.chunks(size).flat_map(|chunk| parser.push(chunk).unwrap()).collect();
             assert_eq!(messages, [message("ended", "{\"a\":\n1}"), message("x", "y")], "{size}");
         }
+    }
+
+    #[test]
+    fn an_id_holds_once_its_message_is_whole_and_until_the_next() {
+        let mut parser = Parser::default();
+        let mut after = |text: &str| {
+            parser.push(text.as_bytes()).unwrap();
+            parser.last_id().map(str::to_owned)
+        };
+        assert_eq!(after("event: ended\ndata: {}\nid: 7\n"), None);
+        assert_eq!(after("\n").as_deref(), Some("7"));
+        assert_eq!(
+            after("event: ended\ndata: {}\n\n").as_deref(),
+            Some("7"),
+            "more of the same commit follows"
+        );
+        assert_eq!(after(": \nid: 9\n\n").as_deref(), Some("9"), "a sign of life");
+        assert_eq!(after("id: a b\n\nid\n\n").as_deref(), Some("9"));
     }
 
     #[test]

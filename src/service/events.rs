@@ -1,45 +1,55 @@
 //! `GET /v1/events`: what a party must know at once, as Server-Sent Events.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::response::sse::{Event as Message, KeepAlive, Sse};
+use axum::response::sse::{Event as Message, Sse};
 use futures_util::stream::{self, Stream};
 use sidekey_protocol::ids::{PartyId, Role, ServerName, UserName};
 use sidekey_protocol::revocation::{Target, wire};
 use sidekey_protocol::session::Cause;
-use tokio::sync::{OwnedSemaphorePermit, broadcast};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::http::auth::Paired;
+use crate::http::extract::LastEventId;
 use crate::http::problem::{Code, Problem};
-use crate::store::{self, EndReason, Event, Happened, Party, Store};
+use crate::store::{self, Begun, Commit, Deaf, EndReason, Event, Happened, Listening, Party, Store};
 
-/// Between comments that say that the stream lives.
+/// Between signs that the stream lives.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
-/// `GET /v1/events`: the caller's own events from now on. Ends when the caller is revoked, when it reads too slowly
-/// (it has missed some, so it must look anew), and when the service stops.
+/// `GET /v1/events`: the caller's own events, from now on or since the last that it heard. Ends when the caller is
+/// revoked and when the service stops.
 pub(crate) async fn events(
     State(app): State<App>,
     caller: Paired,
+    LastEventId(after): LastEventId,
 ) -> Result<Sse<impl Stream<Item = Result<Message, Infallible>>>, Problem> {
     let seat = app.listeners.clone().try_acquire_owned().map_err(|_| Code::Overloaded)?;
-    let events = app.store.subscribe();
+    let place = caller.party.place().ok_or(Code::NotFound)?;
+    // A text that is no sequence number of ours is of another history.
+    let begun = app.store.listen(place, after.map(|id| id.parse().unwrap_or(u64::MAX)));
     // From here on nothing is missed; what was revoked before is found now.
     let party = app.store.party(caller.party.id).ok_or(Code::NotFound)?;
     party.still_live().map_err(store::Error::from)?;
-    let listener =
-        Listener { events, party, store: app.store, stopping: app.stopping, over: false, _seat: seat };
-    Ok(Sse::new(stream::unfold(listener, Listener::next)).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
+    let listener = Listener::new(begun, party, app, seat);
+    Ok(Sse::new(stream::unfold(listener, Listener::next)))
 }
 
 /// One party's stream.
 struct Listener {
-    events: broadcast::Receiver<Arc<Event>>,
+    listening: Listening,
+    /// The last commit of which it has heard all.
+    heard: u64,
+    /// What goes out next.
+    ready: VecDeque<Message>,
+    beat: Interval,
     party: Arc<Party>,
     store: Arc<Store>,
     stopping: CancellationToken,
@@ -48,25 +58,101 @@ struct Listener {
 }
 
 impl Listener {
+    fn new(begun: Begun, party: Arc<Party>, app: App, seat: OwnedSemaphorePermit) -> Self {
+        let mut beat = interval(HEARTBEAT);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let Begun { listening, last, missed } = begun;
+        let mut listener = Self {
+            listening,
+            heard: last,
+            ready: VecDeque::new(),
+            beat,
+            party,
+            store: app.store,
+            stopping: app.stopping,
+            over: false,
+            _seat: seat,
+        };
+        listener.catch_up(missed, last);
+        listener
+    }
+
+    /// The stream's next message.
     async fn next(mut self) -> Option<(Result<Message, Infallible>, Self)> {
-        while !self.over {
-            let event = tokio::select! {
-                biased;
-                () = self.stopping.cancelled() => return None,
-                // Closed and lagged alike: the caller comes back and looks anew.
-                event = self.events.recv() => event.ok()?,
-            };
-            let (id, place) = (self.party.id, self.party.place()?);
-            if concerns(id, place, &event)
-                && let Some(message) = message(&event, place, &self.store)
-            {
-                self.over = strikes(id, place, &event);
+        loop {
+            if let Some(message) = self.ready.pop_front() {
                 return Some((Ok(message), self));
             }
-            // Revoked by something that is not told to it.
-            self.over = self.store.party(self.party.id).is_none_or(|party| !party.is_live());
+            if self.over {
+                return None;
+            }
+            tokio::select! {
+                biased;
+                () = self.stopping.cancelled() => {
+                    let heard = self.listening.caught_up().unwrap_or(self.heard);
+                    self.tell(&wire::Event::Stopping(wire::Stopping {}), Some(heard));
+                    self.over = true;
+                }
+                heard = self.listening.next() => match heard {
+                    Ok(commit) => self.hear(&commit),
+                    Err(Deaf::Lagged) => self.begin_again(),
+                    Err(Deaf::Closed) => return None,
+                },
+                _ = self.beat.tick() => self.beat(),
+            }
         }
-        None
+    }
+
+    /// What was missed; or that nobody knows.
+    fn catch_up(&mut self, missed: Option<Vec<Arc<Commit>>>, last: u64) {
+        match missed {
+            Some(missed) => missed.iter().for_each(|commit| self.hear(commit)),
+            None => self.tell(&wire::Event::Reset(wire::Reset {}), Some(last)),
+        }
+        self.heard = self.heard.max(last);
+    }
+
+    /// It was too slow for what it was to hear: what is kept goes on where it has stopped.
+    fn begin_again(&mut self) {
+        let Some(place) = self.party.place() else { return };
+        let Begun { listening, last, missed } = self.store.listen(place, Some(self.heard));
+        self.listening = listening;
+        self.catch_up(missed, last);
+    }
+
+    /// Tells what concerns it of a commit. Its last event alone carries the id: whoever loses the connection in between
+    /// hears all of it again.
+    fn hear(&mut self, commit: &Commit) {
+        let Some(place) = self.party.place() else { return };
+        let id = self.party.id;
+        let own: Vec<_> = commit.events.iter().filter(|event| concerns(id, place, event)).collect();
+        let struck = own.iter().any(|event| strikes(id, place, event));
+        let told: Vec<_> = own.into_iter().filter_map(|event| told(event, place, &self.store)).collect();
+        for (n, event) in told.iter().enumerate() {
+            self.tell(event, (n + 1 == told.len()).then_some(commit.seq));
+        }
+        self.heard = commit.seq;
+        self.over = struck || self.is_over();
+    }
+
+    /// A sign of life, and how far this stream has heard, so that whoever comes back has missed little.
+    fn beat(&mut self) {
+        self.heard = self.listening.caught_up().unwrap_or(self.heard);
+        self.ready.push_back(Message::default().comment("").id(self.heard.to_string()));
+        self.over = self.is_over();
+    }
+
+    /// Revoked, or over in another way, by something that is not told to it.
+    fn is_over(&self) -> bool {
+        self.store.party(self.party.id).is_none_or(|party| !party.is_live())
+    }
+
+    fn tell(&mut self, event: &wire::Event, id: Option<u64>) {
+        let message = Message::default().event(event.name()).data(event.data());
+        self.ready.push_back(match id {
+            Some(id) => message.id(id.to_string()),
+            None => message,
+        });
     }
 }
 
@@ -106,12 +192,6 @@ fn strikes(id: PartyId, (_, server, user): Place<'_>, event: &Event) -> bool {
     }
 }
 
-/// As it stands on the wire.
-fn message(event: &Event, place: Place<'_>, store: &Store) -> Option<Message> {
-    let told = if event.what == Happened::Policy { policy(event, place, store) } else { told(event)? };
-    Some(Message::default().event(told.name()).id(event.seq.to_string()).data(told.data()))
-}
-
 /// A client is told of its own user, a server of the user or of all that it has.
 fn policy(event: &Event, (_, server, user): Place<'_>, store: &Store) -> wire::Event {
     let (server, user) = (server.clone(), user.or(event.user.as_ref()).cloned());
@@ -119,8 +199,8 @@ fn policy(event: &Event, (_, server, user): Place<'_>, store: &Store) -> wire::E
     wire::Event::Policy(wire::PolicyChanged { server, user, version, at: event.at })
 }
 
-/// `None` for a session without server or user, which there is not.
-fn told(event: &Event) -> Option<wire::Event> {
+/// As it stands on the wire. `None` for a session without server or user, which there is not.
+fn told(event: &Event, place: Place<'_>, store: &Store) -> Option<wire::Event> {
     let at = event.at;
     Some(match event.what.clone() {
         Happened::Opened { session, generation, not_after } => {
@@ -140,7 +220,7 @@ fn told(event: &Event) -> Option<wire::Event> {
         }
         Happened::Revoked { target, reason } => wire::Event::Revoked(wire::Revoked { target, reason, at }),
         // Told to each party in its own words.
-        Happened::Policy => return None,
+        Happened::Policy => policy(event, place, store),
     })
 }
 

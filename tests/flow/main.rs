@@ -7,5 +7,6 @@ mod envelope;
 mod journey;
 mod object;
 mod pairing;
+mod resume;
 mod revocation;
 mod session;

@@ -106,7 +106,7 @@ impl Asking {
         let (head, body) = self.begin().await;
         assert_eq!(head.status, 200);
         assert_eq!(head.headers[CONTENT_TYPE], "text/event-stream");
-        EventStream { body, buffer: String::new() }
+        EventStream { body, buffer: String::new(), last_id: None }
     }
 
     async fn begin(self) -> (http::response::Parts, Incoming) {
@@ -170,18 +170,56 @@ impl Answer {
 pub struct EventStream {
     body: Incoming,
     buffer: String,
+    last_id: Option<String>,
 }
 
 impl EventStream {
+    /// The last id that the service told, with an event or as a sign of life.
+    #[must_use]
+    pub fn last_id(&self) -> Option<&str> {
+        self.last_id.as_deref()
+    }
+
+    /// Reads up to the next sign of life, which must come before any event; gives its id.
+    ///
+    /// # Panics
+    /// When an event comes, or the stream ends.
+    pub async fn quiet(&mut self) -> String {
+        loop {
+            if let Some(message) = self.take() {
+                assert!(!message.contains("event:"), "{message}");
+                return self.last_id.clone().expect("a sign of life has an id");
+            }
+            assert!(self.more().await, "the stream ends");
+        }
+    }
+
+    /// The next message that is whole.
+    fn take(&mut self) -> Option<String> {
+        let (message, rest) = self.buffer.split_once("\n\n")?;
+        let (message, rest) = (message.to_owned(), rest.to_owned());
+        self.buffer = rest;
+        if let Some(id) = message.lines().find_map(|line| line.strip_prefix("id:")) {
+            self.last_id = Some(id.trim().to_owned());
+        }
+        Some(message)
+    }
+
+    /// More of the stream; false when it has ended.
+    async fn more(&mut self) -> bool {
+        let Some(frame) = self.body.frame().await else { return false };
+        let octets = frame.expect("the stream does not break").into_data().expect("there are no trailers");
+        self.buffer.push_str(std::str::from_utf8(&octets).expect("events are text"));
+        true
+    }
+
     /// The next event's name and data, heartbeats apart; `None` when the service has closed the stream.
     ///
     /// # Panics
     /// When the stream breaks, or says what is not text.
     pub async fn next(&mut self) -> Option<(String, Value)> {
         loop {
-            while let Some((message, rest)) = self.buffer.split_once("\n\n") {
-                let (message, rest) = (message.to_owned(), rest.to_owned());
-                self.buffer = rest;
+            while let Some(message) = self.take() {
                 let field =
                     |name| message.lines().find_map(|line| line.strip_prefix(name)).map(str::trim_start);
                 if let (Some(event), Some(data)) = (field("event:"), field("data:")) {
@@ -189,9 +227,9 @@ impl EventStream {
                     return Some((event.to_owned(), data));
                 }
             }
-            let frame = self.body.frame().await?.expect("the stream does not break");
-            let octets = frame.into_data().expect("there are no trailers");
-            self.buffer.push_str(std::str::from_utf8(&octets).expect("events are text"));
+            if !self.more().await {
+                return None;
+            }
         }
     }
 }

@@ -133,6 +133,14 @@ impl System {
     /// As [`System::stop`].
     pub async fn restart(&mut self) {
         self.stop().await;
+        self.start_again().await;
+    }
+
+    /// Starts the service that was stopped, on the same folder, at the same address.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_again(&mut self) {
         self.serve().await;
     }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, USER_AGENT};
-use http::{Method, Request, Response};
+use http::{HeaderName, Method, Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use sidekey_protocol::ids::Timestamp;
@@ -99,9 +99,11 @@ impl Transport {
         &self.link.ambient
     }
 
-    /// Opens the body of a `text/event-stream` at `path`: the caller bounds its reading.
-    pub(crate) async fn events(&self, path: &str) -> Result<Incoming, Error> {
-        let call = self.call(Method::GET, path);
+    /// Opens the body of a `text/event-stream` at `path`, with what came after the event `after`: the caller bounds its
+    /// reading.
+    pub(crate) async fn events(&self, path: &str, after: Option<&str>) -> Result<Incoming, Error> {
+        let mut call = self.call(Method::GET, path);
+        call.condition = after.map(|id| (LAST_EVENT_ID, id.to_owned()));
         let late = |_| unavailable(Unavailable::Deadline);
         self.ready().await?;
         for _ in 0..EPOCHS {
@@ -251,6 +253,7 @@ fn unavailable(why: Unavailable) -> Error {
     Error::Retry { after: A_MOMENT, why }
 }
 
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const JSON: &str = "application/json";
 const EVENT_STREAM: &str = "text/event-stream";
 /// One attempt, connecting included.

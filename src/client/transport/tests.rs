@@ -274,17 +274,17 @@ async fn a_token_is_used_again() {
 async fn events_are_an_event_stream_or_an_error() {
     let stream = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n\r\n: beat\n\n";
     let script = Script::start(move |_, _| Answer::Octets(stream.to_owned())).await;
-    drop(transport(&script).events("/v1/events").await.unwrap());
+    drop(transport(&script).events("/v1/events", None).await.unwrap());
     let script = Script::start(|_, _| fine()).await;
     assert!(matches!(
-        transport(&script).events("/v1/events").await,
+        transport(&script).events("/v1/events", None).await,
         Err(Error::Answer(Unintelligible::Malformed))
     ));
     let script = Script::start(|_, _| {
         Answer::Octets(answer(410, "", r#"{"code":"revoked","reason":"lost","revoked_at":1}"#))
     })
     .await;
-    assert!(matches!(transport(&script).events("/v1/events").await, Err(Error::Revoked { .. })));
+    assert!(matches!(transport(&script).events("/v1/events", None).await, Err(Error::Revoked { .. })));
 }
 
 #[test]

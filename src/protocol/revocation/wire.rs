@@ -52,6 +52,10 @@ pub enum Event {
     Revoked(Revoked),
     /// A policy has changed.
     Policy(PolicyChanged),
+    /// What happened since the `Last-Event-ID` is not known any more.
+    Reset(Reset),
+    /// The service stops.
+    Stopping(Stopping),
 }
 
 /// A session was opened.
@@ -131,6 +135,18 @@ pub struct PolicyChanged {
     pub at: Timestamp,
 }
 
+/// What happened since the `Last-Event-ID` is not known any more: whatever was kept is looked at anew.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Reset {}
+
+/// The service stops: come back, to another of its URLs if there is one.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Stopping {}
+
 /// A message that is no event of ours, or not well formed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("malformed event")]
@@ -146,6 +162,8 @@ impl Event {
             Self::Ended(_) => "ended",
             Self::Revoked(_) => "revoked",
             Self::Policy(_) => "policy",
+            Self::Reset(_) => "reset",
+            Self::Stopping(_) => "stopping",
         }
     }
 
@@ -161,6 +179,8 @@ impl Event {
             Self::Ended(event) => serde_json::to_string(event),
             Self::Revoked(event) => serde_json::to_string(event),
             Self::Policy(event) => serde_json::to_string(event),
+            Self::Reset(event) => serde_json::to_string(event),
+            Self::Stopping(event) => serde_json::to_string(event),
         }
         .expect("ids, names and numbers serialise")
     }
@@ -176,6 +196,8 @@ impl Event {
             "ended" => serde_json::from_str(data).map(Self::Ended),
             "revoked" => serde_json::from_str(data).map(Self::Revoked),
             "policy" => serde_json::from_str(data).map(Self::Policy),
+            "reset" => serde_json::from_str(data).map(Self::Reset),
+            "stopping" => serde_json::from_str(data).map(Self::Stopping),
             _ => return Ok(None),
         };
         event.map(Some).map_err(|_| MalformedEvent)
@@ -198,6 +220,8 @@ mod tests {
             Event::Ended(Ended { session, reason: Cause::Revocation, at }),
             Event::Revoked(Revoked { target, reason: "lost".parse().unwrap(), at }),
             Event::Policy(PolicyChanged { server: "mail".parse().unwrap(), user: None, version: 2, at }),
+            Event::Reset(Reset {}),
+            Event::Stopping(Stopping {}),
         ] {
             assert!(!event.data().contains('\n'));
             assert_eq!(Event::parse(event.name(), &event.data()), Ok(Some(event)));

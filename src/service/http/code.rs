@@ -45,7 +45,7 @@ codes! {
     BodyMalformed = 400 "body_malformed", "The body is not one JSON value.",
         "Send one JSON object in UTF-8, not nested deeply, and nothing after it.";
     HeaderRepeated = 400 "header_repeated", "A header that may stand once stands more than once.",
-        "Send one Authorization header and one Idempotency-Key.";
+        "Send one Authorization header, one Idempotency-Key and one Last-Event-ID.";
     IdempotencyKeyMalformed = 400 "idempotency_key_malformed", "The Idempotency-Key is not 16 to 64 visible ASCII characters.",
         "Send a random key, for example a UUID.";
     IdempotencyKeyMissing = 400 "idempotency_key_missing", "This request needs an Idempotency-Key.",

@@ -15,7 +15,7 @@ use sidekey_protocol::ids::{InvitationId, PartyId, ServerName, SessionId, UserNa
 use super::auth::{Caller, Paired};
 use super::etag::{IfNoneMatch, Tagged};
 use super::extract::{
-    Created, Idempotency, Json, JsonOrNoContent, JsonOrNothing, NoContent, Path, Query, RawJson,
+    Created, Idempotency, Json, JsonOrNoContent, JsonOrNothing, LastEventId, NoContent, Path, Query, RawJson,
 };
 use super::problem::{Code, Problem};
 use super::routes::Route;
@@ -249,6 +249,14 @@ impl Asked for Idempotency {
             "A fresh random key for each new request, the same for its repeat.",
             schema,
         );
+    }
+}
+
+impl Asked for LastEventId {
+    fn describe(operation: &mut Operation<'_>) {
+        let schema = json!({ "type": "string", "examples": ["4711"] });
+        let description = "The last id that the caller was told: the stream begins with what it missed.";
+        operation.header("Last-Event-ID", false, description, schema);
     }
 }
 

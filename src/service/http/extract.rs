@@ -20,6 +20,10 @@ pub(crate) struct Json<T>(pub(crate) T);
 #[derive(Debug)]
 pub(crate) struct JsonOrNothing<T>(pub(crate) T);
 
+/// The `Last-Event-ID` of a stream's reader that comes back.
+#[derive(Debug)]
+pub(crate) struct LastEventId(pub(crate) Option<String>);
+
 /// A JSON answer about something that was made: 201.
 #[derive(Debug)]
 pub(crate) struct Created<T>(pub(crate) T);
@@ -52,6 +56,7 @@ pub(crate) struct RawJson<T> {
 pub(crate) struct Idempotency(pub(crate) IdempotencyKey);
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
@@ -224,6 +229,18 @@ impl<S: Send + Sync> FromRequestParts<S> for Idempotency {
                 let text = key.to_str().map_err(|_| session::Reject::IdempotencyKeyMalformed)?;
                 text.parse().map(Self).map_err(|reject: session::Reject| reject.into())
             }
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let mut ids = parts.headers.get_all(LAST_EVENT_ID).iter();
+        match (ids.next(), ids.next()) {
+            (id, None) => Ok(Self(id.map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned()))),
+            (_, Some(_)) => Err(Code::HeaderRepeated.into()),
         }
     }
 }

@@ -14,16 +14,16 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockRea
 
 use rand_core::CryptoRng;
 use sidekey_protocol::ids::{PartyId, Timestamp};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use self::writer::Writer;
 use super::Error;
 use super::at_rest::{AtRest, Place, Sealed};
+use super::feed::Feed;
 use super::journal::Journal;
 use super::meter::Meter;
 use super::record::Record;
 use super::state::State;
-use super::view::Event;
 use crate::clock::Clock;
 use crate::fault::Fault;
 
@@ -44,7 +44,7 @@ pub(super) struct Shared {
     last_at: AtomicU32,
     /// Parties that were seen since they were last written behind.
     pub(super) touched: Mutex<HashSet<u32>>,
-    pub(super) events: broadcast::Sender<Arc<Event>>,
+    pub(super) feed: Arc<Feed>,
     /// What happens after a failed write: the process ends.
     pub(super) on_fence: Box<dyn Fn(&Fault) + Send + Sync>,
 }
@@ -59,6 +59,7 @@ impl Shared {
     ) -> Self {
         Self {
             last_at: AtomicU32::new(state.last_at.0),
+            feed: Arc::new(Feed::after(state.position.seq)),
             state: RwLock::new(state),
             at_rest,
             clock,
@@ -67,7 +68,6 @@ impl Shared {
             meter: OnceLock::new(),
             fenced: AtomicBool::new(false),
             full: AtomicBool::new(false),
-            events: broadcast::Sender::new(EVENTS_MAX),
             on_fence,
         }
     }
@@ -284,5 +284,3 @@ fn order<T: Send + 'static>(
 const LEEWAY_S: u32 = 60;
 /// Decisions that may wait; then callers do.
 const QUEUE_MAX: usize = 4096;
-/// Events that a listener may be behind before it is told that it missed some.
-const EVENTS_MAX: usize = 4096;

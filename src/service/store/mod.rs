@@ -10,6 +10,7 @@
 
 mod at_rest;
 mod engine;
+mod feed;
 mod format;
 mod journal;
 mod keeper;
@@ -34,14 +35,14 @@ use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sidekey_protocol::crypto::SigningKey;
-use sidekey_protocol::ids::{ServiceId, Timestamp};
-use tokio::sync::broadcast;
+use sidekey_protocol::ids::{Role, ServerName, ServiceId, Timestamp, UserName};
 
 use self::engine::{Engine, Shared};
 use self::keeper::Keeper;
 use crate::fault::Fault;
 
 pub use engine::Rng;
+pub use feed::{Begun, Commit, Deaf, Listening};
 pub(crate) use format::check_format;
 pub(crate) use meter::Meter;
 pub(crate) use open::lock;
@@ -159,10 +160,10 @@ impl Store {
         self.shared.ready()
     }
 
-    /// What happens from now on. A receiver that is too slow is told how many events it missed.
+    /// What happens from now on, and since the commit `after`, so far as it may concern a pairing of this place.
     #[must_use]
-    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Event>> {
-        self.shared.events.subscribe()
+    pub fn listen(&self, place: (Role, &ServerName, Option<&UserName>), after: Option<u64>) -> Begun {
+        self.shared.feed.listen(place, after)
     }
 
     /// Finishes what is queued, writes behind what is left, and stops. Later commits fail.

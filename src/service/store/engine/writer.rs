@@ -177,10 +177,7 @@ impl Writer {
                 return self.fence(&Fault::Corrupt { segment, record, damage: Damage::Effect });
             };
             self.shared.last_at.store(state.last_at.0, Ordering::Release);
-            for event in events {
-                // Nobody listens: nobody misses it.
-                let _: Result<_, _> = self.shared.events.send(Arc::new(event));
-            }
+            self.shared.feed.publish(position.seq, events);
             // Whoever is answered finds that the others were told.
             done(Ok(&state));
         }

@@ -36,7 +36,8 @@ async fn pair_with(data: &mut Data, n: u8, suite: &str) -> Result<PartyId, Error
 async fn a_version_grows_with_each_change_that_concerns_its_user() {
     let data = Data::with_users(2).await;
     let (whole, at, whom) = (Whose::Service, Whose::Server(server()), Whose::User(server(), user(0)));
-    let mut events = data.store.subscribe();
+    let mail = server();
+    let mut begun = data.store.listen((Role::Server, &mail, None), None);
     assert_eq!((version(&data, 0), version(&data, 1)), (1, 1));
     set(&data, &whole, r#"{"suites":["C20P"]}"#).await;
     set(&data, &at, r#"{"suites":["C20P","A256GCM"]}"#).await;
@@ -52,7 +53,7 @@ async fn a_version_grows_with_each_change_that_concerns_its_user() {
     set(&data, &whole, r#"{"suites":["C20P"],"session_ttl":60}"#).await;
     assert_eq!((version(&data, 0), version(&data, 1)), (6, 3));
     let told: Vec<Event> =
-        std::iter::from_fn(|| events.try_recv().ok().map(|event| (*event).clone())).collect();
+        std::iter::from_fn(|| begun.listening.waiting()).flat_map(|commit| commit.events.clone()).collect();
     assert_eq!(told.len(), 5, "{told:?}");
     assert!(told.iter().all(|event| event.what == Happened::Policy));
     let places: Vec<_> =

@@ -190,7 +190,8 @@ async fn revoking_a_pairing_rotates_the_sessions_for_the_others() {
     let own = data.store.open_session(asked(data.gateway(), Audience::Pairing(second), 2)).await.unwrap();
     data.store.rotate(data.gateway(), shared.id).await.unwrap();
     let before = data.key(shared.id, 1).unwrap();
-    let mut events = data.store.subscribe();
+    let (mail, nobody) = (server(), None);
+    let mut begun = data.store.listen((Role::Server, &mail, nobody), None);
 
     let target = Target::Pairing { pairing: second };
     let revoked = data.store.revoke(ADMIN, target.clone(), lost()).await.unwrap();
@@ -206,8 +207,8 @@ async fn revoking_a_pairing_rotates_the_sessions_for_the_others() {
     assert_refused(data.key(own.id, 0), &Refused::Ended);
     assert_refused(data.store.revoke(ADMIN, target, lost()).await, &Refused::AlreadyRevoked);
 
-    let told: Vec<_> =
-        std::iter::from_fn(|| events.try_recv().ok().map(|event| event.what.clone())).collect();
+    let commit = begun.listening.next().await.unwrap();
+    let told: Vec<_> = commit.events.iter().map(|event| event.what.clone()).collect();
     assert!(matches!(told[0], Happened::Revoked { .. }));
     assert!(told.contains(&Happened::Ended { session: own.id, reason: EndReason::Revocation }));
     let rotated = Happened::Rotated { session: shared.id, generation: 2, cause: Cause::Revocation };
