@@ -2,17 +2,18 @@
 
 use clap::Subcommand;
 use serde_json::json;
-use sidekey_client::admin::{InvitationFilter, Pairing, PairingFilter, Standing};
+use sidekey_client::admin::{
+    self, InvitationFilter, Pairing, PairingFilter, SessionFilter, SessionState, Standing,
+};
 use sidekey_protocol::ids::{PartyId, Role, ServerName, UserName};
 use sidekey_protocol::pairing::PartyLabel;
 use sidekey_protocol::revocation::Target;
 
-use crate::confirm::Confirm;
 use crate::exit::{Exit, Stop};
 use crate::invitation::Options;
 use crate::output::{List, Report, Screen, count, shell, word};
 use crate::remote::Admin;
-use crate::revoke::{self, Why};
+use crate::revoke::Act;
 use crate::time::rfc3339;
 
 /// The verbs.
@@ -52,6 +53,14 @@ pub enum Client {
         #[command(flatten)]
         admin: Admin,
     },
+    /// Show one device
+    #[command(after_help = SHOW_EXAMPLES)]
+    Show {
+        /// The device's pairing, as `client list` shows it
+        pairing: PartyId,
+        #[command(flatten)]
+        admin: Admin,
+    },
     /// Revoke one device, or all of a user's
     ///
     /// It never comes back: to use the device again, invite and pair it again. The user's other devices go on, with
@@ -71,11 +80,7 @@ pub enum Client {
         #[arg(long, value_name = "TEXT", requires = "user")]
         label: Option<PartyLabel>,
         #[command(flatten)]
-        why: Why,
-        #[command(flatten)]
-        confirm: Confirm,
-        #[command(flatten)]
-        admin: Admin,
+        act: Act,
     },
 }
 
@@ -97,16 +102,17 @@ impl Client {
                 let state = state.map(Standing::from);
                 pairings(&PairingFilter { role: Some(Role::Client), user, server, state }, &admin).await
             }
-            Self::Revoke { pairing, user, server, label, why, confirm, admin } => {
+            Self::Show { pairing, admin } => show(pairing, &admin).await,
+            Self::Revoke { pairing, user, server, label, act } => {
                 let target = match (pairing, user, server, label) {
                     (Some(pairing), ..) => Target::Pairing { pairing },
                     (None, Some(user), Some(server), None) => Target::User { server, user },
                     (None, Some(user), Some(server), Some(label)) => {
-                        Target::Pairing { pairing: labelled(&label, user, server, &admin).await? }
+                        Target::Pairing { pairing: labelled(&label, user, server, &act.admin).await? }
                     }
                     _ => unreachable!("clap requires a pairing, or a user and a server"),
                 };
-                revoke::run(&target, &why, confirm, &admin, screen).await
+                act.run(&target, screen).await
             }
         }
     }
@@ -170,6 +176,46 @@ async fn pairings(wanted: &PairingFilter, admin: &Admin) -> Result<Report, Stop>
     })
 }
 
+async fn show(pairing: PartyId, admin: &Admin) -> Result<Report, Stop> {
+    let open =
+        SessionFilter { pairing: Some(pairing), state: Some(SessionState::Open), ..SessionFilter::default() };
+    let work = async |service: &admin::Admin| {
+        Ok((service.pairing(pairing).await?, service.sessions(&open).await?.len()))
+    };
+    let (found, sessions) = admin.run(work).await?;
+    let mut json = serde_json::to_value(&found).expect("a pairing is representable as JSON");
+    json["sessions"] = json!(sessions);
+    let (what, next) = match (found.role, &found.revoked) {
+        (Role::Client, None) => {
+            ("device", format!("sidekey client revoke {pairing} --reason TEXT, if it is lost"))
+        }
+        (Role::Client, Some(_)) => ("device", "sidekey client list --state active".to_owned()),
+        (Role::Server, _) => {
+            ("mail server's pairing", format!("sidekey server show {}", shell(found.server.as_str())))
+        }
+    };
+    let mut facts = pairing_facts(&found);
+    facts.push(("open sessions", sessions.to_string()));
+    Ok(Report::new(format!("A {what}:"), json).facts(facts).next(next))
+}
+
+/// A pairing, name by name.
+pub(crate) fn pairing_facts(pairing: &Pairing) -> Vec<(&'static str, String)> {
+    let mut facts = vec![("pairing", pairing.pairing.to_string())];
+    facts.extend(pairing.user.iter().map(|user| ("user", user.to_string())));
+    facts.extend([
+        ("server", pairing.server.to_string()),
+        ("label", pairing.label.to_string()),
+        ("state", word(pairing.state)),
+        ("created", rfc3339(pairing.created)),
+        ("last seen", pairing.last_seen.map_or_else(|| "never".to_owned(), rfc3339)),
+    ]);
+    if let Some(revoked) = &pairing.revoked {
+        facts.extend([("revoked", rfc3339(revoked.at)), ("reason", revoked.reason.to_string())]);
+    }
+    facts
+}
+
 /// Pairings as a table.
 pub(crate) fn pairing_rows(pairings: &[Pairing]) -> List {
     let mut list = List::new(&["pairing", "user", "server", "label", "state", "created", "last seen"]);
@@ -221,8 +267,12 @@ Examples:
   sidekey client list
   sidekey client list --user ann@example.org --state active
   sidekey client list --invitations -o json";
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  sidekey client show 5b0f3c2a9d8e4f718293a4b5c6d7e8f9";
 const REVOKE_EXAMPLES: &str = "\
 Examples:
+  sidekey client revoke 5b0f3c2a9d8e4f718293a4b5c6d7e8f9 --reason \"phone lost\" --dry-run
   sidekey client revoke 5b0f3c2a9d8e4f718293a4b5c6d7e8f9 --reason \"phone lost\"
   sidekey client revoke --user ann@example.org --server mail.example.org --label phone --reason lost
   sidekey client revoke --user ann@example.org --server mail.example.org --reason \"left us\" --yes";

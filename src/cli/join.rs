@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::json;
-use sidekey_client::{Ambient, Error, FileKeyStore, Invitation, Paired, Roots, pair};
+use sidekey_client::{Error, FileKeyStore, Invitation, Paired, Roots, pair};
 use sidekey_protocol::pairing::{Link, PairingCode, PartyLabel};
 
 use crate::exit::{Exit, Stop};
-use crate::output::{Report, Screen, shell};
-use crate::profile::Profile;
+use crate::output::{Report, Screen};
+use crate::profile::{Profile, admins};
 use crate::remote::{self, Timeout};
 
 /// Pair this machine as the client or the mail server that an invitation names
@@ -47,20 +47,17 @@ impl Join {
     /// A link that is none, a profile that is taken, what the service refuses, and what does not verify.
     pub async fn run(self, screen: Screen) -> Result<Report, Stop> {
         let file = self.profile.new_file()?;
-        if file.exists() {
-            let what = format!("the profile {} holds a pairing already", self.profile.name());
+        if file.exists() || admins::exists(&self.profile.name())? {
+            let what = format!("there is a profile {} already", self.profile.name());
             let another = "sidekey join --profile another-name";
-            let next = format!(
-                "{another}; or remove {}, if that pairing is over",
-                shell(&file.display().to_string())
-            );
+            let next = format!("{another}; or sidekey profile remove {}, if it is over", self.profile.name());
             return Err(Stop::new(Exit::Conflict, "profile_exists", what).next(next));
         }
         let roots = self.roots()?;
         let link = self.link(screen)?;
         let code = self.code()?;
         let invitation = self.invitation(&link, code.as_deref(), roots)?;
-        let pairing = pair(invitation, Arc::new(FileKeyStore::new(file)), Ambient::system());
+        let pairing = pair(invitation, Arc::new(FileKeyStore::new(file)), self.timeout.ambient());
         let paired = self.timeout.bound(async { pairing.await.map_err(refusal) }).await?;
         Ok(self.report(&paired))
     }
@@ -83,7 +80,7 @@ impl Join {
         Report::new(format!("Paired this machine as {what}."), json)
             .facts([
                 ("pairing", paired.pairing.to_string()),
-                ("profile", self.profile.name().to_owned()),
+                ("profile", self.profile.name()),
                 ("the service's key", key.to_owned()),
             ])
             .next(format!("sidekey {next}{}", self.profile.option()))

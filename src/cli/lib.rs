@@ -2,6 +2,7 @@
 //!
 //! A command returns a [`output::Report`] or an [`exit::Stop`]; [`main`] writes it, as tables or as JSON.
 
+pub mod actor;
 pub mod client;
 pub mod confirm;
 pub mod demo;
@@ -69,12 +70,15 @@ enum Command {
     #[command(subcommand, arg_required_else_help = true, after_help = client::EXAMPLES)]
     Client(client::Client),
     Join(join::Join),
-    /// Session keys, as the mail server or the client that this machine is paired as
+    /// Session keys, as the mail server or the client that this machine is paired as; as an administrator, no keys
     #[command(subcommand, arg_required_else_help = true, after_help = session::EXAMPLES)]
     Session(session::Session),
     /// What clients must insist on and the service keeps to: for everybody, a server or a user
     #[command(subcommand, arg_required_else_help = true, after_help = policy::EXAMPLES)]
     Policy(policy::Policy),
+    /// The pairings and the administrators that this machine can act as
+    #[command(subcommand, arg_required_else_help = true, after_help = profile::noun::EXAMPLES)]
+    Profile(profile::noun::Noun),
     /// Revoke a pairing, a user, a server, a session or an invitation, for ever
     #[command(subcommand, arg_required_else_help = true, after_help = revoke::EXAMPLES)]
     Revoke(revoke::Revoke),
@@ -127,6 +131,7 @@ impl Command {
             Self::Join(join) => remote::block_on(join.run(screen)).map(Some),
             Self::Session(session) => remote::block_on(session.run()).map(Some),
             Self::Policy(policy) => remote::block_on(policy.run(screen)).map(Some),
+            Self::Profile(profile) => profile.run(screen).map(Some),
             Self::Revoke(revoke) => remote::block_on(revoke.run(screen)).map(Some),
             Self::Root(root) => root.run().map(Some),
         }
@@ -169,9 +174,9 @@ const ENVIRONMENT: &str = "\
 Environment:
   SIDEKEY_DATA     the service's data folder [default: ./sidekey-data, or /var/lib/sidekey where that alone is]
   SIDEKEY_URL      the service's URL, for init [default: https://localhost:8443]
-  SIDEKEY_ADMIN    the admin credential [default: admin.json in the data folder]
+  SIDEKEY_ADMIN    the administrator's credential [default: admin.json in the data folder]
   SIDEKEY_HOME     where profiles are kept [default: sidekey in the user's configuration folder]
-  SIDEKEY_PROFILE  the profile that join and session use [default: default]
+  SIDEKEY_PROFILE  the profile to act as [default: see sidekey profile --help]
   SIDEKEY_CA       the certificate authority that join trusts [default: those of the system]
   SIDEKEY_OUTPUT   text or json [default: text]
   SIDEKEY_TIMEOUT  how long to wait for the service, as 30s or 2m [default: 30s]";

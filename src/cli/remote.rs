@@ -11,6 +11,7 @@ use sidekey_service::problem::Code;
 
 use crate::exit::{Exit, Stop};
 use crate::output::shell;
+use crate::profile::{self, Chosen};
 use crate::serve;
 use crate::time::{duration_s, rfc3339};
 
@@ -18,8 +19,11 @@ use crate::time::{duration_s, rfc3339};
 #[derive(Clone, Debug, clap::Args)]
 pub struct Admin {
     /// The credential that `sidekey init` made [env: SIDEKEY_ADMIN=] [default: admin.json in the data folder]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "profile")]
     admin: Option<PathBuf>,
+    /// Act as this administrator's profile [env: SIDEKEY_PROFILE=] [default: the one that `profile use` chose]
+    #[arg(long, value_name = "NAME", value_parser = profile::name)]
+    profile: Option<String>,
     #[command(flatten)]
     timeout: Timeout,
 }
@@ -33,6 +37,12 @@ pub struct Timeout {
 }
 
 impl Admin {
+    /// As these options say.
+    #[must_use]
+    pub const fn new(admin: Option<PathBuf>, profile: Option<String>, timeout: Timeout) -> Self {
+        Self { admin, profile, timeout }
+    }
+
     /// One piece of work, signed as the administrator.
     ///
     /// # Errors
@@ -45,12 +55,24 @@ impl Admin {
     /// The option by which `sidekey join` trusts the authority that `init` made, where that lies beside the credential.
     #[must_use]
     pub fn ca_option(&self) -> String {
-        let ca = self.path().with_file_name("ca.pem");
-        if ca.exists() { format!(" --ca {}", shell(&ca.display().to_string())) } else { String::new() }
+        let ca = self.path().ok().map(|path| path.with_file_name("ca.pem")).filter(|path| path.exists());
+        ca.map(|ca| format!(" --ca {}", shell(&ca.display().to_string()))).unwrap_or_default()
     }
 
-    fn open(&self) -> Result<admin::Admin, Stop> {
-        let path = self.path();
+    /// Whether there is such a credential.
+    ///
+    /// # Errors
+    /// A profile is named that is no administrator's.
+    pub fn exists(&self) -> Result<bool, Stop> {
+        Ok(self.path()?.exists())
+    }
+
+    /// Signs as the administrator. Sends nothing.
+    ///
+    /// # Errors
+    /// No usable credential.
+    pub fn open(&self) -> Result<admin::Admin, Stop> {
+        let path = self.path()?;
         let stop = |code, what: String| Stop::new(Exit::Denied, code, what);
         if !path.exists() {
             let what = format!("there is no administrator's credential at {}", path.display());
@@ -62,13 +84,49 @@ impl Admin {
             stop("credential_unusable", format!("{} cannot be used: {error}", path.display()))
                 .next(format!("chmod 600 {}, if it is a credential", shell(&path.display().to_string())))
         })?;
-        admin::Admin::new(credential, Ambient::system()).map_err(refusal)
+        admin::Admin::new(credential, self.timeout.ambient()).map_err(refusal)
     }
 
-    fn path(&self) -> PathBuf {
+    /// Where the credential is: as said, as the environment says, as chosen, or in the data folder.
+    ///
+    /// # Errors
+    /// A profile is named that is no administrator's.
+    pub fn path(&self) -> Result<PathBuf, Stop> {
         let set = || std::env::var_os("SIDEKEY_ADMIN").filter(|value| !value.is_empty()).map(PathBuf::from);
-        self.admin.clone().or_else(set).unwrap_or_else(|| serve::data_folder().join("admin.json"))
+        if let Some(path) = &self.admin {
+            return Ok(path.clone());
+        }
+        if let Some(name) = &self.profile {
+            return named(name);
+        }
+        if let Some(path) = set() {
+            return Ok(path);
+        }
+        // In the environment a profile may be a pairing's, for other commands.
+        if let Some(name) = profile::in_environment()
+            && profile::admins::exists(&name)?
+        {
+            return profile::admins::path(&name);
+        }
+        match Chosen::read().ok().as_ref().and_then(Chosen::admin) {
+            Some(name) => named(name),
+            None => Ok(serve::data_folder().join("admin.json")),
+        }
     }
+}
+
+fn named(name: &str) -> Result<PathBuf, Stop> {
+    if profile::admins::exists(name)? {
+        return profile::admins::path(name);
+    }
+    let known = profile::admins::names()?;
+    let stop =
+        Stop::new(Exit::NotFound, "profile_not_found", format!("there is no administrator's profile {name}"));
+    Err(if known.is_empty() {
+        stop.next(format!("sidekey profile add {name} --admin FILE"))
+    } else {
+        stop.next(format!("the same command with --profile and one of: {}", known.join(", ")))
+    })
 }
 
 /// Runs a command's work.
@@ -83,6 +141,12 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Stop>>) -> Result
 }
 
 impl Timeout {
+    /// The system's clock and randomness, and this much patience with each request.
+    #[must_use]
+    pub fn ambient(self) -> Ambient {
+        Ambient::system().with_deadline(Duration::from_secs(self.timeout.into()))
+    }
+
     /// Ends `work` when the time is up.
     ///
     /// # Errors

@@ -2,13 +2,14 @@
 
 use clap::Subcommand;
 use serde_json::json;
-use sidekey_client::admin::{InvitationFilter, Pairing, PairingFilter, Standing};
+use sidekey_client::admin::{Pairing, PairingFilter, Standing};
 use sidekey_protocol::ids::{InvitationId, PartyId, ServerName, SessionId, UserName};
 use sidekey_protocol::revocation::wire::RevokeAnswer;
 use sidekey_protocol::revocation::{Reason, Target};
 
+use crate::client::pairing_facts;
 use crate::confirm::Confirm;
-use crate::exit::{Exit, Stop};
+use crate::exit::Stop;
 use crate::output::{Report, Screen};
 use crate::remote::Admin;
 use crate::time::rfc3339;
@@ -64,20 +65,16 @@ pub enum Revoke {
 /// What every revocation takes.
 #[derive(Debug, clap::Args)]
 pub struct Act {
-    #[command(flatten)]
-    why: Why,
-    #[command(flatten)]
-    confirm: Confirm,
-    #[command(flatten)]
-    admin: Admin,
-}
-
-/// Why it is revoked.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Why {
     /// Why, in up to 200 characters: the revoked party is told, and the journal keeps it
     #[arg(long, value_name = "TEXT")]
     reason: Reason,
+    /// Show what it would end, and revoke nothing
+    #[arg(long, conflicts_with = "yes")]
+    dry_run: bool,
+    #[command(flatten)]
+    confirm: Confirm,
+    #[command(flatten)]
+    pub(crate) admin: Admin,
 }
 
 impl Revoke {
@@ -93,57 +90,70 @@ impl Revoke {
             Self::Session { session, act } => (Target::Session { session }, act),
             Self::Invitation { invitation, act } => (Target::Invitation { invitation }, act),
         };
-        run(&target, &act.why, act.confirm, &act.admin, screen).await
+        act.run(&target, screen).await
     }
 }
 
-/// Shows what it acts on, asks, revokes, and says what that struck.
-///
-/// # Errors
-/// What the service refuses; the user does not confirm.
-pub(crate) async fn run(
-    target: &Target,
-    why: &Why,
-    confirm: Confirm,
-    admin: &Admin,
-    screen: Screen,
-) -> Result<Report, Stop> {
-    if confirm.asks()? {
-        let mut facts = acts_on(target, admin).await?;
-        facts.push(("reason", why.reason.to_string()));
-        confirm.ask(screen, &facts)?;
+impl Act {
+    /// Shows what it ends, asks, revokes, and says what that struck.
+    ///
+    /// # Errors
+    /// What the service refuses; the user does not confirm.
+    pub(crate) async fn run(&self, target: &Target, screen: Screen) -> Result<Report, Stop> {
+        let (admin, reason) = (&self.admin, &self.reason);
+        let asks = !self.dry_run && self.confirm.asks()?;
+        if asks || self.dry_run {
+            let Some(would) = admin.run(async |service| service.would_revoke(target, reason).await).await?
+            else {
+                return Ok(nothing_to_do(target, self.dry_run));
+            };
+            let mut facts = acts_on(target, admin).await?;
+            facts.extend(numbers(&would));
+            if self.dry_run {
+                let did = format!("Would revoke {}. Nothing was changed.", name(target));
+                let json = json(target, &would, true);
+                return Ok(Report::new(did, json).facts(facts).next("the same command without --dry-run"));
+            }
+            facts.push(("reason", reason.to_string()));
+            self.confirm.ask(screen, &facts)?;
+        }
+        let answer = admin.run(async |service| service.revoke(target, reason).await).await?;
+        Ok(answer.map_or_else(|| nothing_to_do(target, false), |answer| struck(target, &answer)))
     }
-    let answer = admin.run(async |service| service.revoke(target, &why.reason).await).await?;
-    Ok(match answer {
-        Some(answer) => struck(target, &answer),
-        None => Report::new(
-            format!("{} was revoked before: nothing was changed.", name(target)),
-            json!({ "target": target, "already_revoked": true }),
-        ),
-    })
 }
 
-fn struck(target: &Target, answer: &RevokeAnswer) -> Report {
-    let json = json!({
+fn nothing_to_do(target: &Target, dry_run: bool) -> Report {
+    let json = json!({ "target": target, "already_revoked": true, "dry_run": dry_run });
+    Report::new(format!("{} was revoked before, or is over: there is nothing to change.", name(target)), json)
+}
+
+fn json(target: &Target, answer: &RevokeAnswer, dry_run: bool) -> serde_json::Value {
+    json!({
         "target": target,
         "already_revoked": false,
+        "dry_run": dry_run,
         "revocations": answer.revocations,
         "invitations": answer.invitations,
         "pairings": answer.pairings,
         "sessions_rotated": answer.sessions_rotated,
         "sessions_ended": answer.sessions_ended,
-    });
-    let report =
-        Report::new(format!("Revoked {}. It is refused from the next request on.", name(target)), json)
-            .facts([
-                ("pairings revoked", answer.pairings.to_string()),
-                ("invitations cancelled", answer.invitations.to_string()),
-                ("sessions ended", answer.sessions_ended.to_string()),
-                (
-                    "sessions rotated",
-                    format!("{} (they go on for others, under new keys)", answer.sessions_rotated),
-                ),
-            ]);
+    })
+}
+
+/// What a revocation strikes, in numbers.
+fn numbers(answer: &RevokeAnswer) -> [(&'static str, String); 4] {
+    let rotated = format!("{} (they go on for others, under new keys)", answer.sessions_rotated);
+    [
+        ("pairings revoked", answer.pairings.to_string()),
+        ("invitations cancelled", answer.invitations.to_string()),
+        ("sessions ended", answer.sessions_ended.to_string()),
+        ("sessions rotated", rotated),
+    ]
+}
+
+fn struck(target: &Target, answer: &RevokeAnswer) -> Report {
+    let did = format!("Revoked {}. It is refused from the next request on.", name(target));
+    let report = Report::new(did, json(target, answer, false)).facts(numbers(answer));
     match target {
         Target::Server { .. } => report.next("sidekey server list"),
         Target::User { server, .. } => report.next(format!("sidekey client list --server {server}")),
@@ -151,36 +161,32 @@ fn struck(target: &Target, answer: &RevokeAnswer) -> Report {
     }
 }
 
-/// What the user is asked about.
+/// What it is about: the user sees names where scripts see numbers.
 async fn acts_on(target: &Target, admin: &Admin) -> Result<Vec<(&'static str, String)>, Stop> {
     let mut facts = vec![("revoke", name(target))];
     match target {
         Target::Pairing { pairing } => {
-            let all = admin.run(async |service| service.pairings(&PairingFilter::default()).await).await?;
-            let found = all.iter().find(|candidate| candidate.pairing == *pairing);
-            facts.extend(known(found.ok_or_else(|| unknown(target))?));
+            facts.extend(pairing_facts(&admin.run(async |service| service.pairing(*pairing).await).await?));
         }
         Target::User { server, user } => {
             let wanted = live(server, Some(user));
             let found = admin.run(async |service| service.pairings(&wanted).await).await?;
-            facts.extend(
-                found.iter().map(|pairing| ("device", format!("{} {}", pairing.pairing, pairing.label))),
-            );
+            let device = |pairing: &Pairing| ("device", format!("{} {}", pairing.pairing, pairing.label));
+            facts.extend(found.iter().take(DEVICES_SHOWN).map(device));
         }
-        Target::Server { server } => {
-            let found = admin.run(async |service| service.pairings(&live(server, None)).await).await?;
-            facts.push(("active pairings", found.len().to_string()));
-        }
+        // The numbers say it all.
+        Target::Server { .. } => {}
         Target::Invitation { invitation } => {
-            let all =
-                admin.run(async |service| service.invitations(&InvitationFilter::default()).await).await?;
-            let found = all.iter().find(|candidate| candidate.invitation == *invitation);
-            let found = found.ok_or_else(|| unknown(target))?;
+            let found = admin.run(async |service| service.invitation(*invitation).await).await?;
             facts.push(("for", found.user.as_ref().map_or(found.server.to_string(), ToString::to_string)));
             facts.push(("expires", rfc3339(found.expires)));
         }
-        // An administrator sees no sessions: only their parties do.
-        Target::Session { .. } => {}
+        Target::Session { session } => {
+            let found = admin.run(async |service| service.session(*session).await).await?;
+            facts.push(("user", found.user.to_string()));
+            facts.push(("server", found.server.to_string()));
+            facts.push(("until", rfc3339(found.not_after)));
+        }
     }
     Ok(facts)
 }
@@ -188,22 +194,6 @@ async fn acts_on(target: &Target, admin: &Admin) -> Result<Vec<(&'static str, St
 fn live(server: &ServerName, user: Option<&UserName>) -> PairingFilter {
     let state = Some(Standing::Active);
     PairingFilter { server: Some(server.clone()), user: user.cloned(), state, role: None }
-}
-
-fn known(pairing: &Pairing) -> Vec<(&'static str, String)> {
-    let user = pairing.user.as_ref().map(|user| ("user", user.to_string()));
-    let facts = [
-        ("server", pairing.server.to_string()),
-        ("label", pairing.label.to_string()),
-        ("paired", rfc3339(pairing.created)),
-        ("last seen", pairing.last_seen.map_or_else(|| "never".to_owned(), rfc3339)),
-    ];
-    user.into_iter().chain(facts).collect()
-}
-
-fn unknown(target: &Target) -> Stop {
-    Stop::new(Exit::NotFound, "not_found", format!("there is no {}", name(target)))
-        .next("sidekey client list")
 }
 
 fn name(target: &Target) -> String {
@@ -216,9 +206,13 @@ fn name(target: &Target) -> String {
     }
 }
 
+/// A user with more has them counted.
+const DEVICES_SHOWN: usize = 20;
+
 pub(crate) const EXAMPLES: &str = "\
 Examples:
   sidekey revoke pairing 5b0f3c2a9d8e4f718293a4b5c6d7e8f9 --reason \"phone lost\"
+  sidekey revoke user ann@example.org --server mail.example.org --reason \"left us\" --dry-run
   sidekey revoke user ann@example.org --server mail.example.org --reason \"left us\" --yes";
 const PAIRING_EXAMPLES: &str = "\
 Examples:
@@ -228,6 +222,7 @@ Examples:
   sidekey revoke user ann@example.org --server mail.example.org --reason \"left us\"";
 const SERVER_EXAMPLES: &str = "\
 Examples:
+  sidekey revoke server mail.example.org --reason \"moved to another service\" --dry-run -o json
   sidekey revoke server mail.example.org --reason \"moved to another service\"";
 const SESSION_EXAMPLES: &str = "\
 Examples:

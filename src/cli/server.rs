@@ -2,14 +2,16 @@
 
 use clap::Subcommand;
 use serde_json::json;
-use sidekey_client::admin::PairingFilter;
+use sidekey_client::admin::{self, Pairing, PairingFilter};
 use sidekey_protocol::ids::{Role, ServerName};
+use sidekey_protocol::revocation::Target;
 
 use crate::client::pairing_rows;
 use crate::exit::Stop;
 use crate::invitation::Options;
 use crate::output::{List, Report, Screen, count, shell, word};
 use crate::remote::Admin;
+use crate::revoke::Act;
 use crate::time::rfc3339;
 
 /// The verbs.
@@ -34,6 +36,25 @@ pub enum Server {
         name: Option<ServerName>,
         #[command(flatten)]
         admin: Admin,
+    },
+    /// Show one mail server, and the machines that are paired as it
+    #[command(after_help = SHOW_EXAMPLES)]
+    Show {
+        /// As `server list` shows it
+        name: ServerName,
+        #[command(flatten)]
+        admin: Admin,
+    },
+    /// Revoke a mail server: its own pairings, and those of all its users
+    ///
+    /// It never comes back, and neither does its name. To revoke one machine of several, name its pairing to `revoke
+    /// pairing`.
+    #[command(after_help = REVOKE_EXAMPLES)]
+    Revoke {
+        /// As `server list` shows it
+        name: ServerName,
+        #[command(flatten)]
+        act: Act,
     },
 }
 
@@ -68,6 +89,8 @@ impl Server {
             Self::Invite(add) => {
                 add.invite("Invited one more machine to pair as the mail server.", screen).await
             }
+            Self::Show { name, admin } => show(&name, &admin).await,
+            Self::Revoke { name, act } => act.run(&Target::Server { server: name }, screen).await,
             Self::List { name: None, admin } => servers(&admin).await,
             Self::List { name: Some(name), admin } => pairings(&name, &admin).await,
         }
@@ -101,6 +124,33 @@ async fn servers(admin: &Admin) -> Result<Report, Stop> {
     })
 }
 
+async fn show(name: &ServerName, admin: &Admin) -> Result<Report, Stop> {
+    let gateways =
+        PairingFilter { role: Some(Role::Server), server: Some(name.clone()), ..PairingFilter::default() };
+    let work =
+        async |service: &admin::Admin| Ok((service.server(name).await?, service.pairings(&gateways).await?));
+    let (found, machines) = admin.run(work).await?;
+    let mut json = serde_json::to_value(&found).expect("a server is representable as JSON");
+    json["machines"] = json!(machines);
+    let mut facts = vec![
+        ("server", found.name.to_string()),
+        ("state", word(found.state)),
+        ("created", rfc3339(found.created)),
+        ("users", format!("{} with a live device", found.users)),
+    ];
+    if let Some(revoked) = &found.revoked {
+        facts.extend([("revoked", rfc3339(revoked.at)), ("reason", revoked.reason.to_string())]);
+    }
+    let machine = |pairing: &Pairing| {
+        let Pairing { pairing, label, state, .. } = pairing;
+        ("machine", format!("{pairing} {label}, {}", word(state)))
+    };
+    facts.extend(machines.iter().map(machine));
+    Ok(Report::new("A mail server:", json)
+        .facts(facts)
+        .next(format!("sidekey client list --server {}", shell(name.as_str()))))
+}
+
 async fn pairings(name: &ServerName, admin: &Admin) -> Result<Report, Stop> {
     let wanted =
         PairingFilter { role: Some(Role::Server), server: Some(name.clone()), ..PairingFilter::default() };
@@ -119,6 +169,13 @@ Examples:
 const INVITE_EXAMPLES: &str = "\
 Examples:
   sidekey server invite mail.example.org";
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  sidekey server show mail.example.org";
+const REVOKE_EXAMPLES: &str = "\
+Examples:
+  sidekey server revoke mail.example.org --reason \"moved to another service\" --dry-run
+  sidekey server revoke mail.example.org --reason \"moved to another service\" --yes";
 const LIST_EXAMPLES: &str = "\
 Examples:
   sidekey server list

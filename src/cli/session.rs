@@ -1,4 +1,7 @@
-//! `sidekey session`: session keys, as the mail server or the client that a profile is paired as.
+//! `sidekey session`: session keys, as the mail server or the client that a profile is paired as; sessions, as an
+//! administrator too.
+
+mod seen;
 
 use clap::Subcommand;
 use serde_json::json;
@@ -6,6 +9,8 @@ use sidekey_client::SessionKey;
 use sidekey_protocol::ids::{PartyId, SessionId, UserName};
 use sidekey_protocol::session::{Audience, Capabilities, SUITES};
 
+use self::seen::Among;
+use crate::actor::{Acting, Actor};
 use crate::exit::Stop;
 use crate::output::{List, Report, count, shell};
 use crate::profile::{Party, Profile};
@@ -34,15 +39,23 @@ pub enum Session {
         #[command(flatten)]
         timeout: Timeout,
     },
-    /// List live sessions: a client's own, or a user's at a mail server
+    /// List sessions: a client's own, a user's at a mail server, or for an administrator all of them
     #[command(after_help = LIST_EXAMPLES)]
     List {
         /// Whose; a client's are its own
         user: Option<UserName>,
         #[command(flatten)]
-        profile: Profile,
+        among: Among,
         #[command(flatten)]
-        timeout: Timeout,
+        actor: Actor,
+    },
+    /// Show one session, as an administrator or as one of its parties
+    #[command(after_help = SHOW_EXAMPLES)]
+    Show {
+        /// As `session list` shows it
+        session: SessionId,
+        #[command(flatten)]
+        actor: Actor,
     },
     /// Fetch a session's key, as either side, and check it
     ///
@@ -60,27 +73,23 @@ pub enum Session {
         #[command(flatten)]
         timeout: Timeout,
     },
-    /// Give a session a new key, as a mail server
+    /// Give a session a new key, as its mail server or as an administrator
     ///
-    /// What was sealed under the key before opens for another two minutes.
+    /// The new key goes to the session's parties alone. What was sealed under the key before opens for another two minutes.
     #[command(after_help = ROTATE_EXAMPLES)]
     Rotate {
         /// As `session open` or `session list` shows it
         session: SessionId,
         #[command(flatten)]
-        profile: Profile,
-        #[command(flatten)]
-        timeout: Timeout,
+        actor: Actor,
     },
-    /// End a session, as a mail server
+    /// End a session, as its mail server or as an administrator
     #[command(after_help = END_EXAMPLES)]
     End {
         /// As `session open` or `session list` shows it
         session: SessionId,
         #[command(flatten)]
-        profile: Profile,
-        #[command(flatten)]
-        timeout: Timeout,
+        actor: Actor,
     },
 }
 
@@ -97,20 +106,26 @@ impl Session {
                     (None, Some(pairing)) => Audience::Pairing(pairing),
                     _ => unreachable!("clap takes a user or a pairing"),
                 };
-                timeout.bound(open(&audience, ttl, &profile)).await
+                timeout.bound(open(&audience, ttl, &profile, timeout)).await
             }
-            Self::List { user, profile, timeout } => timeout.bound(list(user, &profile)).await,
+            Self::List { user, among, actor } => actor.timeout().bound(list(user, among, &actor)).await,
+            Self::Show { session, actor } => actor.timeout().bound(seen::show(session, &actor)).await,
             Self::Key { session, generation, profile, timeout } => {
-                timeout.bound(key(session, generation, &profile)).await
+                timeout.bound(key(session, generation, &profile, timeout)).await
             }
-            Self::Rotate { session, profile, timeout } => timeout.bound(rotate(session, &profile)).await,
-            Self::End { session, profile, timeout } => timeout.bound(end(session, &profile)).await,
+            Self::Rotate { session, actor } => actor.timeout().bound(rotate(session, &actor)).await,
+            Self::End { session, actor } => actor.timeout().bound(end(session, &actor)).await,
         }
     }
 }
 
-async fn open(audience: &Audience, ttl_s: Option<u32>, profile: &Profile) -> Result<Report, Stop> {
-    let server = profile.server().await?;
+async fn open(
+    audience: &Audience,
+    ttl_s: Option<u32>,
+    profile: &Profile,
+    timeout: Timeout,
+) -> Result<Report, Stop> {
+    let server = profile.server(timeout).await?;
     let suites: Vec<_> = SUITES.iter().map(|suite| suite.name()).collect();
     let capabilities = Capabilities::parse(&suites).expect("our own suites are capabilities");
     let key = server.issue(audience, ttl_s, &capabilities).await.map_err(remote::refusal);
@@ -127,8 +142,15 @@ async fn open(audience: &Audience, ttl_s: Option<u32>, profile: &Profile) -> Res
     Ok(report.next(format!("sidekey session key {} --profile NAME, on the user's device", key.session())))
 }
 
-async fn list(user: Option<UserName>, profile: &Profile) -> Result<Report, Stop> {
-    let sessions = match (profile.party().await?, user) {
+async fn list(user: Option<UserName>, among: Among, actor: &Actor) -> Result<Report, Stop> {
+    let party = match actor.acting().await? {
+        Acting::Admin(admin) => return seen::list(&admin, user, among).await,
+        Acting::Party(party) => party,
+    };
+    if !among.is_all() {
+        return Err(Stop::usage("--server, --pairing and --state are an administrator's to say"));
+    }
+    let sessions = match (party, user) {
         (Party::Client(client), None) => client.current().await,
         (Party::Server(server), Some(user)) => server.sessions(&user).await,
         (Party::Client(_), Some(_)) => {
@@ -152,13 +174,18 @@ async fn list(user: Option<UserName>, profile: &Profile) -> Result<Report, Stop>
     }
     let report = Report::new(count(sessions.len(), "live session"), json!({ "items": sessions })).list(list);
     Ok(match sessions.first() {
-        Some(first) => report.next(format!("sidekey session key {}{}", first.session, profile.option())),
+        Some(first) => report.next(format!("sidekey session key {}{}", first.session, actor.option())),
         None => report,
     })
 }
 
-async fn key(session: SessionId, generation: Option<u32>, profile: &Profile) -> Result<Report, Stop> {
-    let key = match (profile.party().await?, generation) {
+async fn key(
+    session: SessionId,
+    generation: Option<u32>,
+    profile: &Profile,
+    timeout: Timeout,
+) -> Result<Report, Stop> {
+    let key = match (profile.party(timeout).await?, generation) {
         (Party::Client(client), None) => client.session_key(session).await,
         (Party::Client(client), Some(generation)) => client.session_key_of(session, generation).await,
         (Party::Server(server), None) => server.session_key(session).await,
@@ -170,13 +197,23 @@ async fn key(session: SessionId, generation: Option<u32>, profile: &Profile) -> 
     ))
 }
 
-async fn rotate(session: SessionId, profile: &Profile) -> Result<Report, Stop> {
-    let key = profile.server().await?.rotate(session).await.map_err(remote::refusal)?;
-    Ok(facts("Gave the session a new key.".into(), &key))
+async fn rotate(session: SessionId, actor: &Actor) -> Result<Report, Stop> {
+    let did = "Gave the session a new key.";
+    match actor.acting().await? {
+        Acting::Admin(admin) => Ok(seen::report(did, &admin.rotate(session).await.map_err(remote::refusal)?)),
+        Acting::Party(party) => {
+            let key = party.server()?.rotate(session).await.map_err(remote::refusal)?;
+            Ok(facts(did.into(), &key))
+        }
+    }
 }
 
-async fn end(session: SessionId, profile: &Profile) -> Result<Report, Stop> {
-    profile.server().await?.end(session).await.map_err(remote::refusal)?;
+async fn end(session: SessionId, actor: &Actor) -> Result<Report, Stop> {
+    match actor.acting().await? {
+        Acting::Admin(admin) => admin.end(session).await,
+        Acting::Party(party) => party.server()?.end(session).await,
+    }
+    .map_err(remote::refusal)?;
     Ok(Report::new(format!("Ended session {session}."), json!({ "session": session, "ended": true })))
 }
 
@@ -213,14 +250,19 @@ Examples:
 const LIST_EXAMPLES: &str = "\
 Examples:
   sidekey session list --profile phone
-  sidekey session list ann@example.org --profile mail -o json";
+  sidekey session list ann@example.org --profile mail -o json
+  sidekey session list --admin admin.json --server mail.example.org --state open";
 const KEY_EXAMPLES: &str = "\
 Examples:
   sidekey session key 000102030405060708090a0b0c0d0e0f --profile phone
   sidekey session key 000102030405060708090a0b0c0d0e0f --generation 0 --profile mail -o json";
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  sidekey session show 000102030405060708090a0b0c0d0e0f";
 const ROTATE_EXAMPLES: &str = "\
 Examples:
-  sidekey session rotate 000102030405060708090a0b0c0d0e0f --profile mail";
+  sidekey session rotate 000102030405060708090a0b0c0d0e0f --profile mail
+  sidekey session rotate 000102030405060708090a0b0c0d0e0f --admin admin.json";
 const END_EXAMPLES: &str = "\
 Examples:
   sidekey session end 000102030405060708090a0b0c0d0e0f --profile mail";

@@ -1,4 +1,6 @@
-//! The administrator's side: servers, invitations, pairings, revocations.
+//! The administrator's side: servers, invitations, pairings, sessions, revocations.
+
+mod registry;
 
 use std::fmt;
 use std::fs::File;
@@ -22,6 +24,7 @@ use crate::keystore::refuse_readable_by_others;
 use crate::profile::{Hidden, SIZE_MAX};
 use crate::transport::{Identity, Roots, Transport, with_query};
 
+pub use self::registry::{SessionFilter, SessionSeen, SessionState};
 pub use sidekey_protocol::pairing::registry::{
     Invitation, InvitationState, Pairing, PairingRevoked, Server, ServerCreated, Standing,
 };

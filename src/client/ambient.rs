@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use getrandom::SysRng;
 use rand_core::{CryptoRng, UnwrapErr};
@@ -26,10 +26,11 @@ impl Clock for SystemClock {
     }
 }
 
-/// The time and the randomness that everything in this crate is given.
+/// The time and the randomness that everything in this crate is given, and how long its requests may take.
 #[derive(Clone)]
 pub struct Ambient {
     clock: Arc<dyn Clock>,
+    deadline: Duration,
     rng: Arc<Mutex<Box<dyn CryptoRng + Send>>>,
 }
 
@@ -42,7 +43,17 @@ impl Ambient {
 
     /// For tests, and for hosts with a better clock: another clock, another generator.
     pub fn new(clock: Arc<dyn Clock>, rng: impl CryptoRng + Send + 'static) -> Self {
-        Self { clock, rng: Arc::new(Mutex::new(Box::new(rng))) }
+        Self { clock, deadline: DEADLINE, rng: Arc::new(Mutex::new(Box::new(rng))) }
+    }
+
+    /// The same, each request to be answered within this time, retries and all, instead of ten seconds.
+    #[must_use]
+    pub fn with_deadline(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
+    }
+
+    pub(crate) const fn deadline(&self) -> Duration {
+        self.deadline
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -72,3 +83,6 @@ impl fmt::Debug for Ambient {
         f.write_str("Ambient")
     }
 }
+
+/// All attempts of a request together, unless said.
+const DEADLINE: Duration = Duration::from_secs(10);

@@ -16,6 +16,7 @@ mod carried;
 pub mod error;
 mod kept;
 mod keystore;
+mod look;
 mod mismatch;
 pub mod object;
 mod pairing;

@@ -227,7 +227,7 @@ impl Client {
 
 /// A mail server's or a gateway's side of a pairing. Cheap to clone; all clones share one cache.
 #[derive(Clone, Debug)]
-pub struct Server(Arc<Party>);
+pub struct Server(pub(crate) Arc<Party>);
 
 impl Server {
     /// The pairing that `store` keeps. Sends nothing.

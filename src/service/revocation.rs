@@ -1,23 +1,26 @@
-//! `POST /v1/revocations`: what is struck never works again.
+//! `POST /v1/revocations`: what is struck never works again, and what would be can be seen before.
 
 use std::sync::Arc;
 
 use axum::extract::State;
-use sidekey_protocol::revocation::wire::{Revoke, RevokeAnswer};
+use sidekey_protocol::revocation::wire::{Revoke, RevokeAnswer, RevokeQuery};
 use sidekey_protocol::revocation::{Reject, Target};
 
 use crate::http::auth::Caller;
-use crate::http::extract::{Json, JsonOrNoContent};
+use crate::http::extract::{Json, JsonOrNoContent, Query};
 use crate::http::problem::{self, Problem};
 use crate::store::{Error, Refused, Revoked, Rights, Store};
 
-/// `POST /v1/revocations`: durable before it is answered, and in force from the very next request.
+/// `POST /v1/revocations`: durable before it is answered, and in force from the very next request. With `dry_run` the
+/// same is decided and answered, and nothing changes.
 pub(crate) async fn revoke(
     State(store): State<Arc<Store>>,
     caller: Caller,
+    Query(query): Query<RevokeQuery>,
     Json(request): Json<Revoke>,
 ) -> Result<JsonOrNoContent<RevokeAnswer>, Problem> {
     let struck = match permitted(&caller, &request.target) {
+        Ok(()) if query.dry_run => store.would_revoke(&request.target).map_err(refusal),
         Ok(()) => store.revoke(caller.party(), request.target, request.reason).await.map_err(refusal),
         Err(reject) => Err(Refusal::Reject(reject)),
     };

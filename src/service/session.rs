@@ -1,6 +1,7 @@
 //! Sessions: a server opens, rotates and ends them; their parties fetch the keys.
 
 mod form;
+mod registry;
 
 use std::sync::Arc;
 
@@ -14,13 +15,15 @@ use sidekey_protocol::session::wire::{
 };
 use sidekey_protocol::session::{BodyHash, IdempotencyKey, Reject};
 
-use self::form::{Form, Wrapped};
+use self::form::{Form, Turned, Wrapped};
 use crate::app::SharedRng;
 use crate::fault::Fault;
-use crate::http::auth::Paired;
+use crate::http::auth::{Caller, Paired};
 use crate::http::extract::{Created, Idempotency, Json, JsonOrNothing, NoContent, Path, Query, RawJson};
 use crate::http::problem::{Code, Problem};
 use crate::store::{self, Error, Keyed, NewSession, Refused, Session, SessionState, Store};
+
+pub(crate) use registry::{sessions, shown};
 
 /// `POST /v1/sessions`: opens a session, and answers its key wrapped for the server.
 pub(crate) async fn open(
@@ -77,28 +80,37 @@ pub(crate) async fn key(
     }
 }
 
-/// `POST /v1/sessions/{session}/rotate`: the next generation; the one before it still opens for 120 s.
+/// `POST /v1/sessions/{session}/rotate`: the next generation; the one before it still opens for 120 s. The server gets
+/// the new key, an administrator sees the session: no key is his.
 pub(crate) async fn rotate(
     State(store): State<Arc<Store>>,
     State(mut rng): State<SharedRng>,
-    caller: Paired,
+    caller: Caller,
     Path(id): Path<SessionId>,
     JsonOrNothing(Rotate {}): JsonOrNothing<Rotate>,
-) -> Result<Json<SessionKey>, Problem> {
-    live(&store, &caller, id)?;
-    kek(&store, &caller)?;
-    store.rotate(caller.party.id, id).await.map_err(refusal)?;
-    wrapped(&store, &caller, id, None, &mut rng).map(Json)
+) -> Result<Turned, Problem> {
+    let by = caller.party();
+    let Some(server) = Paired::of(caller)? else {
+        let session = store.rotate(by, id).await.map_err(refusal)?;
+        return Ok(Turned::Seen(Json(registry::seen(session))));
+    };
+    live(&store, &server, id)?;
+    kek(&store, &server)?;
+    store.rotate(by, id).await.map_err(refusal)?;
+    wrapped(&store, &server, id, None, &mut rng).map(Json).map(Turned::Key)
 }
 
 /// `DELETE /v1/sessions/{session}`: it is over for everybody.
 pub(crate) async fn end(
     State(store): State<Arc<Store>>,
-    caller: Paired,
+    caller: Caller,
     Path(id): Path<SessionId>,
 ) -> Result<NoContent, Problem> {
-    live(&store, &caller, id)?;
-    store.end(caller.party.id, id).await.map_err(refusal)?;
+    let by = caller.party();
+    if let Some(server) = Paired::of(caller)? {
+        live(&store, &server, id)?;
+    }
+    store.end(by, id).await.map_err(refusal)?;
     Ok(NoContent)
 }
 

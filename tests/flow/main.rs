@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod admin;
 mod envelope;
 mod journey;
 mod object;

@@ -1,6 +1,7 @@
 //! The built binary, from outside: as users run it, and as machines fail under it.
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
 
+mod admin;
 mod binary;
 mod commands;
 mod container;

@@ -35,7 +35,8 @@ impl<'a> Call<'a> {
     pub(super) fn new(transport: &'a Transport, method: Method, path: String) -> Self {
         let repeatable = matches!(method, Method::GET | Method::DELETE);
         let (body, idempotency_key, condition) = (Bytes::new(), None, None);
-        Self { transport, method, path, body, idempotency_key, condition, repeatable, deadline: DEADLINE }
+        let deadline = transport.ambient().deadline();
+        Self { transport, method, path, body, idempotency_key, condition, repeatable, deadline }
     }
 
     /// With this body.
@@ -71,7 +72,7 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// To be answered, retries and all, within this time instead of ten seconds.
+    /// To be answered, retries and all, within this time instead of the transport's.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
@@ -153,8 +154,9 @@ impl<'a> Call<'a> {
 
     async fn attempt(&self, until: Instant, kek: Option<[u8; 8]>) -> Result<Reply, Error> {
         let left = until.saturating_duration_since(Instant::now());
-        // Only what may be said twice is given up early: of the rest we want to know the outcome.
-        let limit = if self.repeatable { left.min(ATTEMPT) } else { left };
+        // Only what may be said twice is given up early: of the rest we want to know the outcome. Whoever has more
+        // patience gives each attempt its share of it.
+        let limit = if self.repeatable { left.min(share(self.deadline)) } else { left };
         let answer = async { Reply::read(self.transport.exchange(self, JSON, kek).await?).await };
         timeout(limit, answer).await.unwrap_or_else(|_| Err(unavailable(Unavailable::Deadline)))
     }
@@ -173,6 +175,11 @@ impl<'a> Call<'a> {
             _ => None,
         }
     }
+}
+
+/// How long one attempt may take of what all may take together.
+pub(super) fn share(deadline: Duration) -> Duration {
+    ATTEMPT.max(deadline / ATTEMPTS)
 }
 
 /// What came of a request.
@@ -232,8 +239,6 @@ impl Reply {
     }
 }
 
-/// All attempts together.
-const DEADLINE: Duration = Duration::from_secs(10);
 const ATTEMPTS: u32 = 4;
 /// Epochs under which one request is sent: the next, the one before, one that another process made, and a fresh one.
 pub(super) const EPOCHS: u32 = 4;

@@ -223,12 +223,19 @@ pub fn with_query(path: &str, pairs: &[(&str, &str)]) -> String {
         text.push(if n == 0 { '?' } else { '&' });
         text.push_str(name);
         text.push('=');
-        for byte in value.bytes() {
-            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-                text.push(byte.into());
-            } else {
-                write!(text, "%{byte:02X}").expect("a String takes whatever is written");
-            }
+        text.push_str(&percent_encoded(value));
+    }
+    text
+}
+
+/// A value as it stands in a path or a query.
+pub(crate) fn percent_encoded(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            text.push(byte.into());
+        } else {
+            write!(text, "%{byte:02X}").expect("a String takes whatever is written");
         }
     }
     text

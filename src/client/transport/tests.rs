@@ -162,6 +162,20 @@ fn authorities_that_do_not_parse_are_refused() {
     }
 }
 
+/// The deadline that an app asks for is every request's, and long ones give each attempt its share.
+#[tokio::test]
+async fn a_deadline_that_was_asked_for_is_every_request_s() {
+    let script = Script::start(|_, _| Answer::Silence).await;
+    let hasty = ambient().with_deadline(Duration::from_millis(300));
+    let transport = Transport::new(&script.url.parse().unwrap(), &script.roots, hasty).unwrap();
+    let begun = std::time::Instant::now();
+    let late = get(&transport).await;
+    assert!(matches!(late, Err(Error::Retry { why: Unavailable::Deadline, .. })), "{late:?}");
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(call::share(Duration::from_secs(10)), Duration::from_secs(5));
+    assert_eq!(call::share(Duration::from_secs(60)), Duration::from_secs(15));
+}
+
 #[tokio::test]
 async fn a_silent_service_is_left_at_the_deadline() {
     let script = Script::start(|_, _| Answer::Silence).await;

@@ -68,7 +68,7 @@ impl Standing {
     }
 }
 
-/// A row of `GET /v1/servers`.
+/// A row of `GET /v1/servers`, and the answer to `GET /v1/servers/{name}`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -83,6 +83,9 @@ pub struct Server {
     pub pairings: u64,
     /// Users with a live pairing.
     pub users: u64,
+    /// When and why it was revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<PairingRevoked>,
 }
 
 /// `POST /v1/invitations`.
@@ -143,7 +146,7 @@ pub enum InvitationState {
     Cancelled,
 }
 
-/// A row of `GET /v1/invitations`.
+/// A row of `GET /v1/invitations`, and the answer to `GET /v1/invitations/{id}`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -165,7 +168,7 @@ pub struct Invitation {
     pub state: InvitationState,
 }
 
-/// A row of `GET /v1/pairings`, and the answer to `GET /v1/pairings/self`.
+/// A row of `GET /v1/pairings`, and the answer to `GET /v1/pairings/{id}` and `GET /v1/pairings/self`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -195,7 +198,7 @@ pub struct Pairing {
     pub revoked: Option<PairingRevoked>,
 }
 
-/// When and why a pairing was revoked.
+/// When and why a pairing or a server was revoked.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

@@ -10,6 +10,7 @@
 
 pub mod envelope;
 mod generation;
+pub mod registry;
 mod suite;
 pub mod wire;
 

@@ -23,6 +23,8 @@ pub(crate) const ANYBODY: Who = Who(0);
 pub(crate) const ADMIN: Who = Who(1);
 /// Server pairings.
 pub(crate) const SERVER: Who = Who(4);
+/// Server pairings, and administrators.
+pub(crate) const SERVING: Who = Who(ADMIN.0 | SERVER.0);
 /// Pairings of either role.
 pub(crate) const PAIRED: Who = Who(2 | SERVER.0);
 /// Whoever has a token.
@@ -91,6 +93,18 @@ impl Caller {
 }
 
 impl Paired {
+    /// The caller as a pairing; `None` when it is an administrator.
+    ///
+    /// # Errors
+    /// As [`Caller::epoch`].
+    pub(crate) fn of(caller: Caller) -> Result<Option<Self>, Problem> {
+        caller.epoch()?;
+        let Caller { party, kek } = caller;
+        let Some((role, server, user)) = party.place() else { return Ok(None) };
+        let (server, user) = (server.clone(), user.cloned());
+        Ok(Some(Self { party, kek, role, server, user }))
+    }
+
     /// The user that a query is about: a client's own, whoever a server names.
     pub(crate) fn about(&self, asked: Option<UserName>) -> Result<UserName, Problem> {
         match (&self.user, asked) {
@@ -159,10 +173,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Paired {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let caller = Caller::from_request_parts(parts, state).await?;
-        caller.epoch()?;
-        let Caller { party, kek } = caller;
-        let (role, server, user) = party.place().ok_or(Code::RoleForbidden)?;
-        let (server, user) = (server.clone(), user.cloned());
-        Ok(Self { party, kek, role, server, user })
+        Self::of(caller)?.ok_or_else(|| Code::RoleForbidden.into())
     }
 }

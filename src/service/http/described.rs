@@ -54,6 +54,15 @@ impl<'a> Operation<'a> {
         }
     }
 
+    /// The answer of this status, of another type to another caller.
+    pub(crate) fn or_json<T: JsonSchema>(&mut self, status: u16) {
+        let other = self.generator.subschema_for::<T>();
+        if let Some(answer) = self.answers.get_mut(&status) {
+            let schema = &mut answer["content"]["application/json"]["schema"];
+            *schema = json!({ "anyOf": [schema.take(), other] });
+        }
+    }
+
     fn answer_json<T: JsonSchema>(&mut self, status: u16, description: &str) {
         let schema = self.generator.subschema_for::<T>();
         self.answer(status, description, Some(("application/json", json!({ "schema": schema }))));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use axum::routing::{MethodFilter, MethodRouter, on};
 
-use super::auth::{ADMIN, ANYBODY, EVERY_PARTY, PAIRED, SERVER, Who};
+use super::auth::{ADMIN, ANYBODY, EVERY_PARTY, PAIRED, SERVER, SERVING, Who};
 use super::described::{Operation, described};
 use super::openapi;
 use super::problem::Code::{self, *};
@@ -81,10 +81,14 @@ routes! {
         "Adds a mail server" [ServerExists];
     GET    "/v1/servers"                       ADMIN       NONE   Answer pairing::servers,
         "Lists mail servers, oldest first" [];
+    GET    "/v1/servers/{server}"              ADMIN       NONE   Answer pairing::server,
+        "One mail server" [NotFound];
     POST   "/v1/invitations"                   ADMIN       SMALL  Answer pairing::invite,
         "Invites a client or a server, and shows the pairing code, once" [NotFound Revoked TtlOutOfRange UserMismatch];
     GET    "/v1/invitations"                   ADMIN       NONE   Answer pairing::invitations,
         "Lists invitations, oldest first" [];
+    GET    "/v1/invitations/{invitation}"      ADMIN       NONE   Answer pairing::invitation,
+        "One invitation" [NotFound];
     POST   "/v1/pairings/{invitation}/begin"   ANYBODY     MEDIUM Answer pairing::begin,
         "The first step of pairing: spends an attempt" [ClockStepped ExchangeOver InvitationOver
          Overloaded ShareInvalid];
@@ -98,19 +102,25 @@ routes! {
         "The caller's own pairing" [];
     POST   "/v1/pairings/self/rekey"           PAIRED      MEDIUM Answer pairing::rekey,
         "The pairing's next epoch" [EpochPassed KekUnknown RekeyFirst ShareInvalid];
+    GET    "/v1/pairings/{pairing}"            EVERY_PARTY NONE   Answer pairing::shown,
+        "One pairing: any to an administrator, its own to a party" [KekUnknown NotFound];
     POST   "/v1/sessions"                      SERVER      MEDIUM Answer session::open,
         "Opens a session, and answers its key wrapped for the server"
         [AudienceAmbiguous CapabilitiesMalformed CarrierUnknown NoCommonSuite NotFound RekeyFirst SessionEnded
          SessionExpired SessionLimit SuiteForbidden TtlOutOfRange];
+    GET    "/v1/sessions"                      ADMIN       NONE   Answer session::sessions,
+        "Lists sessions" [];
     GET    "/v1/sessions/current"              PAIRED      NONE   Answer session::current,
         "The live sessions of a client, or of the user whom a server names; newest first" [NotFound];
+    GET    "/v1/sessions/{session}"            EVERY_PARTY NONE   Answer session::shown,
+        "One session, without its key" [KekUnknown NotFound];
     GET    "/v1/sessions/{session}/key"        PAIRED      NONE   Answer session::key,
         "A session's key, wrapped for the caller"
         [GenerationPassed GenerationRevoked GenerationUnknown RekeyFirst SessionEnded SessionExpired];
-    POST   "/v1/sessions/{session}/rotate"     SERVER      SMALL  Answer session::rotate,
-        "Makes the session's next generation" [GenerationsSpent RekeyFirst SessionEnded SessionExpired];
-    DELETE "/v1/sessions/{session}"            SERVER      NONE   Answer session::end,
-        "Ends a session for everybody" [SessionEnded SessionExpired];
+    POST   "/v1/sessions/{session}/rotate"     SERVING     SMALL  Answer session::rotate,
+        "Makes the session's next generation" [GenerationsSpent KekUnknown RekeyFirst SessionEnded SessionExpired];
+    DELETE "/v1/sessions/{session}"            SERVING     NONE   Answer session::end,
+        "Ends a session for everybody" [KekUnknown SessionEnded SessionExpired];
     POST   "/v1/revocations"                   EVERY_PARTY SMALL  Answer revocation::revoke,
         "Revokes a pairing, a user, a server, a session or an invitation; a party may revoke itself" [NotFound];
     GET    "/v1/policy"                        PAIRED      NONE   Answer policy::policy,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use sidekey_protocol::crypto::spake2plus::Verifier;
+use sidekey_protocol::ids::{InvitationId, ServerName};
 use sidekey_protocol::pairing::registry::{
     self, CreateInvitation, CreateServer, InvitationCreated, InvitationsQuery, Page, ServerCreated,
     ServersQuery, Standing,
@@ -13,10 +14,12 @@ use zeroize::Zeroizing;
 
 use crate::app::SharedRng;
 use crate::http::auth::Caller;
-use crate::http::extract::{Created, Json, Query};
+use crate::http::extract::{Created, Json, Path, Query};
 use crate::http::list::{list, page};
 use crate::http::problem::{Code, Problem};
-use crate::store::{Error, Filter, Invitation, InvitationState, NewInvitation, Refused, Server, Store};
+use crate::store::{
+    Error, Filter, Invitation, InvitationState, NewInvitation, Refused, Revocation, Server, Store,
+};
 
 /// `POST /v1/servers`: an enterprise mail server that clients can be paired for.
 pub(crate) async fn add_server(
@@ -35,6 +38,14 @@ pub(crate) async fn servers(
 ) -> Result<Json<Page<registry::Server>>, Problem> {
     let page = page(query.page_size, query.page_token.as_deref())?;
     Ok(Json(list(store.servers(page), |server| Some(server_seen(server)))))
+}
+
+/// `GET /v1/servers/{name}`.
+pub(crate) async fn server(
+    State(store): State<Arc<Store>>,
+    Path(name): Path<ServerName>,
+) -> Result<Json<registry::Server>, Problem> {
+    store.server(&name).map(|server| Json(server_seen(server))).ok_or_else(|| Code::NotFound.into())
 }
 
 /// `POST /v1/invitations`: shows the pairing code, once, and keeps its verifier alone.
@@ -76,6 +87,14 @@ pub(crate) async fn invitations(
     Ok(Json(seen))
 }
 
+/// `GET /v1/invitations/{id}`.
+pub(crate) async fn invitation(
+    State(store): State<Arc<Store>>,
+    Path(id): Path<InvitationId>,
+) -> Result<Json<registry::Invitation>, Problem> {
+    store.invitation(id).map(|kept| Json(invitation_seen(kept))).ok_or_else(|| Code::NotFound.into())
+}
+
 /// Argon2id takes 20 ms and 19 MiB: not on a thread that answers others.
 async fn stretched(
     invited: Invited,
@@ -99,7 +118,8 @@ fn shown(invited: Invited, code: PairingCode, public_url: PublicUrl, pin: Pin) -
 fn server_seen(server: Server) -> registry::Server {
     let Server { name, created, revoked, pairings, users } = server;
     let state = if revoked.is_some() { Standing::Revoked } else { Standing::Active };
-    registry::Server { name, created, state, pairings: pairings.into(), users: users.into() }
+    let revoked = revoked.map(|Revocation { at, reason }| registry::PairingRevoked { at, reason });
+    registry::Server { name, created, state, pairings: pairings.into(), users: users.into(), revoked }
 }
 
 fn invitation_seen(kept: Invitation) -> registry::Invitation {

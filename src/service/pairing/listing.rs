@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use sidekey_protocol::ids::{PartyId, Role};
 use sidekey_protocol::pairing::registry::{Page, Pairing, PairingRevoked, PairingsQuery};
 
-use crate::http::auth::Paired;
-use crate::http::extract::{Json, Query};
+use crate::http::auth::{Caller, Paired};
+use crate::http::extract::{Json, Path, Query};
 use crate::http::list::{list, page};
 use crate::http::problem::{Code, Problem};
 use crate::store::{Filter, Party, Revocation, Store};
@@ -19,6 +20,24 @@ pub(crate) async fn pairings(
     let page = page(query.page_size, query.page_token.as_deref())?;
     let filter = Filter { server: query.server, user: query.user, role: query.role, state: query.state };
     Ok(Json(list(store.pairings(page, &filter), |party| pairing(&party))))
+}
+
+/// `GET /v1/pairings/{id}`: an administrator sees every one, a party those it has to do with; what it has not is not
+/// there.
+pub(crate) async fn shown(
+    State(store): State<Arc<Store>>,
+    caller: Caller,
+    Path(id): Path<PartyId>,
+) -> Result<Json<Pairing>, Problem> {
+    caller.epoch()?;
+    let party = store.party(id).filter(|party| may_see(&caller, party));
+    party.and_then(|party| pairing(&party)).map(Json).ok_or_else(|| Code::NotFound.into())
+}
+
+/// A server sees the pairings at it, a client those of its own user there.
+fn may_see(caller: &Caller, party: &Party) -> bool {
+    let Some((role, server, user)) = caller.party.place() else { return true };
+    party.place().is_some_and(|(_, at, of)| at == server && (role == Role::Server || of == user))
 }
 
 /// `GET /v1/pairings/self`.

@@ -25,8 +25,8 @@ use crate::http::problem::{Code, Problem};
 use crate::store::{Error, Identity, InvitationState, NewPairing, Refused, Repeat, Store};
 
 pub(crate) use exchanges::Exchanges;
-pub(crate) use invitations::{add_server, invitations, invite, servers};
-pub(crate) use listing::{own, pairings};
+pub(crate) use invitations::{add_server, invitation, invitations, invite, server, servers};
+pub(crate) use listing::{own, pairings, shown};
 pub(crate) use rekey::rekey;
 
 /// `POST /v1/pairings/{invitation}/begin`: the client's share; an attempt is spent, durably, before the answer leaves.

@@ -1,4 +1,4 @@
-//! In which of its two forms an envelope leaves: JOSE in JSON, or COSE's 127 octets.
+//! In which of its two forms an envelope leaves: JOSE in JSON, or COSE's 127 octets. And who is told what of a rotation.
 
 use std::convert::Infallible;
 
@@ -8,6 +8,7 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use http::request::Parts;
 use serde_json::json;
 use sidekey_protocol::session::envelope::cose;
+use sidekey_protocol::session::registry::SessionSeen;
 use sidekey_protocol::session::wire::SessionKey;
 
 use crate::http::described::{Answered, Asked, Operation};
@@ -29,6 +30,31 @@ pub(crate) enum Wrapped {
     Cose([u8; cose::SIZE]),
     /// As [`Form::Jose`].
     Jose(Json<SessionKey>),
+}
+
+/// What a rotation comes to.
+#[derive(Debug)]
+pub(crate) enum Turned {
+    /// The server gets the new key.
+    Key(Json<SessionKey>),
+    /// An administrator sees the session.
+    Seen(Json<SessionSeen>),
+}
+
+impl IntoResponse for Turned {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Key(key) => key.into_response(),
+            Self::Seen(seen) => seen.into_response(),
+        }
+    }
+}
+
+impl Answered for Turned {
+    fn describe(operation: &mut Operation<'_>) {
+        <Json<SessionKey> as Answered>::describe(operation);
+        operation.or_json::<SessionSeen>(200);
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Form {

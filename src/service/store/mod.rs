@@ -14,6 +14,7 @@ mod feed;
 mod format;
 mod journal;
 mod keeper;
+mod listing;
 mod meter;
 mod open;
 mod pages;
@@ -55,6 +56,9 @@ pub use view::{
     EndReason, Event, Filter, Happened, Invitation, InvitationState, Page, Paged, Party, Repeat, Revocation,
     Revoked, Rights, Server, Session, SessionState,
 };
+
+// What lists take.
+pub use listing::SessionFilter;
 
 /// The store of one data folder.
 #[derive(Debug)]

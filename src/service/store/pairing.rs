@@ -82,6 +82,13 @@ impl Store {
         self.engine.commit(about, Some(by), decide).await
     }
 
+    /// A server, live or revoked.
+    #[must_use]
+    pub fn server(&self, name: &ServerName) -> Option<Server> {
+        let state = self.shared.read();
+        state.server(name).map(|(_, server)| state.view_server(server))
+    }
+
     /// The servers, in order of creation.
     #[must_use]
     pub fn servers(&self, wanted: Page) -> Paged<Server> {

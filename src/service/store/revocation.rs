@@ -1,6 +1,6 @@
 //! Revocation: one record, which cannot be undone unnoticed.
 
-use sidekey_protocol::ids::PartyId;
+use sidekey_protocol::ids::{PartyId, Timestamp};
 use sidekey_protocol::revocation::{self, Reason, Reject, SealedHead, Target};
 
 use super::engine::{About, Desk, Verdict};
@@ -23,6 +23,17 @@ impl Store {
         self.engine.commit(About::Everything, Some(by), decide).await
     }
 
+    /// What [`Self::revoke`] would answer at this moment; changes nothing.
+    ///
+    /// # Errors
+    /// As [`Self::revoke`].
+    pub fn would_revoke(&self, target: &Target) -> Result<Revoked, Error> {
+        let now = self.now();
+        let state = self.shared.read();
+        let effect = struck(&state, target, now)?;
+        Ok(Revoked { revocations: state.global.head.n.saturating_add(1), ..counts(&effect) })
+    }
+
     /// Where the chain of revocations stands, as parties are shown it.
     #[must_use]
     pub fn head(&self) -> SealedHead {
@@ -43,10 +54,7 @@ fn decide(
     target: Target,
     reason: Reason,
 ) -> Result<Verdict<Revoked>, Error> {
-    let effect = state.effect(&target, desk.now).map_err(|reject| match reject {
-        Reject::AlreadyRevoked => Refused::AlreadyRevoked,
-        Reject::TargetForeign | Reject::TargetUnknown => Refused::Absent,
-    })?;
+    let effect = struck(state, &target, desk.now)?;
     if !matches!(target, Target::Invitation { .. } | Target::Session { .. }) {
         // The fresh roots are under the new key already, so the old one is needed only by what is resealed next.
         desk.rotate_sealing_key()?;
@@ -62,6 +70,14 @@ fn decide(
         revoked
     };
     Ok(Verdict::Commit(Record::Revoked { target, reason, roots }, Box::new(answer)))
+}
+
+/// What it strikes, or why it strikes nothing.
+fn struck(state: &State, target: &Target, now: Timestamp) -> Result<Effect, Refused> {
+    state.effect(target, now).map_err(|reject| match reject {
+        Reject::AlreadyRevoked => Refused::AlreadyRevoked,
+        Reject::TargetForeign | Reject::TargetUnknown => Refused::Absent,
+    })
 }
 
 fn counts(effect: &Effect) -> Revoked {

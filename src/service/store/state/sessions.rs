@@ -216,6 +216,12 @@ impl Sessions {
         })
     }
 
+    /// Those whose handles are `handle` or more, in the order of handles: each keeps its own for as long as it lives.
+    pub(in super::super) fn beginning_at(&self, handle: u32) -> impl Iterator<Item = (u32, &Slot)> {
+        let places = u32::try_from(self.chunks.len() * CHUNK).unwrap_or(NONE);
+        (handle..places).filter_map(|handle| Some((handle, self.get(handle)?)))
+    }
+
     /// All of them, in no order that means anything.
     #[cfg(test)]
     pub(in super::super) fn iter(&self) -> impl Iterator<Item = &Slot> {
