@@ -4,6 +4,7 @@
 
 pub mod actor;
 pub mod client;
+pub mod completion;
 pub mod confirm;
 pub mod demo;
 pub mod exit;
@@ -85,6 +86,8 @@ enum Command {
     /// The key under which every other key is sealed
     #[command(subcommand, arg_required_else_help = true, after_help = root::EXAMPLES)]
     Root(root::Root),
+    Completion(completion::Completion),
+    Man(completion::Manual),
 }
 
 const EXAMPLES: &str = "\
@@ -132,6 +135,8 @@ impl Command {
             Self::Session(session) => remote::block_on(session.run()).map(Some),
             Self::Policy(policy) => remote::block_on(policy.run(screen)).map(Some),
             Self::Profile(profile) => profile.run(screen).map(Some),
+            Self::Completion(completion) => completion.run(screen).map(|()| None),
+            Self::Man(manual) => manual.run(screen),
             Self::Revoke(revoke) => remote::block_on(revoke.run(screen)).map(Some),
             Self::Root(root) => root.run().map(Some),
         }
@@ -203,7 +208,7 @@ mod tests {
             let examples: Vec<_> = help.lines().filter(|line| line.starts_with("  sidekey ")).collect();
             assert!(!examples.is_empty(), "{} has no example", command.get_name());
             for example in examples {
-                let words = split(example.split(" < ").next().unwrap());
+                let words = split(example.split(['<', '|', '>']).next().unwrap());
                 assert!(
                     Args::try_parse_from(&words).is_ok(),
                     "{example}: {:?}",

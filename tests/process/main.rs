@@ -4,6 +4,7 @@
 mod admin;
 mod binary;
 mod commands;
+mod completion;
 mod container;
 mod crash;
 mod demo;
