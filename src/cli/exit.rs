@@ -102,6 +102,18 @@ impl Stop {
         &self.code
     }
 
+    /// What happened, for eyes.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// The one thing to do now.
+    #[must_use]
+    pub fn advice(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
+
     /// How the process ends.
     #[must_use]
     pub fn exit(&self) -> Exit {

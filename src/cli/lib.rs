@@ -3,10 +3,13 @@
 //! A command returns a [`output::Report`] or an [`exit::Stop`]; [`main`] writes it, as tables or as JSON.
 
 pub mod actor;
+pub mod check;
 pub mod client;
 pub mod completion;
+pub mod config;
 pub mod confirm;
 pub mod demo;
+pub mod doctor;
 pub mod exit;
 pub mod hardening;
 pub mod init;
@@ -86,6 +89,10 @@ enum Command {
     /// The key under which every other key is sealed
     #[command(subcommand, arg_required_else_help = true, after_help = root::EXAMPLES)]
     Root(root::Root),
+    /// What the service would do, and whether it can
+    #[command(subcommand, arg_required_else_help = true, after_help = config::EXAMPLES)]
+    Config(config::Noun),
+    Doctor(doctor::Doctor),
     Completion(completion::Completion),
     Man(completion::Manual),
 }
@@ -111,10 +118,12 @@ pub fn main() -> ExitCode {
         Err(error) => return unparsed(&error, &line),
     };
     let screen = Screen::new(args.global.output, args.global.quiet);
-    let done =
-        args.command.run(screen).and_then(|report| report.map_or(Ok(()), |report| write(screen, &report)));
+    let done = args.command.run(screen).and_then(|report| match report {
+        Some(report) => write(screen, &report).map(|()| report.exit()),
+        None => Ok(None),
+    });
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(ended) => ended.map_or(ExitCode::SUCCESS, ExitCode::from),
         Err(stop) => {
             screen.stop(&stop);
             stop.exit().into()
@@ -135,6 +144,8 @@ impl Command {
             Self::Session(session) => remote::block_on(session.run()).map(Some),
             Self::Policy(policy) => remote::block_on(policy.run(screen)).map(Some),
             Self::Profile(profile) => profile.run(screen).map(Some),
+            Self::Config(config) => config.run().map(Some),
+            Self::Doctor(doctor) => remote::block_on(doctor.run()).map(Some),
             Self::Completion(completion) => completion.run(screen).map(|()| None),
             Self::Man(manual) => manual.run(screen),
             Self::Revoke(revoke) => remote::block_on(revoke.run(screen)).map(Some),
@@ -218,6 +229,25 @@ mod tests {
             }
         }
         assert!(seen > 25, "{seen} examples");
+    }
+
+    /// What stands on a command line is seen by others: secrets come in files, on standard input or in the environment.
+    #[test]
+    fn no_option_takes_a_secret() {
+        let mut commands = vec![Args::command()];
+        let mut seen = 0;
+        while let Some(command) = commands.pop() {
+            commands.extend(command.get_subcommands().cloned());
+            for arg in command.get_arguments() {
+                let id = arg.get_id().as_str();
+                let words: Vec<_> = id.split('_').collect();
+                let secret = ["code", "key", "passphrase", "password", "secret", "token"];
+                let named = words.iter().any(|word| secret.contains(word));
+                assert!(!named || words.last() == Some(&"file"), "{} takes {id}", command.get_name());
+                seen += 1;
+            }
+        }
+        assert!(seen > 50, "{seen} options");
     }
 
     /// Words as a shell reads them, double quotes alone.

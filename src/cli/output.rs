@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use comfy_table::{Cell, Table};
 use serde_json::Value;
 
-use crate::exit::Stop;
+use crate::exit::{Exit, Stop};
 
 /// How results are written.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, clap::ValueEnum)]
@@ -25,12 +25,13 @@ pub struct Report {
     picture: Option<String>,
     next: Option<String>,
     json: Value,
+    exit: Option<Exit>,
 }
 
 impl Report {
     /// `did` says in one line what happened; `json` is the same for scripts.
     pub fn new(did: impl Into<String>, json: Value) -> Self {
-        Self { did: did.into(), body: None, picture: None, next: None, json }
+        Self { did: did.into(), body: None, picture: None, next: None, json, exit: None }
     }
 
     /// Names and values, one a line.
@@ -52,6 +53,19 @@ impl Report {
     pub fn picture(mut self, picture: Option<String>) -> Self {
         self.picture = picture;
         self
+    }
+
+    /// How the command ends, though it did what it was asked: a check that found something.
+    #[must_use]
+    pub fn ending(mut self, exit: Option<Exit>) -> Self {
+        self.exit = exit;
+        self
+    }
+
+    /// How the command ends; well unless said.
+    #[must_use]
+    pub const fn exit(&self) -> Option<Exit> {
+        self.exit
     }
 
     /// What to do next: one exact command.

@@ -59,6 +59,18 @@ impl Admin {
         ca.map(|ca| format!(" --ca {}", shell(&ca.display().to_string()))).unwrap_or_default()
     }
 
+    /// How long to wait.
+    #[must_use]
+    pub const fn timeout(&self) -> Timeout {
+        self.timeout
+    }
+
+    /// Whether the command line names one.
+    #[must_use]
+    pub const fn is_named(&self) -> bool {
+        self.admin.is_some() || self.profile.is_some()
+    }
+
     /// Whether there is such a credential.
     ///
     /// # Errors

@@ -9,10 +9,12 @@ use getrandom::SysRng;
 use rand_core::UnwrapErr;
 use serde_json::json;
 use sidekey_service::clock::SystemClock;
+use sidekey_service::config::{BadConfig, Effective, Flag};
 use sidekey_service::fault::Fault;
 use sidekey_service::{Config, Given, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::config::environment;
 use crate::exit::{Exit, Stop};
 use crate::manager::Manager;
 use crate::output::{Screen, shell};
@@ -93,11 +95,32 @@ pub struct Configured {
 }
 
 impl Configured {
+    /// In this file, else in this data folder.
+    #[must_use]
+    pub const fn new(config: Option<PathBuf>, data: Data) -> Self {
+        Self { config, data }
+    }
+
+    /// The file that it stands in.
+    #[must_use]
+    pub fn file(&self) -> PathBuf {
+        self.config.clone().unwrap_or_else(|| self.data.folder().join(CONFIG))
+    }
+
     /// The configuration, and the file that it stands in.
     ///
     /// # Errors
     /// There is none, or it is not one.
     pub fn read(&self) -> Result<(Config, PathBuf), Stop> {
+        let (effective, path) = self.effective([])?;
+        Ok((effective.config, path))
+    }
+
+    /// What holds: what is said here, in the environment and in the file, and who said it.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn effective(&self, said: impl IntoIterator<Item = Flag>) -> Result<(Effective, PathBuf), Stop> {
         let path = match &self.config {
             Some(path) => path.clone(),
             None => self.data.enter()?.join(CONFIG),
@@ -107,10 +130,13 @@ impl Configured {
             let init = format!("sidekey init{}", self.data.option());
             return Err(Stop::new(Exit::NotFound, "not_initialised", what).next(init));
         }
-        let config = Config::read(&path).map_err(|error| {
-            Stop::new(Exit::Failed, "configuration", chain(&error)).next(format!("edit {}", path.display()))
+        let effective = Config::effective(&path, environment(), said).map_err(|error| {
+            Stop::new(Exit::Failed, "configuration", chain(&error)).next(match &error {
+                BadConfig::Said { from, .. } => format!("correct {from}"),
+                _ => format!("edit {}", shell(&path.display().to_string())),
+            })
         })?;
-        Ok((config, path))
+        Ok((effective, path))
     }
 }
 
@@ -120,9 +146,12 @@ impl Serve {
     /// # Errors
     /// What stands in the way, and what to do about it.
     pub fn run(self, screen: Screen) -> Result<(), Stop> {
-        let (mut config, path) = self.place.read()?;
-        config.listen = self.listen.unwrap_or(config.listen);
-        config.operations.listen = self.operations.unwrap_or(config.operations.listen);
+        let said =
+            [("--listen", "listen", self.listen), ("--operations", "operations.listen", self.operations)];
+        let said = said.into_iter().filter_map(|(flag, option, address)| {
+            address.map(|address| Flag { flag, option, value: address.to_string() })
+        });
+        let (Effective { config, .. }, path) = self.place.effective(said)?;
         config.check().map_err(|bad| {
             Stop::new(Exit::Failed, "configuration", bad).next(format!("edit {}", path.display()))
         })?;

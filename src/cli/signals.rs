@@ -9,6 +9,7 @@ use sidekey_service::Config;
 use sidekey_service::reload::Reloader;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::config::environment;
 use crate::exit::Exit;
 use crate::manager::Manager;
 use crate::serve::chain;
@@ -55,7 +56,7 @@ pub async fn reload(mut hang_up: Signal, reloader: Reloader, path: PathBuf, mana
 
 /// Does it, and says in a few words what came of it.
 fn again(reloader: &Reloader, path: &Path) -> String {
-    match Config::read(path) {
+    match Config::effective(path, environment(), []).map(|effective| effective.config) {
         Ok(config) => {
             let reloaded = reloader.reload(config);
             format!("reloaded; {} options wait for the next start", reloaded.not_applied.len())

@@ -1,6 +1,7 @@
 //! What an administrator can say to the service: one file, every option with a default, unknown ones refused.
 //! A file for each section of it.
 
+mod layers;
 mod limits;
 mod log;
 mod operations;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sidekey_protocol::pairing::PublicUrl;
 
+pub use self::layers::{Effective, Flag, Origin, PREFIX, Setting};
 pub use self::limits::Limits;
 pub use self::log::{Format, Level, Log};
 pub use self::operations::Operations;
@@ -61,6 +63,14 @@ pub enum BadConfig {
         /// Which file.
         path: PathBuf,
         /// Where in it, and why.
+        source: Box<toml::de::Error>,
+    },
+    /// The environment or the command line says what the configuration does not take.
+    #[error("{from} does not say what a configuration says")]
+    Said {
+        /// The variable, or the option of the command line.
+        from: String,
+        /// Why.
         source: Box<toml::de::Error>,
     },
     /// An option's value cannot be meant.
@@ -130,7 +140,8 @@ impl Config {
 }
 
 /// The host of a public URL: a name, an IPv4 address, or an IPv6 address without its brackets.
-pub(crate) fn host(url: &PublicUrl) -> &str {
+#[must_use]
+pub fn host(url: &PublicUrl) -> &str {
     let authority = authority_and_path(url).0;
     match authority.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
