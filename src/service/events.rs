@@ -125,14 +125,16 @@ impl Listener {
     fn hear(&mut self, commit: &Commit) {
         let Some(place) = self.party.place() else { return };
         let id = self.party.id;
-        let own: Vec<_> = commit.events.iter().filter(|event| concerns(id, place, event)).collect();
-        let struck = own.iter().any(|event| strikes(id, place, event));
+        let mut own: Vec<_> = commit.events.iter().filter(|event| concerns(id, place, event)).collect();
+        let struck = own.iter().position(|event| strikes(id, place, event));
+        // What else came of its own revocation is no longer its affair.
+        own.truncate(struck.map_or(own.len(), |last| last + 1));
         let told: Vec<_> = own.into_iter().filter_map(|event| told(event, place, &self.store)).collect();
         for (n, event) in told.iter().enumerate() {
             self.tell(event, (n + 1 == told.len()).then_some(commit.seq));
         }
         self.heard = commit.seq;
-        self.over = struck || self.is_over();
+        self.over = struck.is_some() || self.is_over();
     }
 
     /// A sign of life, and how far this stream has heard, so that whoever comes back has missed little.
