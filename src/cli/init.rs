@@ -26,7 +26,7 @@ pub struct Init {
     #[command(flatten)]
     data: Data,
     /// Where clients and servers will reach the service; pairing links start with it [default: https://localhost:8443]
-    #[arg(long, value_name = "URL", env = "SIDEKEY_URL")]
+    #[arg(long, value_name = "URL", env = "SIDEKEY_URL", value_parser = crate::urls::first)]
     url: Option<PublicUrl>,
     /// Where the service will listen [default: 127.0.0.1 and the URL's port, or 8443 when the URL has none]
     #[arg(long, value_name = "ADDRESS:PORT")]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use sidekey_client::{Error, FileKeyStore, Invitation, Paired, Roots, pair};
-use sidekey_protocol::pairing::{Link, PairingCode, PartyLabel};
+use sidekey_protocol::pairing::{Link, PairingCode, PartyLabel, PublicUrl};
 
 use crate::exit::{Exit, Stop};
 use crate::output::{Report, Screen};
@@ -34,6 +34,9 @@ pub struct Join {
     /// Trust this certificate authority alone (PEM) [env: SIDEKEY_CA=] [default: those of the system]
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
+    /// Other addresses of the same service, kept in the profile and asked when the link's does not answer
+    #[arg(long = "url", env = "SIDEKEY_URL", value_name = "URL", value_delimiter = ',')]
+    urls: Vec<PublicUrl>,
     #[command(flatten)]
     profile: Profile,
     #[command(flatten)]
@@ -117,7 +120,7 @@ impl Join {
         };
         // No role: this machine becomes what the invitation names.
         let (url, id, role, label) = (link.public_url, link.invitation, None, self.label());
-        Ok(Invitation { url, id, code, pin, roots, role, label })
+        Ok(Invitation { url, other_urls: self.urls.clone(), id, code, pin, roots, role, label })
     }
 
     fn link(&self, screen: Screen) -> Result<String, Stop> {
@@ -197,6 +200,7 @@ const EXAMPLES: &str = "\
 Examples:
   sidekey join --profile phone
   sidekey join --profile mail --ca ca.pem < link.txt
+  sidekey join --profile phone --url https://keys-2.example.org < link.txt
   sidekey join - --profile phone --label \"Ann's phone\" --code-file code.txt < link.txt";
 
 #[cfg(test)]

@@ -30,6 +30,7 @@ pub mod session;
 pub mod signals;
 pub mod terminal;
 pub mod time;
+pub mod urls;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -189,7 +190,8 @@ fn after_long_help() -> String {
 const ENVIRONMENT: &str = "\
 Environment:
   SIDEKEY_DATA     the service's data folder [default: ./sidekey-data, or /var/lib/sidekey where that alone is]
-  SIDEKEY_URL      the service's URL, for init [default: https://localhost:8443]
+  SIDEKEY_URL      the service's URLs, with commas between: init takes the first [default: https://localhost:8443];
+                   elsewhere they are asked when the one that a profile or credential holds does not answer
   SIDEKEY_ADMIN    the administrator's credential [default: admin.json in the data folder]
   SIDEKEY_HOME     where profiles are kept [default: sidekey in the user's configuration folder]
   SIDEKEY_PROFILE  the profile to act as [default: see sidekey profile --help]

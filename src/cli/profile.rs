@@ -16,6 +16,7 @@ use sidekey_protocol::ids::Role;
 
 use crate::exit::{Exit, Stop};
 use crate::remote::{Timeout, refusal};
+use crate::urls;
 
 /// Which profile a command acts under.
 #[derive(Clone, Debug, clap::Args)]
@@ -104,11 +105,14 @@ impl Profile {
     /// There is no such profile, or it cannot be read.
     pub async fn party(&self, timeout: Timeout) -> Result<Party, Stop> {
         let store = Arc::new(FileKeyStore::new(self.file()?));
+        let others = urls::of_the_environment()?;
         let role = store.load().map_err(|error| self.unreadable(&error))?.map(|profile| profile.role);
         match role {
-            Some(Role::Client) => Client::open(store, timeout.ambient()).await.map(Party::Client),
+            Some(Role::Client) => Client::open_at(store, timeout.ambient(), &others).await.map(Party::Client),
             // Open explains a file that is gone since.
-            Some(Role::Server) | None => Server::open(store, timeout.ambient()).await.map(Party::Server),
+            Some(Role::Server) | None => {
+                Server::open_at(store, timeout.ambient(), &others).await.map(Party::Server)
+            }
         }
         .map_err(refusal)
     }

@@ -14,6 +14,7 @@ use crate::output::shell;
 use crate::profile::{self, Chosen};
 use crate::serve;
 use crate::time::{duration_s, rfc3339};
+use crate::urls;
 
 /// The administrator's credential, and how long to wait.
 #[derive(Clone, Debug, clap::Args)]
@@ -92,10 +93,11 @@ impl Admin {
                 "sidekey init, where the service runs; elsewhere --admin with a copy of its admin.json",
             ));
         }
-        let credential = AdminCredential::read(&path).map_err(|error| {
+        let mut credential = AdminCredential::read(&path).map_err(|error| {
             stop("credential_unusable", format!("{} cannot be used: {error}", path.display()))
                 .next(format!("chmod 600 {}, if it is a credential", shell(&path.display().to_string())))
         })?;
+        credential.other_urls.extend(urls::of_the_environment()?);
         admin::Admin::new(credential, self.timeout.ambient()).map_err(refusal)
     }
 

@@ -33,6 +33,8 @@ pub use sidekey_protocol::pairing::registry::{
 pub struct AdminCredential {
     /// Where the service is.
     pub url: PublicUrl,
+    /// Other addresses of the same service, asked when that one does not answer.
+    pub other_urls: Vec<PublicUrl>,
     /// Whose certificates count there.
     pub roots: Roots,
     /// The service's id.
@@ -67,6 +69,7 @@ impl AdminCredential {
         let file: Credential = serde_json::from_slice(json).map_err(|_| malformed())?;
         Ok(Self {
             url: file.url,
+            other_urls: file.other_urls,
             roots: Roots::Pem(file.ca),
             service: file.service,
             service_key: file.service_key.parse().map_err(|_| malformed())?,
@@ -92,8 +95,8 @@ impl Admin {
     /// # Errors
     /// [`Error::Usage`]: the credential's authority is no certificate.
     pub fn new(credential: AdminCredential, ambient: Ambient) -> Result<Self, Error> {
-        let AdminCredential { url, roots, service, party, key, .. } = credential;
-        let transport = Transport::new(&url, &roots, ambient)?;
+        let AdminCredential { url, other_urls, roots, service, party, key, .. } = credential;
+        let transport = Transport::at_several(&url, &other_urls, &roots, ambient)?;
         Ok(Self(transport.signed(Identity { party, service, key, kek: None })))
     }
 
@@ -243,6 +246,8 @@ pub struct PairingFilter {
 struct Credential {
     service: ServiceId,
     url: PublicUrl,
+    #[serde(default)]
+    other_urls: Vec<PublicUrl>,
     party: PartyId,
     key: Hidden,
     ca: String,

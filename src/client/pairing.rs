@@ -24,8 +24,10 @@ use crate::transport::{Roots, Transport};
 /// What a person was handed, and what this device says of itself.
 #[derive(Debug)]
 pub struct Invitation {
-    /// The service.
+    /// The service, as the link names it.
     pub url: PublicUrl,
+    /// Other addresses of the same service, for later: pairing itself goes to the one that the link names.
+    pub other_urls: Vec<PublicUrl>,
     /// Which invitation.
     pub id: InvitationId,
     /// The pairing code: a person's handing over, never a message's.
@@ -45,7 +47,17 @@ impl Invitation {
     #[must_use]
     pub fn from_link(link: Link, roots: Roots, role: Option<Role>, label: PartyLabel) -> Option<Self> {
         let (code, pin) = link.proof?;
-        Some(Self { url: link.public_url, id: link.invitation, code, pin: Some(pin), roots, role, label })
+        let url = link.public_url;
+        Some(Self {
+            url,
+            other_urls: Vec::new(),
+            id: link.invitation,
+            code,
+            pin: Some(pin),
+            roots,
+            role,
+            label,
+        })
     }
 }
 
@@ -155,6 +167,7 @@ fn profile(paired: pairing::Paired, invitation: &Invitation, offer: SuiteList) -
     };
     Ok(Profile {
         url: paired.public_url,
+        other_urls: invitation.other_urls.clone(),
         roots: invitation.roots.clone(),
         service: paired.service,
         service_key: paired.service_key,

@@ -7,10 +7,10 @@ use std::time::Duration;
 use http::Method;
 use sidekey_protocol::crypto::{SigningKey, VerifyingKey};
 use sidekey_protocol::ids::{PartyId, Role, ServerName, ServiceId, SessionId, UserName};
-use sidekey_protocol::pairing::Kek;
+use sidekey_protocol::pairing::{Kek, PublicUrl};
 use sidekey_protocol::policy::{self, Held, PolicyAnswer, Scope};
 use sidekey_protocol::revocation::{SealedHead, Seen, Shown};
-use sidekey_protocol::session::envelope::{self, Bindings, Expected, Known};
+use sidekey_protocol::session::envelope::{self, Bindings, Expected, Known, Opened, set};
 use sidekey_protocol::session::wire;
 use sidekey_protocol::session::{Capabilities, SuiteList};
 
@@ -49,11 +49,13 @@ impl Party {
         store: Arc<dyn KeyStore>,
         ambient: Ambient,
         role: Role,
+        others: &[PublicUrl],
     ) -> Result<Arc<Self>, Error> {
+        let others = others.to_vec();
         blocking(move || {
             let profile = store.load()?.ok_or(Usage::Unpaired)?;
             if profile.role == role {
-                Self::new(profile, store, ambient).map(Arc::new)
+                Self::new(profile, &others, store, ambient).map(Arc::new)
             } else {
                 Err(Usage::WrongRole.into())
             }
@@ -61,7 +63,13 @@ impl Party {
         .await
     }
 
-    fn new(profile: Profile, store: Arc<dyn KeyStore>, ambient: Ambient) -> Result<Self, Error> {
+    fn new(
+        profile: Profile,
+        others: &[PublicUrl],
+        store: Arc<dyn KeyStore>,
+        ambient: Ambient,
+    ) -> Result<Self, Error> {
+        let others = [&profile.other_urls, others].concat();
         let key =
             SigningKey::from_pkcs8(&profile.signing_key.expose_pkcs8()).expect("it was a key a moment ago");
         let identity = Identity { party: profile.pairing, service: profile.service, key, kek: None };
@@ -72,7 +80,7 @@ impl Party {
             }
             _ => None,
         };
-        let transport = Transport::new(&profile.url, &profile.roots, ambient)?.signed(identity);
+        let transport = Transport::at_several(&profile.url, &others, &profile.roots, ambient)?.signed(identity);
         let Profile { pairing, service, head, .. } = profile;
         let (server, user) = (profile.server.clone(), profile.user.clone());
         let (service_key, offer) = (profile.service_key.clone(), profile.offer.clone());
@@ -198,7 +206,23 @@ impl Party {
         answer: &wire::SessionKey,
         asked: Asked<'_>,
     ) -> Result<Arc<SessionKey>, Error> {
-        let expected = Expected {
+        let (expected, now) = (self.expected(&asked), self.transport.now());
+        let opened = self.open_under(&asked.keys, |kek| envelope::open(kek, &answer.key, &expected, now))?;
+        self.agreed(opened, &asked).await
+    }
+
+    /// Opens an envelope around many keys, none of them held against anything yet.
+    pub(crate) fn open_set(
+        &self,
+        asked: &Asked<'_>,
+        keys: &str,
+        count: usize,
+    ) -> Result<Vec<Opened>, envelope::Reject> {
+        self.open_under(&asked.keys, |kek| set::open_set(kek, keys, count))
+    }
+
+    pub(crate) fn expected<'a>(&'a self, asked: &Asked<'a>) -> Expected<'a> {
+        Expected {
             service: self.service,
             server: &self.server,
             user: asked.user.or(self.user.as_ref()),
@@ -206,9 +230,11 @@ impl Party {
             session: asked.session,
             generation: asked.generation,
             generation_seen: asked.seen,
-        };
-        let now = self.transport.now();
-        let opened = self.open_under(&asked.keys, |kek| envelope::open(kek, &answer.key, &expected, now))?;
+        }
+    }
+
+    /// What was opened and is bound as expected: does it follow from what this party knows?
+    pub(crate) async fn agreed(&self, opened: Opened, asked: &Asked<'_>) -> Result<Arc<SessionKey>, Error> {
         self.agree(&opened.bindings, asked.capabilities).await?;
         self.show(opened.bindings.head).await;
         self.heard(&opened.bindings.capabilities).await;

@@ -18,8 +18,10 @@ use crate::transport::Roots;
 
 /// Everything that one pairing needs to go on after a restart. Holds secrets: prints its pairing's id alone.
 pub struct Profile {
-    /// Where the service is.
+    /// Where the service is: under this address the pairing was made.
     pub url: PublicUrl,
+    /// Other addresses of the same service, asked when that one does not answer.
+    pub other_urls: Vec<PublicUrl>,
     /// Whose certificates count there.
     pub roots: Roots,
     /// The service's id.
@@ -111,6 +113,8 @@ struct Malformed;
 struct File {
     version: u32,
     url: PublicUrl,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    other_urls: Vec<PublicUrl>,
     /// Absent: what the system trusts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ca: Option<String>,
@@ -155,6 +159,7 @@ impl From<&Profile> for File {
         Self {
             version: VERSION,
             url: profile.url.clone(),
+            other_urls: profile.other_urls.clone(),
             ca,
             service: profile.service,
             service_key: Bytes(profile.service_key.spki().to_vec()),
@@ -189,6 +194,7 @@ impl TryFrom<File> for Profile {
         }
         Ok(Self {
             url: file.url,
+            other_urls: file.other_urls,
             roots: file.ca.map_or(Roots::Native, Roots::Pem),
             service: file.service,
             service_key: VerifyingKey::from_spki(&file.service_key.0).map_err(|_| Malformed)?,
@@ -250,6 +256,7 @@ pub(crate) mod tests {
         let mut rng = ChaCha20Rng::seed_from_u64(5);
         Profile {
             url: "https://localhost:8443".parse().unwrap(),
+            other_urls: vec!["https://localhost:8444/keys".parse().unwrap()],
             roots: Roots::Pem("-----BEGIN CERTIFICATE-----".to_owned()),
             service: ServiceId::random(&mut rng),
             service_key: SigningKey::generate(&mut rng).verifying_key(),

@@ -1,5 +1,7 @@
 //! Session keys: what an app does with a pairing.
 
+mod batch;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use http::Method;
 use sidekey_protocol::ids::{PartyId, Role, ServerName, SessionId, Timestamp, UserName};
 use sidekey_protocol::object::{Agreed, ObjectKeys};
+use sidekey_protocol::pairing::PublicUrl;
 use sidekey_protocol::policy::Held;
 use sidekey_protocol::session::envelope::cose::{Carried, Lists};
 use sidekey_protocol::session::envelope::{Bindings, Opened};
@@ -146,7 +149,19 @@ impl Client {
     /// # Errors
     /// [`Error::Usage`]: there is none, or it is a server's. [`Error::Store`].
     pub async fn open(store: Arc<dyn KeyStore>, ambient: Ambient) -> Result<Self, Error> {
-        Party::open(store, ambient, Role::Client).await.map(Self)
+        Self::open_at(store, ambient, &[]).await
+    }
+
+    /// The same, at these addresses of the service besides those that the profile holds.
+    ///
+    /// # Errors
+    /// As [`Client::open`].
+    pub async fn open_at(
+        store: Arc<dyn KeyStore>,
+        ambient: Ambient,
+        others: &[PublicUrl],
+    ) -> Result<Self, Error> {
+        Party::open(store, ambient, Role::Client, others).await.map(Self)
     }
 
     /// This pairing's id.
@@ -235,7 +250,19 @@ impl Server {
     /// # Errors
     /// [`Error::Usage`]: there is none, or it is a client's. [`Error::Store`].
     pub async fn open(store: Arc<dyn KeyStore>, ambient: Ambient) -> Result<Self, Error> {
-        Party::open(store, ambient, Role::Server).await.map(Self)
+        Self::open_at(store, ambient, &[]).await
+    }
+
+    /// The same, at these addresses of the service besides those that the profile holds.
+    ///
+    /// # Errors
+    /// As [`Server::open`].
+    pub async fn open_at(
+        store: Arc<dyn KeyStore>,
+        ambient: Ambient,
+        others: &[PublicUrl],
+    ) -> Result<Self, Error> {
+        Party::open(store, ambient, Role::Server, others).await.map(Self)
     }
 
     /// This pairing's id.

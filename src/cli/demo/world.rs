@@ -123,6 +123,7 @@ impl Service {
     ) -> Result<PartyId, sidekey_client::Error> {
         let invitation = Invitation {
             url: invited.link.public_url.clone(),
+            other_urls: Vec::new(),
             id: invited.invitation,
             code: code.parse::<PairingCode>().expect("eight symbols of the alphabet"),
             pin: invited.link.proof.as_ref().map(|(_, pin)| *pin),

@@ -85,6 +85,7 @@ fn store(script: &Script, role: Role) -> Arc<MemoryKeyStore> {
     store
         .save(&Profile {
             url: script.url.parse().unwrap(),
+            other_urls: Vec::new(),
             roots: script.roots.clone(),
             service: SERVICE,
             service_key: service_key().verifying_key(),

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::problem::{self, Problem};
+use super::route::{Repeats, Sending};
 use super::{ATTEMPT, JSON, Transport, unavailable};
 use crate::error::{Error, Unavailable, Unintelligible};
 use crate::rekey::Refused;
@@ -27,16 +28,30 @@ pub struct Call<'a> {
     pub(super) body: Bytes,
     pub(super) idempotency_key: Option<String>,
     pub(super) condition: Option<(HeaderName, String)>,
-    repeatable: bool,
+    pub(super) repeats: Repeats,
     deadline: Duration,
+    answer_max_bytes: usize,
 }
 
 impl<'a> Call<'a> {
     pub(super) fn new(transport: &'a Transport, method: Method, path: String) -> Self {
-        let repeatable = matches!(method, Method::GET | Method::DELETE);
-        let (body, idempotency_key, condition) = (Bytes::new(), None, None);
-        let deadline = transport.ambient().deadline();
-        Self { transport, method, path, body, idempotency_key, condition, repeatable, deadline }
+        let repeats = match method {
+            Method::GET => Repeats::AtOnce,
+            // What the first has ended, the second finds ended.
+            Method::DELETE => Repeats::InTurn,
+            _ => Repeats::Never,
+        };
+        Self {
+            transport,
+            method,
+            path,
+            body: Bytes::new(),
+            idempotency_key: None,
+            condition: None,
+            repeats,
+            deadline: transport.ambient().deadline(),
+            answer_max_bytes: ANSWER_MAX_BYTES,
+        }
     }
 
     /// With this body.
@@ -51,7 +66,8 @@ impl<'a> Call<'a> {
     /// With an `Idempotency-Key`, which makes it safe to retry.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.idempotency_key = Some(key.into());
-        self.repeatable()
+        self.repeats = Repeats::AtOnce;
+        self
     }
 
     /// Only if what is there is still what `tag` names.
@@ -68,13 +84,19 @@ impl<'a> Call<'a> {
 
     /// Says that the service answers a repetition as it answered the first.
     pub fn repeatable(mut self) -> Self {
-        self.repeatable = true;
+        self.repeats = Repeats::InTurn;
         self
     }
 
     /// To be answered, retries and all, within this time instead of the transport's.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
+        self
+    }
+
+    /// With an answer of up to so many octets instead of 64 KiB.
+    pub fn answer_up_to(mut self, octets: usize) -> Self {
+        self.answer_max_bytes = octets;
         self
     }
 
@@ -156,14 +178,26 @@ impl<'a> Call<'a> {
         let left = until.saturating_duration_since(Instant::now());
         // Only what may be said twice is given up early: of the rest we want to know the outcome. Whoever has more
         // patience gives each attempt its share of it.
-        let limit = if self.repeatable { left.min(share(self.deadline)) } else { left };
-        let answer = async { Reply::read(self.transport.exchange(self, JSON, kek).await?).await };
-        timeout(limit, answer).await.unwrap_or_else(|_| Err(unavailable(Unavailable::Deadline)))
+        let limit = if self.repeats == Repeats::Never { left } else { left.min(share(self.deadline)) };
+        let asked = self.transport.link.addresses.first().clone();
+        let sending = Sending { call: self, accept: JSON, kek };
+        let answer =
+            async { Reply::read(self.transport.route(sending).await?, self.answer_max_bytes).await };
+        let outcome =
+            timeout(limit, answer).await.unwrap_or_else(|_| Err(unavailable(Unavailable::Deadline)));
+        let no_use = match &outcome {
+            Ok(reply) => reply.status.is_server_error(),
+            Err(error) => matches!(error, Error::Retry { .. }),
+        };
+        if no_use {
+            self.transport.link.addresses.leave(&asked);
+        }
+        outcome
     }
 
     /// How long to wait before the next attempt; `None` when this outcome stands.
     fn wait(&self, attempt: u32, outcome: &Result<Reply, Error>) -> Option<Duration> {
-        if !self.repeatable || attempt + 1 >= ATTEMPTS {
+        if self.repeats == Repeats::Never || attempt + 1 >= ATTEMPTS {
             return None;
         }
         let backoff = self.transport.backoff(attempt);
@@ -198,10 +232,10 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    pub(super) async fn read(answer: Response<Incoming>) -> Result<Self, Error> {
+    pub(super) async fn read(answer: Response<Incoming>, answer_max_bytes: usize) -> Result<Self, Error> {
         let (head, body) = answer.into_parts();
         let seconds = head.headers.get(RETRY_AFTER).and_then(|after| after.to_str().ok()?.parse().ok());
-        let body = Limited::new(body, ANSWER_MAX_BYTES).collect().await.map_err(|error| {
+        let body = Limited::new(body, answer_max_bytes).collect().await.map_err(|error| {
             if error.is::<LengthLimitError>() {
                 Error::Answer(Unintelligible::TooLarge)
             } else {
@@ -242,4 +276,4 @@ impl Reply {
 const ATTEMPTS: u32 = 4;
 /// Epochs under which one request is sent: the next, the one before, one that another process made, and a fresh one.
 pub(super) const EPOCHS: u32 = 4;
-const ANSWER_MAX_BYTES: usize = 64 * 1024;
+pub(super) const ANSWER_MAX_BYTES: usize = 64 * 1024;

@@ -3,6 +3,9 @@
 mod call;
 mod connect;
 mod problem;
+mod route;
+#[cfg(test)]
+mod several;
 mod signer;
 #[cfg(test)]
 mod tests;
@@ -23,6 +26,7 @@ use tokio::time::timeout;
 
 use self::call::{EPOCHS, Reply, Said};
 use self::connect::HttpClient;
+use self::route::{Addresses, Sending};
 use self::signer::Signer;
 use crate::ambient::Ambient;
 use crate::error::{Error, Unavailable, Unintelligible, Usage};
@@ -43,7 +47,7 @@ pub struct Transport {
 
 struct Link {
     http: HttpClient,
-    base: PublicUrl,
+    addresses: Addresses,
     ambient: Ambient,
     /// Seconds to add to our clock to get the service's.
     offset_s: AtomicI64,
@@ -56,9 +60,23 @@ impl Transport {
     /// # Errors
     /// [`Error::Usage`]: no usable certificate in `roots`.
     pub fn new(url: &PublicUrl, roots: &Roots, ambient: Ambient) -> Result<Self, Error> {
+        Self::at_several(url, &[], roots, ambient)
+    }
+
+    /// To the service at `url` and at `others`: several ways into one service, under one service id, with certificates
+    /// from `roots` for each. Up to eight.
+    ///
+    /// # Errors
+    /// As [`Transport::new`].
+    pub fn at_several(
+        url: &PublicUrl,
+        others: &[PublicUrl],
+        roots: &Roots,
+        ambient: Ambient,
+    ) -> Result<Self, Error> {
         let link = Link {
             http: connect::http_client(roots)?,
-            base: url.clone(),
+            addresses: Addresses::new(url, others),
             ambient,
             offset_s: AtomicI64::new(0),
         };
@@ -81,10 +99,10 @@ impl Transport {
         Call::new(self, method, path.into())
     }
 
-    /// The service's address.
+    /// The service's address; of several the one that is asked first.
     #[must_use]
     pub fn url(&self) -> &PublicUrl {
-        &self.link.base
+        self.link.addresses.first()
     }
 
     /// The time, by the service's clock as far as it is known.
@@ -107,13 +125,16 @@ impl Transport {
         let late = |_| unavailable(Unavailable::Deadline);
         self.ready().await?;
         for _ in 0..EPOCHS {
-            let sent = self.in_use();
-            let answer = timeout(ATTEMPT, self.exchange(&call, EVENT_STREAM, sent)).await.map_err(late)??;
-            let said = match answer.status().is_success() {
-                true => Said::Answer(answer),
-                false => Said::Refusal(timeout(ATTEMPT, Reply::read(answer)).await.map_err(late)??),
+            let kek = self.in_use();
+            let sending = Sending { call: &call, accept: EVENT_STREAM, kek };
+            let answer = timeout(ATTEMPT, self.route(sending)).await.map_err(late)??;
+            let said = if answer.status().is_success() {
+                Said::Answer(answer)
+            } else {
+                let reply = Reply::read(answer, call::ANSWER_MAX_BYTES);
+                Said::Refusal(timeout(ATTEMPT, reply).await.map_err(late)??)
             };
-            if let Some(answer) = self.settle(said, sent).await? {
+            if let Some(answer) = self.settle(said, kek).await? {
                 return stream(answer);
             }
         }
@@ -154,11 +175,10 @@ impl Transport {
     /// One request, one answer's head; learns the service's clock from it.
     async fn exchange(
         &self,
-        call: &Call<'_>,
-        accept: &'static str,
-        kek: Option<[u8; 8]>,
+        url: &PublicUrl,
+        sending: Sending<'_>,
     ) -> Result<Response<Incoming>, Error> {
-        let request = self.request(call, accept, kek)?;
+        let request = self.request(url, sending)?;
         let answer = self.link.http.request(request).await.map_err(|error| failed(&error))?;
         self.learn_clock(answer.headers());
         Ok(answer)
@@ -166,13 +186,12 @@ impl Transport {
 
     fn request(
         &self,
-        call: &Call<'_>,
-        accept: &'static str,
-        kek: Option<[u8; 8]>,
+        url: &PublicUrl,
+        Sending { call, accept, kek }: Sending<'_>,
     ) -> Result<Request<Full<Bytes>>, Error> {
         let mut request = Request::builder()
             .method(&call.method)
-            .uri(format!("{}{}", self.link.base, call.path))
+            .uri(format!("{url}{}", call.path))
             .header(ACCEPT, accept)
             .header(USER_AGENT, concat!("sidekey-client/", env!("CARGO_PKG_VERSION")));
         if !call.body.is_empty() {
@@ -211,7 +230,7 @@ impl Transport {
 
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Transport({})", self.link.base)
+        write!(f, "Transport({})", self.url())
     }
 }
 

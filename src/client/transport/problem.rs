@@ -21,6 +21,14 @@ pub(super) struct Problem {
     reason: Option<String>,
     revoked_at: Option<Timestamp>,
     retry_after: Option<u32>,
+    errors: Vec<FieldError>,
+}
+
+/// One faulty member.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct FieldError {
+    field: String,
 }
 
 impl Problem {
@@ -73,6 +81,11 @@ impl Problem {
             let said = [self.title, self.detail].into_iter().flatten();
             said.collect::<Vec<_>>().join(" ")
         });
+        // Of a request that names many things: which.
+        let detail = match self.errors.first() {
+            Some(error) => format!("{}: {detail}", error.field),
+            None => detail,
+        };
         (Cow::Owned(self.code), plain(&detail))
     }
 }
