@@ -1,6 +1,11 @@
 //! What tokens and policies share: JWS in compact form, read strictly (RFC 7515, profile in proto/session/spec.md).
 
-use serde::Deserialize;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::encoding::{array_from_base64url, base64url, from_base64url};
 
@@ -31,6 +36,30 @@ pub(crate) struct Jws<'a> {
     pub(crate) signed: &'a str,
     pub(crate) payload: &'a str,
     pub(crate) signature: [u8; 64],
+}
+
+/// A JSON object inside another: an array of its members' values, which serde would take for it, is refused.
+#[derive(Debug)]
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+
+        deserializer.deserialize_map(Members(PhantomData))
+    }
 }
 
 #[derive(Deserialize)]

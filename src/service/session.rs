@@ -1,5 +1,6 @@
 //! Sessions: a server opens, rotates and ends them; their parties fetch the keys.
 
+mod batch;
 mod form;
 mod registry;
 
@@ -15,6 +16,7 @@ use sidekey_protocol::session::wire::{
 };
 use sidekey_protocol::session::{BodyHash, IdempotencyKey, Reject};
 
+pub(crate) use self::batch::open_batch;
 use self::form::{Form, Turned, Wrapped};
 use crate::app::SharedRng;
 use crate::fault::Fault;

@@ -12,21 +12,25 @@ use sidekey_protocol::encoding::base64url;
 use sidekey_protocol::ids::{PartyId, ServerName, ServiceId, SessionId, Timestamp, UserName};
 use sidekey_protocol::pairing::Kek;
 use sidekey_protocol::revocation::Head;
-use sidekey_protocol::session::envelope::{Bindings, Expected, open, seal};
+use sidekey_protocol::session::envelope::set::{open_set, seal_set};
+use sidekey_protocol::session::envelope::{Bindings, Expected, check, open, seal};
 use sidekey_protocol::session::{Capabilities, SuiteList, choose_of_one};
 
 pub(crate) const NOW: Timestamp = Timestamp(1_700_000_000);
 
 #[test]
 fn jwcrypto_and_we_open_each_others_envelopes() {
-    let program = here().join("jwcrypto/envelope.py");
-    exchange(&[installed(here().join(".venv/bin/python")), program]);
+    let program = [installed(here().join(".venv/bin/python")), here().join("jwcrypto/envelope.py")];
+    exchange(&program);
+    exchange_set(&program);
 }
 
 #[test]
 fn jose_and_we_open_each_others_envelopes() {
     installed(here().join("jose/node_modules/jose/package.json"));
-    exchange(&["node".into(), here().join("jose/envelope.mjs")]);
+    let program = ["node".into(), here().join("jose/envelope.mjs")];
+    exchange(&program);
+    exchange_set(&program);
 }
 
 fn exchange(program: &[PathBuf]) {
@@ -47,6 +51,30 @@ fn exchange(program: &[PathBuf]) {
     let opened = open(&kek, &theirs, &expected(&bindings), NOW).unwrap();
     assert_eq!(opened.key.expose(), key.expose());
     assert_eq!(opened.bindings, bindings);
+}
+
+/// Two keys in one envelope, ours and theirs.
+fn exchange_set(program: &[PathBuf]) {
+    let mut rng = ChaCha20Rng::seed_from_u64(3);
+    let kek = Kek::of(&Secret::random(&mut rng));
+    let keys = [1, 2].map(|_| (bindings(&mut rng), Secret::random(&mut rng)));
+    let given = json!({"kw": hex(kek.kw.expose()), "kid": base64url(&kek.id), "jwe": seal_set(&kek, &keys, &mut rng)});
+    let content = run(program, "open", &given);
+    let content: Value = serde_json::from_str(&content).unwrap();
+    let told = content["keys"].as_array().unwrap().iter().zip(&keys);
+    assert_eq!(told.len(), 2);
+    for (told, (bindings, key)) in told {
+        assert_eq!(
+            (&told["k"], &told["sk_session"]),
+            (&json!(base64url(key.expose())), &json!(bindings.session))
+        );
+    }
+    let given = json!({"kw": given["kw"], "kid": given["kid"], "cty": "jwk-set+json", "content": content});
+    let opened = open_set(&kek, &run(program, "make", &given), 2).unwrap();
+    for (opened, (bindings, key)) in opened.iter().zip(&keys) {
+        assert_eq!((&opened.bindings, opened.key.expose()), (bindings, key.expose()));
+        check(&opened.bindings, &expected(bindings), NOW).unwrap();
+    }
 }
 
 pub(crate) fn bindings(rng: &mut ChaCha20Rng) -> Bindings {

@@ -4,6 +4,7 @@
 mod bindings;
 pub mod cose;
 mod open;
+pub mod set;
 
 use std::io::Write as _;
 
@@ -14,7 +15,7 @@ use crate::crypto::{Aead, Secret, wrap};
 use crate::pairing::Kek;
 
 pub use bindings::{Bindings, Known};
-pub use open::{Expected, Opened, open};
+pub use open::{Expected, Opened, check, open};
 
 /// `typ` of an envelope.
 pub const TYPE: &str = "sidekey-key+jwe";
@@ -40,8 +41,8 @@ pub enum Reject {
     /// The ciphertext is not base64url.
     #[error("malformed ciphertext")]
     CiphertextMalformed,
-    /// `cty` is not `jwk+json`.
-    #[error("content type is not jwk+json")]
+    /// `cty` is not `jwk+json`; of a set `jwk-set+json`.
+    #[error("content type is not that of a session key")]
     ContentTypeForeign,
     /// Header, nonce, ciphertext or tag was altered; in COSE also: it is for somebody else.
     #[error("envelope does not open")]
@@ -118,6 +119,9 @@ pub enum Reject {
     /// The session key is not 32 octets of base64url.
     #[error("malformed session key")]
     SessionKeyMalformed,
+    /// A set with more keys, or fewer, than were asked for.
+    #[error("another number of keys than asked for")]
+    SetForeign,
     /// Not the 127 octets of a COSE envelope.
     #[error("a COSE envelope has 127 octets")]
     SizeForeign,
@@ -159,13 +163,17 @@ pub enum Reject {
 /// Never: everything written is ASCII or was UTF-8 before.
 #[must_use]
 pub fn seal(kek: &Kek, bindings: &Bindings, key: &Secret<32>, rng: &mut impl CryptoRng) -> String {
+    encrypt(kek, CONTENT_TYPE, bindings.payload(key), rng)
+}
+
+/// A JWE around `text`, which is encrypted where it stands.
+fn encrypt(kek: &Kek, content_type: &str, mut text: Vec<u8>, rng: &mut impl CryptoRng) -> String {
     let cek = Secret::<32>::random(rng);
     let mut nonce = [0; 12];
     rng.fill_bytes(&mut nonce);
 
-    let mut text = bindings.payload(key);
     let mut jwe = Vec::with_capacity(256 + text.len() * 4 / 3);
-    push_base64url(&mut jwe, &header(kek.id));
+    push_base64url(&mut jwe, &header(kek.id, content_type));
     let tag = Aead::aes_256_gcm(&cek).seal(nonce, &jwe, &mut text);
     for part in [&wrap(&kek.kw, &cek)[..], &nonce, &text, &tag] {
         jwe.push(b'.');
@@ -174,11 +182,11 @@ pub fn seal(kek: &Kek, bindings: &Bindings, key: &Secret<32>, rng: &mut impl Cry
     String::from_utf8(jwe).expect("base64url and dots are ASCII")
 }
 
-fn header(kid: [u8; 8]) -> Vec<u8> {
+fn header(kid: [u8; 8], content_type: &str) -> Vec<u8> {
     let mut header = Vec::with_capacity(128);
     header.extend_from_slice(br#"{"alg":"A256KW","enc":"A256GCM","kid":""#);
     push_base64url(&mut header, &kid);
-    write!(header, r#"","typ":"{TYPE}","cty":"{CONTENT_TYPE}"}}"#).expect("a Vec takes every write");
+    write!(header, r#"","typ":"{TYPE}","cty":"{content_type}"}}"#).expect("a Vec takes every write");
     header
 }
 

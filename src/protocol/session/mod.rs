@@ -8,6 +8,7 @@
 //! it too, but generation n is given no more; one that a revocation makes takes a fresh root, and generation n is gone
 //! at once.
 
+pub mod batch;
 pub mod envelope;
 mod generation;
 pub mod registry;
@@ -33,9 +34,15 @@ pub enum Reject {
     /// Both a user and a pairing were named, or neither.
     #[error("name either a user or a pairing")]
     AudienceAmbiguous,
+    /// A batch names it twice.
+    #[error("named twice in one batch")]
+    AudienceRepeated,
     /// The server has no such user or pairing.
     #[error("no such user or pairing")]
     AudienceUnknown,
+    /// An empty batch, or one of more than 256 sessions.
+    #[error("a batch has 1 to 256 sessions")]
+    BatchSize,
     /// More than 64 capabilities, or one that is not 1 to 64 visible ASCII characters.
     #[error("malformed capabilities")]
     CapabilitiesMalformed,
@@ -99,6 +106,20 @@ pub enum Audience {
     Pairing(PartyId),
     /// All of a user's pairings.
     User(UserName),
+}
+
+impl Audience {
+    /// As it is named on the wire: by a user, or by a pairing.
+    ///
+    /// # Errors
+    /// [`Reject::AudienceAmbiguous`]: by both, or by neither.
+    pub fn named(user: Option<&UserName>, pairing: Option<PartyId>) -> Result<Self, Reject> {
+        match (user, pairing) {
+            (Some(user), None) => Ok(Self::User(user.clone())),
+            (None, Some(pairing)) => Ok(Self::Pairing(pairing)),
+            (None, None) | (Some(_), Some(_)) => Err(Reject::AudienceAmbiguous),
+        }
+    }
 }
 
 /// Seconds that a session lasts unless said.

@@ -60,11 +60,7 @@ impl OpenSession {
     /// # Errors
     /// [`Reject::AudienceAmbiguous`], [`Reject::TtlOutOfRange`], or as [`Capabilities::parse`].
     pub fn parse(&self) -> Result<Opening, Reject> {
-        let audience = match (&self.user, self.pairing) {
-            (Some(user), None) => Audience::User(user.clone()),
-            (None, Some(pairing)) => Audience::Pairing(pairing),
-            (None, None) | (Some(_), Some(_)) => return Err(Reject::AudienceAmbiguous),
-        };
+        let audience = Audience::named(self.user.as_ref(), self.pairing)?;
         ttl_s(self.ttl)?;
         let capabilities = Capabilities::parse(&self.capabilities)?;
         Ok(Opening { audience, ttl_s: self.ttl, capabilities })

@@ -118,6 +118,10 @@ codes! {
         "Send `Content-Type: application/json`, and no Content-Encoding.";
     AudienceAmbiguous = 422 "audience_ambiguous", "Both a user and a pairing are named, or neither.",
         "Name one of them.";
+    AudienceRepeated = 422 "audience_repeated", "The batch names a user or a pairing twice.",
+        "Name each once; `errors` says where.";
+    BatchSize = 422 "batch_size", "A batch has 1 to 256 sessions.",
+        "Send more of them in another batch.";
     CapabilitiesMalformed = 422 "capabilities_malformed", "The capabilities are not at most 64 strings of 1 to 64 visible ASCII characters.",
         "Send the list that the server shows its clients.";
     CarrierUnknown = 422 "carrier_unknown", "`deliver` names a carrier that is not configured.",

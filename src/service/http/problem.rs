@@ -116,6 +116,13 @@ impl Problem {
         self
     }
 
+    /// The same refusal, about this member of a body that names many things.
+    pub(crate) fn at(mut self, field: String) -> Self {
+        let members = self.members.get_or_insert_default();
+        members.errors.push(FieldError { field, fault: FieldFault::Invalid });
+        self
+    }
+
     /// With the check that failed. What does not exist says no more: not even which thing it is.
     fn because(code: Code, reject: &dyn std::error::Error) -> Self {
         match code {
@@ -231,8 +238,10 @@ impl From<session::Reject> for Problem {
         use session::Reject as R;
         let code = match reject {
             R::AudienceAmbiguous => Code::AudienceAmbiguous,
+            R::AudienceRepeated => Code::AudienceRepeated,
             // What does not exist and what is not yours look the same.
             R::AudienceUnknown | R::SessionUnknown => Code::NotFound,
+            R::BatchSize => Code::BatchSize,
             R::CapabilitiesMalformed => Code::CapabilitiesMalformed,
             R::CarrierUnknown => Code::CarrierUnknown,
             R::GenerationPassed => Code::GenerationPassed,

@@ -51,6 +51,8 @@ const NONE: usize = 0;
 const SMALL: usize = 2 * 1024;
 /// A share and an encapsulation key; a box; a list of capabilities.
 const MEDIUM: usize = 8 * 1024;
+/// 256 users, each with the longest name.
+const LARGE: usize = 128 * 1024;
 
 macro_rules! routes {
     ($(
@@ -110,6 +112,10 @@ routes! {
          SessionExpired SessionLimit SuiteForbidden TtlOutOfRange];
     GET    "/v1/sessions"                      ADMIN       NONE   Answer session::sessions,
         "Lists sessions" [];
+    POST   "/v1/sessions/batch"                SERVER      LARGE  Answer session::open_batch,
+        "Opens many sessions, all or none, and answers their keys in one set"
+        [AudienceAmbiguous AudienceRepeated BatchSize CapabilitiesMalformed NoCommonSuite NotFound RekeyFirst SessionEnded
+         SessionExpired SessionLimit SuiteForbidden TtlOutOfRange];
     GET    "/v1/sessions/current"              PAIRED      NONE   Answer session::current,
         "The live sessions of a client, or of the user whom a server names; newest first" [NotFound];
     GET    "/v1/sessions/{session}"            EVERY_PARTY NONE   Answer session::shown,

@@ -9,6 +9,7 @@
 //! on durable state alone, one decision about one thing at a time.
 
 mod at_rest;
+mod batch;
 mod engine;
 mod feed;
 mod format;
@@ -42,6 +43,7 @@ use self::engine::{Engine, Shared};
 use self::keeper::Keeper;
 use crate::fault::Fault;
 
+pub use batch::{NewBatch, OpenedBatch};
 pub use engine::Rng;
 pub use feed::{Begun, Commit, Deaf, Listening};
 pub(crate) use format::check_format;

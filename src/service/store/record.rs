@@ -90,6 +90,8 @@ pub(super) enum Record {
         user: Option<UserName>,
         setting: Box<Setting>,
     },
+    /// Sessions that were opened together.
+    BatchOpened(Vec<Opened>),
 }
 
 /// A pairing that proved its code.
@@ -147,6 +149,8 @@ pub(super) enum RootOf {
     Epoch(u32),
     /// A fresh one, the user's root from now on.
     Fresh(NewRoot),
+    /// The one that the same record made before.
+    Newest,
 }
 
 /// A fresh session root.

@@ -1,5 +1,7 @@
 //! Sessions: opened once per idempotency key, their keys derived and never stored.
 
+use std::collections::HashSet;
+
 use sidekey_protocol::crypto::Secret;
 use sidekey_protocol::encoding::Octets;
 use sidekey_protocol::ids::{PartyId, Role, ServerName, SessionId, Timestamp, UserName};
@@ -175,12 +177,37 @@ impl Store {
 
 fn open(state: &State, desk: &mut Desk<'_>, new: NewSession) -> Result<Verdict<Session>, Error> {
     let now = desk.now;
-    let (by, opener) = state.party(new.by).ok_or(Refused::Absent)?;
-    opener.party.still_live()?;
+    let (by, server) = opener(state, new.by)?;
     if let Some(slot) = state.sessions.find_key(by, &new.idempotency.key) {
         return repeat(state, slot, &new.idempotency, now).map(Verdict::Already);
     }
-    let Some((Role::Server, server, _)) = opener.party.place() else { return Err(Refused::Absent.into()) };
+    let opened = opened(state, desk, server, new, &mut HashSet::new())?;
+    let session = opened.session;
+    let answer = move |state: &State| {
+        state.find_session(session).map(|slot| state.view_session(slot, now)).expect("it was just opened")
+    };
+    Ok(Verdict::Commit(Record::Opened(Box::new(opened)), Box::new(answer)))
+}
+
+/// The handle of a live server pairing, and its server.
+pub(super) fn opener(state: &State, by: PartyId) -> Result<(u32, &ServerName), Error> {
+    let (handle, opener) = state.party(by).ok_or(Refused::Absent)?;
+    opener.party.still_live()?;
+    match opener.party.place() {
+        Some((Role::Server, server, _)) => Ok((handle, server)),
+        _ => Err(Refused::Absent.into()),
+    }
+}
+
+/// What the journal will say of a new session; `rooted` are the users for whom the same record makes a fresh root.
+pub(super) fn opened(
+    state: &State,
+    desk: &mut Desk<'_>,
+    server: &ServerName,
+    new: NewSession,
+    rooted: &mut HashSet<UserName>,
+) -> Result<Opened, Error> {
+    let now = desk.now;
     let (user, audience) = match new.audience {
         Audience::User(user) => (user, None),
         Audience::Pairing(id) => (client_of(state, server, id)?, Some(id)),
@@ -191,11 +218,11 @@ fn open(state: &State, desk: &mut Desk<'_>, new: NewSession) -> Result<Verdict<S
     still_room(state, server, &user, &rules, now)?;
     let root = match state.user(server, &user).and_then(|(handle, _)| state.root_of_epoch(handle, now)) {
         Some(number) => RootOf::Epoch(number),
+        None if !rooted.insert(user.clone()) => RootOf::Newest,
         None => RootOf::Fresh(fresh_root(desk)),
     };
-    let session = SessionId::random(desk.rng());
-    let opened = Opened {
-        session,
+    Ok(Opened {
+        session: SessionId::random(desk.rng()),
         server: server.clone(),
         user,
         audience,
@@ -206,11 +233,7 @@ fn open(state: &State, desk: &mut Desk<'_>, new: NewSession) -> Result<Verdict<S
         offer: Octets(choice.offer),
         not_after: now.after_s(ttl_s),
         idempotency: [new.idempotency.key, new.idempotency.body],
-    };
-    let answer = move |state: &State| {
-        state.find_session(session).map(|slot| state.view_session(slot, now)).expect("it was just opened")
-    };
-    Ok(Verdict::Commit(Record::Opened(Box::new(opened)), Box::new(answer)))
+    })
 }
 
 /// The suite of a session for these, as the devices are that are live.
@@ -257,7 +280,12 @@ fn still_room(
 }
 
 /// The session that the same request opened before.
-fn repeat(state: &State, slot: &Slot, idempotency: &Idempotency, now: Timestamp) -> Result<Session, Error> {
+pub(super) fn repeat(
+    state: &State,
+    slot: &Slot,
+    idempotency: &Idempotency,
+    now: Timestamp,
+) -> Result<Session, Error> {
     if slot.idempotency[1] != idempotency.body {
         return Err(Refused::Conflict.into());
     }

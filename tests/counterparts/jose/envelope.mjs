@@ -15,18 +15,20 @@ async function open({ jwe }) {
     contentEncryptionAlgorithms: ["A256GCM"],
   });
   const content = JSON.parse(new TextDecoder().decode(plaintext));
-  const key = await importJWK(content, "A256GCM");
-  if (key.length !== 32 || protectedHeader.typ !== "sidekey-key+jwe") {
-    throw new Error("not a session key");
+  for (const jwk of protectedHeader.cty === "jwk-set+json" ? content.keys : [content]) {
+    const key = await importJWK(jwk, "A256GCM");
+    if (key.length !== 32 || protectedHeader.typ !== "sidekey-key+jwe") {
+      throw new Error("not a session key");
+    }
   }
   return JSON.stringify(content);
 }
 
 // Members in an order of its own, and white space: what another implementation may well write.
-async function make({ kid, content }) {
+async function make({ kid, content, cty = "jwk+json" }) {
   const reversed = Object.fromEntries(Object.entries(content).reverse());
   return new CompactEncrypt(new TextEncoder().encode(JSON.stringify(reversed, null, 2)))
-    .setProtectedHeader({ typ: "sidekey-key+jwe", cty: "jwk+json", kid, enc: "A256GCM", alg: "A256KW" })
+    .setProtectedHeader({ typ: "sidekey-key+jwe", cty, kid, enc: "A256GCM", alg: "A256KW" })
     .encrypt(kek);
 }
 

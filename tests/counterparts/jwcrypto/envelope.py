@@ -20,15 +20,18 @@ def open_envelope(given):
     envelope = jwe.JWE(algs=["A256KW", "A256GCM"])
     envelope.deserialize(given["jwe"], kek(given))
     content = envelope.payload.decode()
-    key = jwk.JWK(**json.loads(content))
-    if key["kty"] != "oct" or envelope.jose_header["typ"] != "sidekey-key+jwe":
+    if envelope.jose_header["cty"] == "jwk-set+json":
+        keys = [jwk.JWK(**key) for key in json.loads(content)["keys"]]
+    else:
+        keys = [jwk.JWK(**json.loads(content))]
+    if any(key["kty"] != "oct" for key in keys) or envelope.jose_header["typ"] != "sidekey-key+jwe":
         raise ValueError("not a session key")
     return content
 
 
 def make_envelope(given):
     """Members in an order of its own, and white space: what another implementation may well write."""
-    protected = {"cty": "jwk+json", "typ": "sidekey-key+jwe", "kid": given["kid"], "enc": "A256GCM", "alg": "A256KW"}
+    protected = {"cty": given.get("cty", "jwk+json"), "typ": "sidekey-key+jwe", "kid": given["kid"], "enc": "A256GCM", "alg": "A256KW"}
     content = json.dumps(given["content"], sort_keys=True, indent=2)
     envelope = jwe.JWE(content.encode(), protected=json.dumps(protected))
     envelope.add_recipient(kek(given))

@@ -299,8 +299,8 @@ def jwe(kek, header, payload, cek, nonce):
     return ".".join([protected, *map(b64, parts)])
 
 
-def open_envelope(kek, text, expected, now):
-    if len(text) > 65536:
+def decrypted(kek, text, cty, size_max):
+    if len(text) > size_max:
         raise Refused("too_long")
     parts = text.split(".")
     if len(parts) != 5:
@@ -309,7 +309,7 @@ def open_envelope(kek, text, expected, now):
     for value in header.values():
         typed(value, "text", "header_members")
     exact = {"alg": ("A256KW", "algorithm_foreign"), "enc": ("A256GCM", "encryption_foreign"),
-             "typ": ("sidekey-key+jwe", "type_foreign"), "cty": ("jwk+json", "content_type_foreign"),
+             "typ": ("sidekey-key+jwe", "type_foreign"), "cty": (cty, "content_type_foreign"),
              "kid": (b64(kek["id"]), "kek_foreign")}
     for name, (value, reason) in exact.items():
         if header[name] != value:
@@ -322,10 +322,28 @@ def open_envelope(kek, text, expected, now):
     except InvalidUnwrap:
         raise Refused("wrap_wrong") from None
     try:
-        payload = AESGCM(cek).decrypt(nonce, sealed, parts[0].encode())
+        return AESGCM(cek).decrypt(nonce, sealed, parts[0].encode())
     except InvalidTag:
         raise Refused("content_wrong") from None
-    return read_payload(payload, expected, now)
+
+
+def open_envelope(kek, text, expected, now):
+    return read_payload(decrypted(kek, text, "jwk+json", 65536), expected, now)
+
+
+def open_set(kek, text, count):
+    wrong = "payload_members"
+    payload = decrypted(kek, text, "jwk-set+json", 4 << 20)
+    keys = members(payload, "payload_malformed", wrong, ["keys"])["keys"]
+    if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
+        raise Refused(wrong)
+    for key in keys:
+        members(compact(key), wrong, wrong, ["kty", "k", *(f"sk_{name}" for name in PRIVATE)])
+    if len(keys) != count:
+        raise Refused("set_foreign")
+    for key in keys:
+        read_payload(compact(key), {"generation_seen": 0}, key["sk_nbf"])
+    return keys
 
 
 def read_payload(payload, expected, now):
@@ -798,6 +816,7 @@ def envelope_cases():
     ]
     return {
         "kek": {"kw": kek["kw"].hex(), "id": kek["id"].hex()}, "cek": cek.hex(), "nonce": nonce.hex(), "expected": expected,
+        "sets": set_cases(kek, payload, header, made),
         "cases": [
             outcome({"name": n, "jwe": t, "expected": e, "now": at},
                     lambda t=t, e=e, at=at: open_envelope(kek, t, {**expected, **e}, at), lambda v: {"payload": v})
@@ -898,6 +917,27 @@ def cose_cases():
                           lambda c=c, k=k: cose_lists({**plain_fields, **c}, {**known, **k}))
                   for n, c, k in behind],
     }
+
+
+def set_cases(kek, payload, header, made):
+    """Sets of keys; `made` seals a payload under a header."""
+    other = {**payload, "sk_session": seeded("another session", 16).hex(), "k": b64(seeded("another session key"))}
+    of_set = {**header, "cty": "jwk-set+json"}
+
+    def sealed(content, header=of_set):
+        return made(content, header)
+
+    cases = [
+        ("as our own sealer writes it", sealed({"keys": [payload, other]}), 2), ("one key", sealed({"keys": [payload]}), 1),
+        ("white space", sealed(json.dumps({"keys": [payload]}, indent=1).encode()), 1),
+        ("fewer keys than asked for", sealed({"keys": [payload]}), 2), ("more keys than asked for", sealed({"keys": [payload, other]}), 1),
+        ("no keys", sealed({"keys": []}), 1), ("cty of one key", sealed({"keys": [payload]}, header), 1),
+        ("one key without a set", sealed(payload), 1), ("an array", sealed([payload]), 1), ("another member", sealed({"keys": [payload], "next": ""}), 1),
+        ("keys twice", sealed(compact({"keys": [payload]})[:-1] + b',"keys":[]}'), 1), ("a key as an array", sealed({"keys": [list(payload.values())]}), 1),
+        ("a key with another member", sealed({"keys": [{**payload, "sk_note": ""}]}), 1), ("a key with a legacy suite", sealed({"keys": [{**payload, "sk_suite": "RC4"}]}), 1),
+        ("a key that is too short", sealed({"keys": [{**payload, "k": b64(bytes(31))}]}), 1), ("not JSON", sealed(b"keys"), 1),
+    ]
+    return [outcome({"name": n, "jwe": t, "count": c}, lambda t=t, c=c: open_set(kek, t, c), lambda v: {"keys": v}) for n, t, c in cases]
 
 
 def agreement_cases():

@@ -105,7 +105,7 @@ impl Bindings {
     }
 
     /// 544 octets of members, keys, ids and the longest numbers; names and capabilities with every character escaped.
-    fn size_max(&self) -> usize {
+    pub(super) fn size_max(&self) -> usize {
         let capabilities: usize = self.capabilities.iter().map(|text| 2 * text.len() + 3).sum();
         544 + 2 * (self.server.as_str().len() + self.user.as_str().len()) + capabilities
     }

@@ -47,11 +47,23 @@ pub struct Opened {
 /// # Errors
 /// [`Reject`].
 pub fn open(kek: &Kek, jwe: &str, expected: &Expected<'_>, now: Timestamp) -> Result<Opened, Reject> {
-    let content = decrypt(kek, jwe)?;
-    let opened = parse(&content)?;
-    check_bindings(&opened.bindings, expected)?;
-    check_times(opened.bindings.not_before, opened.bindings.not_after, now)?;
+    let content = decrypt(kek, jwe, CONTENT_TYPE, SIZE_MAX)?;
+    let payload = strict(&content).map_err(|flaw| match flaw {
+        Flaw::Members => Reject::PayloadMembers,
+        _ => Reject::PayloadMalformed,
+    })?;
+    let opened = parse(payload)?;
+    check(&opened.bindings, expected, now)?;
     Ok(opened)
+}
+
+/// Holds bindings against what is expected of them, as [`open`] does.
+///
+/// # Errors
+/// [`Reject`].
+pub fn check(bindings: &Bindings, expected: &Expected<'_>, now: Timestamp) -> Result<(), Reject> {
+    check_bindings(bindings, expected)?;
+    check_times(bindings.not_before, bindings.not_after, now)
 }
 
 #[derive(Deserialize)]
@@ -67,7 +79,7 @@ struct Header {
 /// The JWK. `k` is borrowed from the buffer, which is wiped.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Payload<'a> {
+pub(super) struct Payload<'a> {
     kty: String,
     k: &'a str,
     sk_service: ServiceId,
@@ -85,8 +97,14 @@ struct Payload<'a> {
     sk_head: SealedHead,
 }
 
-fn decrypt(kek: &Kek, jwe: &str) -> Result<Zeroizing<Vec<u8>>, Reject> {
-    if jwe.len() > SIZE_MAX {
+/// The content of a JWE of ours whose `cty` is this one.
+pub(super) fn decrypt(
+    kek: &Kek,
+    jwe: &str,
+    content_type: &str,
+    size_max: usize,
+) -> Result<Zeroizing<Vec<u8>>, Reject> {
+    if jwe.len() > size_max {
         return Err(Reject::TooLong);
     }
     let mut parts = jwe.split('.');
@@ -95,7 +113,7 @@ fn decrypt(kek: &Kek, jwe: &str) -> Result<Zeroizing<Vec<u8>>, Reject> {
     if parts.next().is_some() {
         return Err(Reject::NotFiveParts);
     }
-    check_header(header, kek.id)?;
+    check_header(header, content_type, kek.id)?;
     let wrapped = array_from_base64url(wrapped).map_err(|_| Reject::WrapMalformed)?;
     let nonce = array_from_base64url(nonce).map_err(|_| Reject::NonceMalformed)?;
     let mut text = Zeroizing::new(from_base64url(text).map_err(|_| Reject::CiphertextMalformed)?);
@@ -111,7 +129,7 @@ fn decrypt(kek: &Kek, jwe: &str) -> Result<Zeroizing<Vec<u8>>, Reject> {
     Ok(text)
 }
 
-fn check_header(header: &str, kid: [u8; 8]) -> Result<(), Reject> {
+fn check_header(header: &str, content_type: &str, kid: [u8; 8]) -> Result<(), Reject> {
     let header = from_base64url(header).map_err(|_| Reject::HeaderMalformed)?;
     let header: Header = strict(&header).map_err(|flaw| match flaw {
         Flaw::Members => Reject::HeaderMembers,
@@ -121,17 +139,13 @@ fn check_header(header: &str, kid: [u8; 8]) -> Result<(), Reject> {
         (header.alg == "A256KW", Reject::AlgorithmForeign),
         (header.enc == "A256GCM", Reject::EncryptionForeign),
         (header.typ == TYPE, Reject::TypeForeign),
-        (header.cty == CONTENT_TYPE, Reject::ContentTypeForeign),
+        (header.cty == content_type, Reject::ContentTypeForeign),
         (header.kid == base64url(&kid), Reject::KekForeign),
     ];
     first_failed(&checks)
 }
 
-fn parse(content: &[u8]) -> Result<Opened, Reject> {
-    let payload: Payload<'_> = strict(content).map_err(|flaw| match flaw {
-        Flaw::Members => Reject::PayloadMembers,
-        _ => Reject::PayloadMalformed,
-    })?;
+pub(super) fn parse(payload: Payload<'_>) -> Result<Opened, Reject> {
     if payload.kty != "oct" {
         return Err(Reject::KeyTypeForeign);
     }

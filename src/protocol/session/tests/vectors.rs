@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::envelope::{self, Bindings, Expected, Known, open, seal};
+use super::super::envelope::{self, Bindings, Expected, Known, open, seal, set};
 use super::super::*;
 use crate::encoding::{array_from_base64url, from_base64url};
 use crate::ids::{ServerName, ServiceId, Timestamp};
@@ -188,6 +188,31 @@ fn our_sealer_writes_the_first_envelope_to_the_octet() {
     let (jwe, payload) = fixture.plain();
     assert_eq!(seal(&fixture.kek, &bindings(payload), &key(payload), &mut rng), jwe);
     assert_eq!(jwe.len(), 964, "names of 16 and 15 octets, three capabilities");
+}
+
+#[test]
+fn sets_open_or_are_refused_by_name() {
+    let fixture = fixture();
+    for case in cases(&fixture.vectors, "sets") {
+        let count = case["count"].as_u64().unwrap().try_into().unwrap();
+        let Some(opened) = outcome(case, set::open_set(&fixture.kek, text(&case["jwe"]), count)) else {
+            continue;
+        };
+        for (opened, told) in opened.iter().zip(cases(case, "keys")) {
+            assert_eq!(opened.bindings, bindings(told), "{case}");
+            assert_eq!(opened.key.expose(), key(told).expose(), "{case}");
+        }
+    }
+}
+
+#[test]
+fn our_sealer_writes_the_first_set_to_the_octet() {
+    let fixture = fixture();
+    let mut rng =
+        Recorded::new(&[&array::<32>(&fixture.vectors["cek"]), &array::<12>(&fixture.vectors["nonce"])]);
+    let case = &cases(&fixture.vectors, "sets")[0];
+    let keys: Vec<_> = cases(case, "keys").iter().map(|told| (bindings(told), key(told))).collect();
+    assert_eq!(set::seal_set(&fixture.kek, &keys, &mut rng), text(&case["jwe"]));
 }
 
 #[test]

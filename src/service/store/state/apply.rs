@@ -59,6 +59,12 @@ impl State {
             Record::Opened(opened) => {
                 events.push(self.open_session(*opened, at, by.ok_or(Misfit)?)?);
             }
+            Record::BatchOpened(opened) => {
+                let by = by.ok_or(Misfit)?;
+                for opened in opened {
+                    events.push(self.open_session(opened, at, by)?);
+                }
+            }
             Record::Rotated { session } => events.push(self.rotate(session, at)?),
             Record::Ended { session } => {
                 let (handle, _) = self.sessions.find(session).ok_or(Misfit)?;
@@ -213,6 +219,7 @@ impl State {
         let root = match opened.root {
             RootOf::Epoch(number) => number,
             RootOf::Fresh(root) => self.add_root(user, root, at),
+            RootOf::Newest => self.users[user as usize].root.ok_or(Misfit)?,
         };
         self.roots.get_mut(&root).ok_or(Misfit)?.sessions += 1;
         let offer = if is_of_several(&opened.offer.0) { NONE } else { self.hashes.hold(opened.offer.0) };
