@@ -80,7 +80,8 @@ impl Party {
             }
             _ => None,
         };
-        let transport = Transport::at_several(&profile.url, &others, &profile.roots, ambient)?.signed(identity);
+        let transport =
+            Transport::at_several(&profile.url, &others, &profile.roots, ambient)?.signed(identity);
         let Profile { pairing, service, head, .. } = profile;
         let (server, user) = (profile.server.clone(), profile.user.clone());
         let (service_key, offer) = (profile.service_key.clone(), profile.offer.clone());

@@ -106,6 +106,12 @@ async fn the_client_crate_says_which_one_is_refused() {
         matches!(&refused, Error::Refused { code, detail } if code == "not_found" && detail.starts_with("audiences[1]")),
         "{refused:?}"
     );
+    // That a device was revoked is not taken for the server's own end.
+    office.revoke_the_phone().await;
+    let audiences = [Audience::Pairing(office.phone.client.pairing())];
+    let refused =
+        office.mail.server.issue_batch(&audiences, None, &Office::capabilities()).await.unwrap_err();
+    assert!(matches!(&refused, Error::Refused { code, .. } if code == "pairing_revoked"), "{refused:?}");
 }
 
 #[tokio::test]

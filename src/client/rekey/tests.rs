@@ -54,6 +54,7 @@ async fn server(script: &Script, ends_in_s: u32) -> (Server, Arc<Failing>) {
     let store = Arc::new(Failing::default());
     let profile = Profile {
         url: script.url.parse().unwrap(),
+        other_urls: Vec::new(),
         roots: script.roots.clone(),
         service: ServiceId::from_bytes([1; 16]),
         service_key: SigningKey::generate(&mut rng()).verifying_key(),

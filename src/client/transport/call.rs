@@ -181,8 +181,7 @@ impl<'a> Call<'a> {
         let limit = if self.repeats == Repeats::Never { left } else { left.min(share(self.deadline)) };
         let asked = self.transport.link.addresses.first().clone();
         let sending = Sending { call: self, accept: JSON, kek };
-        let answer =
-            async { Reply::read(self.transport.route(sending).await?, self.answer_max_bytes).await };
+        let answer = async { Reply::read(self.transport.route(sending).await?, self.answer_max_bytes).await };
         let outcome =
             timeout(limit, answer).await.unwrap_or_else(|_| Err(unavailable(Unavailable::Deadline)));
         let no_use = match &outcome {

@@ -173,11 +173,7 @@ impl Transport {
     }
 
     /// One request, one answer's head; learns the service's clock from it.
-    async fn exchange(
-        &self,
-        url: &PublicUrl,
-        sending: Sending<'_>,
-    ) -> Result<Response<Incoming>, Error> {
+    async fn exchange(&self, url: &PublicUrl, sending: Sending<'_>) -> Result<Response<Incoming>, Error> {
         let request = self.request(url, sending)?;
         let answer = self.link.http.request(request).await.map_err(|error| failed(&error))?;
         self.learn_clock(answer.headers());

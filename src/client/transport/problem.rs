@@ -54,6 +54,11 @@ impl Problem {
     /// What the app should do about it.
     pub(super) fn into_error(self, status: StatusCode) -> Error {
         match self.code.as_str() {
+            // Of one of many things that the request names, and not of the caller.
+            "revoked" if !self.errors.is_empty() => {
+                let (_, detail) = self.said();
+                Error::Refused { code: "pairing_revoked".into(), detail }
+            }
             "revoked" => Error::Revoked {
                 reason: plain(self.reason.as_deref().unwrap_or_default()),
                 at: self.revoked_at.unwrap_or(Timestamp(0)),

@@ -91,10 +91,7 @@ type Answering<'a> = Pin<Box<dyn Future<Output = Result<Response<Incoming>, Erro
 
 impl Transport {
     /// One request, the head of the first answer.
-    pub(super) async fn route(
-        &self,
-        sending: Sending<'_>,
-    ) -> Result<Response<Incoming>, Error> {
+    pub(super) async fn route(&self, sending: Sending<'_>) -> Result<Response<Incoming>, Error> {
         let order = self.link.addresses.in_order();
         match sending.call.repeats {
             Repeats::AtOnce => self.race(sending, &order).await,
@@ -132,11 +129,7 @@ impl Transport {
     }
 
     /// One address after another, as long as there is no connection over which anything was sent.
-    async fn in_turn(
-        &self,
-        sending: Sending<'_>,
-        order: &[&PublicUrl],
-    ) -> Result<Response<Incoming>, Error> {
+    async fn in_turn(&self, sending: Sending<'_>, order: &[&PublicUrl]) -> Result<Response<Incoming>, Error> {
         let mut failed = None;
         for url in order {
             match self.at(url, sending).await {
@@ -150,11 +143,7 @@ impl Transport {
     }
 
     /// One address.
-    async fn at(
-        &self,
-        url: &PublicUrl,
-        sending: Sending<'_>,
-    ) -> Result<Response<Incoming>, Error> {
+    async fn at(&self, url: &PublicUrl, sending: Sending<'_>) -> Result<Response<Incoming>, Error> {
         let answer = self.exchange(url, sending).await;
         match &answer {
             Ok(_) => self.link.addresses.answered(url),

@@ -59,12 +59,7 @@ impl State {
             Record::Opened(opened) => {
                 events.push(self.open_session(*opened, at, by.ok_or(Misfit)?)?);
             }
-            Record::BatchOpened(opened) => {
-                let by = by.ok_or(Misfit)?;
-                for opened in opened {
-                    events.push(self.open_session(opened, at, by)?);
-                }
-            }
+            Record::BatchOpened(opened) => events = self.open_batch(opened, at, by.ok_or(Misfit)?)?,
             Record::Rotated { session } => events.push(self.rotate(session, at)?),
             Record::Ended { session } => {
                 let (handle, _) = self.sessions.find(session).ok_or(Misfit)?;
@@ -204,6 +199,10 @@ impl State {
         let invited = self.invited_mut(invitation)?;
         (invited.used, invited.verifier) = (Some(confirmed.pairing), None);
         Ok(())
+    }
+
+    fn open_batch(&mut self, opened: Vec<Opened>, at: Timestamp, by: PartyId) -> Result<Vec<Event>, Misfit> {
+        opened.into_iter().map(|opened| self.open_session(opened, at, by)).collect()
     }
 
     fn open_session(&mut self, opened: Opened, at: Timestamp, by: PartyId) -> Result<Event, Misfit> {
