@@ -7,12 +7,12 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use serde_json::json;
 use sidekey_protocol::crypto::{Secret, SigningKey};
-use sidekey_protocol::ids::ServiceId;
+use sidekey_protocol::ids::{ServiceId, Timestamp};
 use sidekey_protocol::pairing::Kek;
 use sidekey_protocol::policy::{self, Policy};
 use sidekey_protocol::revocation::{Head, Seen};
-use sidekey_protocol::session::envelope::{self, Reject, cose};
-use sidekey_protocol::session::{OFFER_OF_SEVERAL, SuiteList};
+use sidekey_protocol::session::envelope::{self, Bindings, Reject, cose};
+use sidekey_protocol::session::{OFFER_OF_SEVERAL, Suite, SuiteList};
 
 use super::*;
 use crate::error::{Downgrade, Tampered};
