@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use sidekey_protocol::object::{Reject as Unopened, SALT_SIZE};
+use sidekey_protocol::object::{ObjectKeys, Reject as Unopened, SALT_SIZE};
 
 use super::*;
 use crate::error::Mismatch;
