@@ -92,7 +92,7 @@ async fn what_is_in_no_row_is_not_there() {
     let long = format!("/v1/pairings/{}/begin", "0".repeat(33));
     let upper = format!("/v1/pairings/{}/finish", "A".repeat(32));
     for path in
-        ["/", "/v1", "/v1/", "/v1/servers/", "/v1/pairings/..%2fself", "/v2/servers", "/p/x", &long, &upper]
+        ["/", "/v1", "/v1/", "/v1/servers/", "/v1/keys/..%2fself", "/v2/servers", "/p/x", &long, &upper]
     {
         let method = if path.ends_with("begin") || path.ends_with("finish") { "POST" } else { "GET" };
         let answer = service.send(method, path, "", b"").await;
