@@ -95,7 +95,7 @@ pub struct Members {
     /// FETCH items whose values are sealed
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     items: Option<Vec<String>>,
-    /// Whose word a new device needs
+    /// Whose word a new device needs (kept and shown, and not acted on yet)
     #[arg(long, value_enum)]
     approval: Option<Word>,
     /// How long an invitation stays open unless said
