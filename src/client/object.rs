@@ -3,7 +3,8 @@
 //! ```text
 //!   server:  sealer = server.sealer(&key, &place, kind, value_len)?
 //!            announce sealer.frame_len() octets, then seal(sealer, value, connection).await?
-//!   client:  opener = client.opener(&key, &place)?
+//!   client:  value = client.read(&frame, &place).await?      in memory, for what is small; else, in streams,
+//!            opener = client.opener(&key, &place)?
 //!            open(opener, connection, spool).await?          only now may anything act on what is in the spool
 //! ```
 //! A *place* is what the client asked for: mailbox, UIDVALIDITY, UID, item, range ([`Context::fetch`]).
@@ -11,7 +12,7 @@
 use std::io;
 
 use sidekey_protocol::ids::Timestamp;
-use sidekey_protocol::object::SALT_SIZE;
+use sidekey_protocol::object::{Header, SALT_SIZE};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use zeroize::Zeroizing;
 
@@ -83,6 +84,28 @@ impl Client {
         place: &Context<ServerToClient>,
     ) -> Result<Opener<'k, ServerToClient>, Error> {
         opener(key, place, self.transport().now())
+    }
+
+    /// Opens a frame that is in memory, exactly as it was asked for: finds the session key that it names, fetches that
+    /// if need be, and answers the value only when all of it is whole and genuine.
+    ///
+    /// # Errors
+    /// [`Error::Tampered`]: not what was sealed. [`Error::WrongPlace`]: sealed, but not what was asked for. And those of
+    /// [`Client::session_key_of`].
+    pub async fn read(
+        &self,
+        frame: &[u8],
+        place: &Context<ServerToClient>,
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let header = frame.first_chunk().ok_or(Reject::Truncated)?;
+        let header = Header::read(header)?;
+        let key = self.session_key_of(header.session, header.generation).await?;
+        let mut value = Zeroizing::new(Vec::with_capacity(frame.len()));
+        match open(self.opener(&key, place)?, frame, &mut *value).await {
+            Ok(_) => Ok(value),
+            Err(NotOpened::Refused(error)) => Err(error),
+            Err(NotOpened::Io(error)) => unreachable!("memory neither fails nor is full: {error}"),
+        }
     }
 }
 

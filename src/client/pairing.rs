@@ -19,6 +19,7 @@ use crate::blocking;
 use crate::error::{Error, Usage};
 use crate::keystore::KeyStore;
 use crate::profile::{KeptPolicy, Profile};
+use crate::session::{Client, Server};
 use crate::transport::{Roots, Transport};
 
 /// What a person was handed, and what this device says of itself.
@@ -110,6 +111,38 @@ pub async fn pair(
     blocking(move || store.save(&profile)).await?;
     tracing::info!(pairing = %paired.pairing, role = %paired.role, "paired");
     Ok(paired)
+}
+
+impl Client {
+    /// Pairs this device, and is ready: [`pair`], then [`Client::open`].
+    ///
+    /// # Errors
+    /// As [`pair`]; [`Error::Refused`] where the invitation is a server's.
+    pub async fn pair(
+        invitation: Invitation,
+        store: Arc<dyn KeyStore>,
+        ambient: Ambient,
+    ) -> Result<Self, Error> {
+        let invitation = Invitation { role: Some(Role::Client), ..invitation };
+        pair(invitation, Arc::clone(&store), ambient.clone()).await?;
+        Self::open(store, ambient).await
+    }
+}
+
+impl Server {
+    /// Pairs this machine, and is ready: [`pair`], then [`Server::open`].
+    ///
+    /// # Errors
+    /// As [`pair`]; [`Error::Refused`] where the invitation is a client's.
+    pub async fn pair(
+        invitation: Invitation,
+        store: Arc<dyn KeyStore>,
+        ambient: Ambient,
+    ) -> Result<Self, Error> {
+        let invitation = Invitation { role: Some(Role::Server), ..invitation };
+        pair(invitation, Arc::clone(&store), ambient.clone()).await?;
+        Self::open(store, ambient).await
+    }
 }
 
 /// The first step, and our own check of what the service answers.

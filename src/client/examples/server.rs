@@ -1,42 +1,43 @@
-//! A mail server's side, start to end: pairs by link, opens a session for a user, seals standard input as a mail.
+//! A mail server's side, start to end: pairs the first time, then opens a session for a user, and seals the mail on
+//! standard input.
 //!
-//! `cargo run -p sidekey-client --example server -- LINK CA.pem USER < mail > frame`
+//! `cargo run -p sidekey-client --example server -- INVITATION CA.pem USER < mail > frame`
+//!
+//! INVITATION is a file with what `sidekey server invite` printed; the profile is kept beside it.
 
 use std::error::Error;
 use std::io::{self, Read as _, Write as _};
 use std::num::NonZeroU32;
+use std::path::Path;
 use std::sync::Arc;
 
+use sidekey_client::error::Usage;
 use sidekey_client::object::{Context, Item, Kind, Mailbox, seal};
-use sidekey_client::protocol::ids::Role;
 use sidekey_client::protocol::session::{Audience, Capabilities};
-use sidekey_client::{Ambient, Invitation, MemoryKeyStore, Roots, Server, pair};
+use sidekey_client::{Ambient, FileKeyStore, Invitation, Roots, Server};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let [link, ca, user] = arguments()?;
-    let roots = Roots::Pem(std::fs::read_to_string(ca)?);
-    let invitation =
-        Invitation::from_link(link.parse()?, roots, Some(Role::Server), "example server".parse()?)
-            .ok_or("this link came without its code")?;
-
-    // A server that is restarted keeps its profile in a `FileKeyStore`.
-    let store = Arc::new(MemoryKeyStore::default());
-    let paired = pair(invitation, store.clone(), Ambient::system()).await?;
-    let mut log = io::stderr();
-    writeln!(log, "paired as {} of {}", paired.pairing, paired.server)?;
+    let [invitation, ca, user] = arguments()?;
+    let store = Arc::new(FileKeyStore::new(Path::new(&invitation).with_extension("profile")));
+    let server = match Server::open(store.clone(), Ambient::system()).await {
+        Err(sidekey_client::Error::Usage(Usage::Unpaired)) => {
+            Server::pair(read_invitation(&invitation, &ca)?, store, Ambient::system()).await?
+        }
+        opened => opened?,
+    };
 
     // A session is for all devices of the user. The capabilities are what the server tells its clients it can do.
-    let server = Server::open(store, Ambient::system()).await?;
     let capabilities = Capabilities::parse(&["XENCRYPTED", "A256GCM", "C20P"])?;
     let key = server.issue(&Audience::User(user.parse()?), None, &capabilities).await?;
-    writeln!(log, "session {} generation {} {}", key.session(), key.generation(), key.suite())?;
+    writeln!(io::stderr(), "session {} generation {} {}", key.session(), key.generation(), key.suite())?;
 
     let mut mail = Vec::new();
     io::stdin().lock().read_to_end(&mut mail)?;
     // What the client will have asked for: whatever else the frame is passed off as, it does not open.
-    let item = Item::parse("BODY[]")?;
-    let context = Context::fetch(&Mailbox::new("INBOX", Some('/'))?, ONE, ONE, &item, None)?;
+    let (uid_validity, uid) = (NonZeroU32::MIN, NonZeroU32::MIN);
+    let inbox = Mailbox::new("INBOX", Some('/'))?;
+    let context = Context::fetch(&inbox, uid_validity, uid, &Item::parse("BODY[]")?, None)?;
     let sealer = server.sealer(&key, &context, Kind::Literal, mail.len() as u64)?;
     let mut frame = Vec::new();
     seal(sealer, mail.as_slice(), &mut frame).await?;
@@ -45,8 +46,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn arguments<const N: usize>() -> Result<[String; N], &'static str> {
-    std::env::args().skip(1).collect::<Vec<_>>().try_into().map_err(|_| "usage: server LINK CA.pem USER")
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    arguments.try_into().map_err(|_| "usage: server INVITATION CA.pem USER < mail > frame")
 }
 
-/// UIDVALIDITY and UID of the one mail of this example.
-const ONE: NonZeroU32 = NonZeroU32::MIN;
+fn read_invitation(file: &str, ca: &str) -> Result<Invitation, Box<dyn Error>> {
+    let text = std::fs::read_to_string(file)?;
+    let link = text.split_whitespace().find_map(|word| word.parse().ok()).ok_or("no link in it")?;
+    let roots = Roots::Pem(std::fs::read_to_string(ca)?);
+    Ok(Invitation::from_link(link, roots, None, "example server".parse()?)
+        .ok_or("this link came without its code")?)
+}

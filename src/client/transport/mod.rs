@@ -34,7 +34,7 @@ use crate::rekey::Epochs;
 
 pub use self::call::Call;
 pub use self::connect::Roots;
-pub use self::signer::Identity;
+pub use self::signer::{Bearer, Identity};
 
 /// A way to one service: a pool of connections, what is known of the service's clock, and who signs. Cheap to clone.
 #[derive(Clone)]
@@ -111,6 +111,13 @@ impl Transport {
         let here = i64::from(self.link.ambient.now().0);
         let there = here.saturating_add(self.link.offset_s.load(Ordering::Relaxed));
         Timestamp(u32::try_from(there.max(0)).unwrap_or(u32::MAX))
+    }
+
+    /// A bearer token, for requests that something else sends. Nothing is asked of the service; `None` where requests are
+    /// not signed. It names no epoch: what is wrapped for it is wrapped under the one that the pairing is in.
+    #[must_use]
+    pub fn token(&self) -> Option<Bearer> {
+        self.signer.as_ref().map(|signer| signer.token(self.now()))
     }
 
     pub(crate) fn ambient(&self) -> &Ambient {

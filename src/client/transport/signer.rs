@@ -7,6 +7,7 @@ use http::HeaderValue;
 use sidekey_protocol::crypto::SigningKey;
 use sidekey_protocol::ids::{PartyId, ServiceId, Timestamp};
 use sidekey_protocol::token;
+use zeroize::Zeroizing;
 
 /// Who signs, and for which service.
 pub struct Identity {
@@ -19,6 +20,39 @@ pub struct Identity {
     /// Names the key-encryption key of the epoch that the party uses; an administrator has none, and what renews its epochs
     /// by itself says which with each request.
     pub kek: Option<[u8; 8]>,
+}
+
+/// A bearer token, for requests that something else sends: curl, a library of one's own. Whoever has it acts as its
+/// party until it expires.
+pub struct Bearer {
+    text: Zeroizing<String>,
+    expires: Timestamp,
+}
+
+impl Bearer {
+    /// The JWT, to stand after `Bearer ` in `Authorization`.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.text
+    }
+
+    /// From when on it is refused, by the service's clock.
+    #[must_use]
+    pub const fn expires(&self) -> Timestamp {
+        self.expires
+    }
+}
+
+impl fmt::Debug for Bearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bearer(until {})", self.expires.0)
+    }
+}
+
+impl Identity {
+    fn token(&self, now: Timestamp, kek: Option<[u8; 8]>) -> String {
+        token::sign(&self.key, self.party, self.service, kek, now)
+    }
 }
 
 impl fmt::Debug for Identity {
@@ -62,9 +96,14 @@ impl Signer {
         }
     }
 
+    /// A token of its own, under whatever epoch the pairing is in.
+    pub(super) fn token(&self, now: Timestamp) -> Bearer {
+        let text = Zeroizing::new(self.identity.token(now, None));
+        Bearer { text, expires: now.after_s(token::LIFETIME_MAX_S) }
+    }
+
     fn sign(&self, now: Timestamp, kek: Option<[u8; 8]>) -> Token {
-        let Identity { party, service, key, .. } = &self.identity;
-        let token = token::sign(key, *party, *service, kek, now);
+        let token = self.identity.token(now, kek);
         let mut header =
             HeaderValue::try_from(format!("Bearer {token}")).expect("a JWT is base64url and dots");
         header.set_sensitive(true);
