@@ -30,6 +30,7 @@ pub mod session;
 pub mod signals;
 pub mod terminal;
 pub mod time;
+pub mod token;
 pub mod urls;
 
 use std::ffi::OsString;
@@ -81,6 +82,7 @@ enum Command {
     /// What clients must insist on and the service keeps to: for everybody, a server or a user
     #[command(subcommand, arg_required_else_help = true, after_help = policy::EXAMPLES)]
     Policy(policy::Policy),
+    Token(token::Token),
     /// The pairings and the administrators that this machine can act as
     #[command(subcommand, arg_required_else_help = true, after_help = profile::noun::EXAMPLES)]
     Profile(profile::noun::Noun),
@@ -143,6 +145,7 @@ impl Command {
             Self::Client(client) => remote::block_on(client.run(screen)).map(Some),
             Self::Join(join) => remote::block_on(join.run(screen)).map(Some),
             Self::Session(session) => remote::block_on(session.run()).map(Some),
+            Self::Token(token) => remote::block_on(token.run(screen)).map(|()| None),
             Self::Policy(policy) => remote::block_on(policy.run(screen)).map(Some),
             Self::Profile(profile) => profile.run(screen).map(Some),
             Self::Config(config) => config.run().map(Some),
