@@ -14,6 +14,7 @@ use crate::invitation::Options;
 use crate::output::{List, Report, Screen, count, shell, word};
 use crate::remote::Admin;
 use crate::revoke::Act;
+use crate::server;
 use crate::time::rfc3339;
 
 /// The verbs.
@@ -27,9 +28,9 @@ pub enum Client {
     Invite {
         /// The user, as the mail server names them
         user: UserName,
-        /// Whose mail the device is to read
+        /// Whose mail the device is to read [default: the only mail server there is]
         #[arg(long, value_name = "NAME")]
-        server: ServerName,
+        server: Option<ServerName>,
         #[command(flatten)]
         options: Options,
         #[command(flatten)]
@@ -71,9 +72,9 @@ pub enum Client {
         #[arg(required_unless_present = "user", conflicts_with = "user")]
         pairing: Option<PartyId>,
         /// All devices of this user, unless a label says which
-        #[arg(long, requires = "server")]
+        #[arg(long)]
         user: Option<UserName>,
-        /// The mail server that names the user
+        /// The mail server that names the user [default: the only one there is]
         #[arg(long, value_name = "NAME", requires = "user")]
         server: Option<ServerName>,
         /// The user's one device of this label
@@ -93,6 +94,7 @@ impl Client {
         match self {
             Self::Invite { user, server, options, admin } => {
                 let did = format!("Invited a device of {user}.");
+                let server = server::meant(server, &admin).await?;
                 options.invite(did, &server, Some(&user), &admin, screen).await
             }
             Self::List { user, server, invitations: true, admin, .. } => {
@@ -104,13 +106,18 @@ impl Client {
             }
             Self::Show { pairing, admin } => show(pairing, &admin).await,
             Self::Revoke { pairing, user, server, label, act } => {
-                let target = match (pairing, user, server, label) {
-                    (Some(pairing), ..) => Target::Pairing { pairing },
-                    (None, Some(user), Some(server), None) => Target::User { server, user },
-                    (None, Some(user), Some(server), Some(label)) => {
-                        Target::Pairing { pairing: labelled(&label, user, server, &act.admin).await? }
+                let target = match (pairing, user) {
+                    (Some(pairing), _) => Target::Pairing { pairing },
+                    (None, Some(user)) => {
+                        let server = server::meant(server, &act.admin).await?;
+                        match label {
+                            None => Target::User { server, user },
+                            Some(label) => {
+                                Target::Pairing { pairing: labelled(&label, user, server, &act.admin).await? }
+                            }
+                        }
                     }
-                    _ => unreachable!("clap requires a pairing, or a user and a server"),
+                    (None, None) => unreachable!("clap requires a pairing or a user"),
                 };
                 act.run(&target, screen).await
             }

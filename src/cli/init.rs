@@ -7,13 +7,14 @@ use std::sync::Arc;
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
 use serde_json::json;
+use sidekey_protocol::ids::ServerName;
 use sidekey_protocol::pairing::PublicUrl;
 use sidekey_service::Config;
 use sidekey_service::clock::SystemClock;
 use sidekey_service::init::{self, InitFault, Item, Options, Outcome};
 
 use crate::exit::{Exit, Stop};
-use crate::output::{List, Report};
+use crate::output::{List, Report, shell};
 use crate::remote;
 use crate::serve::{Data, chain};
 
@@ -34,6 +35,9 @@ pub struct Init {
     /// One more host name or address for the certificate; may be repeated
     #[arg(long, value_name = "HOST")]
     name: Vec<String>,
+    /// The mail server whose users' devices will be paired; more, and later ones, with `server add`
+    #[arg(long, value_name = "NAME")]
+    server: Option<ServerName>,
 }
 
 impl Init {
@@ -63,7 +67,14 @@ impl Init {
             .map(|item| json!({ "what": item.what, "path": item.path, "outcome": outcome(item) }))
             .collect();
         let json = json!({ "data": made.data, "items": items });
-        Ok(Report::new(did, json).list(list).next(format!("sidekey serve{}", self.data.option())))
+        let next = match &self.server {
+            // Only a new service can be given a server here: another one may be running on this folder.
+            Some(server) if !made.new_store() => {
+                format!("sidekey server add {}, unless server list shows it", shell(server.as_str()))
+            }
+            _ => format!("sidekey serve{}", self.data.option()),
+        };
+        Ok(Report::new(did, json).list(list).next(next))
     }
 
     fn options(&self) -> Options {
@@ -71,7 +82,7 @@ impl Init {
         let public_url = self.url.clone().unwrap_or(default.public_url);
         let here = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let listen = self.listen.or_else(|| port(&public_url).map(here)).unwrap_or(default.listen);
-        Options { public_url, listen, names: self.name.clone() }
+        Options { public_url, listen, names: self.name.clone(), server: self.server.clone() }
     }
 
     /// Links and codes are bound to the URL: it is the folder's for ever.
@@ -110,4 +121,5 @@ fn explained(fault: &InitFault) -> Stop {
 const EXAMPLES: &str = "\
 Examples:
   sidekey init
+  sidekey init --server mail.example.org
   sidekey init --data /var/lib/sidekey --url https://keys.example.org --listen 0.0.0.0:443";

@@ -7,7 +7,7 @@ use sidekey_protocol::ids::{Role, ServerName};
 use sidekey_protocol::revocation::Target;
 
 use crate::client::pairing_rows;
-use crate::exit::Stop;
+use crate::exit::{Exit, Stop};
 use crate::invitation::Options;
 use crate::output::{List, Report, Screen, count, shell, word};
 use crate::remote::Admin;
@@ -93,6 +93,29 @@ impl Server {
             Self::Revoke { name, act } => act.run(&Target::Server { server: name }, screen).await,
             Self::List { name: None, admin } => servers(&admin).await,
             Self::List { name: Some(name), admin } => pairings(&name, &admin).await,
+        }
+    }
+}
+
+/// The server that is meant where none is named: the only one there is.
+///
+/// # Errors
+/// There is none, or more than one; what the service refuses.
+pub(crate) async fn meant(named: Option<ServerName>, admin: &Admin) -> Result<ServerName, Stop> {
+    if let Some(name) = named {
+        return Ok(name);
+    }
+    let mut servers = admin.run(async |service| service.servers().await).await?;
+    servers.retain(|server| server.revoked.is_none());
+    match servers.as_slice() {
+        [only] => Ok(only.name.clone()),
+        [] => Err(Stop::new(Exit::NotFound, "server_missing", "there is no mail server yet")
+            .next("sidekey server add NAME")),
+        several => {
+            let names: Vec<_> = several.iter().map(|server| server.name.as_str()).collect();
+            let what = format!("there are {} mail servers: {}", several.len(), names.join(", "));
+            Err(Stop::new(Exit::Usage, "server_ambiguous", what)
+                .next("the same command with --server and one of them"))
         }
     }
 }

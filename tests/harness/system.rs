@@ -75,7 +75,7 @@ impl System {
         let folder = tempfile::tempdir().expect("there is room for a folder");
         let clock = Hands::at_the_real_time();
         let data = folder.path().join("data");
-        let options = Options { public_url: url.clone(), listen, names: Vec::new() };
+        let options = Options { public_url: url.clone(), listen, ..Options::default() };
         let rng = ChaCha20Rng::seed_from_u64(0);
         sidekey_service::init(&data, &options, Arc::new(clock.clone()), rng).await.expect("init works");
 

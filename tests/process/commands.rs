@@ -113,13 +113,13 @@ fn serve_explains_what_stands_in_its_way() {
 fn a_broken_command_line_ends_with_2_and_can_be_read_by_scripts() {
     let sidekey = Sidekey::new();
     for line in
-        ["", "serv", "init --nosuch", "client invite ann", "session key nothex", "client revoke", "server"]
+        ["", "serv", "init --nosuch", "client invite", "session key nothex", "client revoke", "server"]
     {
         let ran = sidekey.run(line);
         assert_eq!(ran.code, 2, "{line}: {ran:?}");
         assert!(ran.out.is_empty() && ran.err.contains("--help"), "{line}: {ran:?}");
     }
-    let problem = sidekey.run("client invite ann -o json").failed(2).problem();
+    let problem = sidekey.run("client invite -o json").failed(2).problem();
     assert_eq!((problem["code"].as_str(), problem["exit"].as_u64()), (Some("usage"), Some(2)));
 }
 
@@ -133,6 +133,25 @@ fn without_a_credential_a_service_or_a_profile_the_next_step_is_named() {
     sidekey.init();
     let down = sidekey.run("server list --timeout 2s").failed(6);
     assert!(down.err.contains("Next: sidekey serve"), "{}", down.err);
+}
+
+/// Where there is one mail server, it is meant; where there are none or several, the command says so and does nothing.
+#[test]
+fn the_only_mail_server_is_meant_and_of_several_one_must_be_named() {
+    let sidekey = Sidekey::new();
+    let port = sidekey.init();
+    let _serving = sidekey.serve(port);
+    let none = sidekey.run("client invite ann@example.org").failed(3);
+    assert!(none.err.contains("Next: sidekey server add NAME"), "{}", none.err);
+    sidekey.run("server add mail.example.org").succeeded();
+    assert_eq!(sidekey.json("client invite ann@example.org")["server"], "mail.example.org");
+    let revoked = sidekey.json("client revoke --user ann@example.org --reason mistaken --yes");
+    assert_eq!(revoked["invitations"], 1);
+    sidekey.run("server add other.example.org").succeeded();
+    let several = sidekey.run("client invite ann@example.org").failed(2);
+    for named in ["mail.example.org", "other.example.org", "--server"] {
+        assert!(several.err.contains(named), "{}", several.err);
+    }
 }
 
 /// The whole walk, by what scripts read.

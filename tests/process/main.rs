@@ -11,7 +11,6 @@ mod crash;
 mod demo;
 mod disk;
 mod doctor;
-mod examples;
 mod kept;
 mod load;
 mod machine;

@@ -77,7 +77,7 @@ impl Service {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let listen = listener.local_addr()?;
         let url: PublicUrl = format!("https://{listen}").parse().expect("an address with a port makes a URL");
-        let options = Options { public_url: url.clone(), listen, names: Vec::new() };
+        let options = Options { public_url: url.clone(), listen, ..Options::default() };
         sidekey_service::init(&data, &options, clock(), UnwrapErr(SysRng)).await?;
 
         let config = Config::read(&data.join("sidekey.toml"))?;

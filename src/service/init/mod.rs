@@ -15,7 +15,7 @@ use rand_core::CryptoRng;
 use serde::Serialize;
 use sidekey_protocol::crypto::{Secret, SigningKey};
 use sidekey_protocol::encoding::base64url;
-use sidekey_protocol::ids::{PartyId, ServiceId};
+use sidekey_protocol::ids::{PartyId, ServerName, ServiceId};
 use sidekey_protocol::pairing::{Pin, PublicUrl};
 use zeroize::Zeroizing;
 
@@ -36,12 +36,14 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Host names and addresses for its certificate, besides `localhost`, `127.0.0.1`, `::1` and the URL's own.
     pub names: Vec<String>,
+    /// The mail server that its users' devices will be paired with, if it is known already.
+    pub server: Option<ServerName>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let Config { public_url, listen, .. } = Config::default();
-        Self { public_url, listen, names: Vec::new() }
+        Self { public_url, listen, names: Vec::new(), server: None }
     }
 }
 
@@ -52,6 +54,14 @@ pub struct Report {
     pub data: PathBuf,
     /// Each thing in it.
     pub items: Vec<Item>,
+}
+
+impl Report {
+    /// Whether the service itself is new.
+    #[must_use]
+    pub fn new_store(&self) -> bool {
+        self.items.iter().any(|item| item.what == STORE && item.outcome == Outcome::Made)
+    }
 }
 
 /// One thing of a data folder.
@@ -220,7 +230,7 @@ impl Maker {
             files::write(&pending, credential.as_bytes(), PRIVATE)?;
             Store::create(&store, &root, genesis, &*self.clock, Box::new(self.rng.clone()))?;
         }
-        self.note(store, "store", if exists { Outcome::There } else { Outcome::Made });
+        self.note(store, STORE, if exists { Outcome::There } else { Outcome::Made });
         let outcome = if pending.exists() {
             files::rename(&pending, &admin)?;
             Outcome::Made
@@ -253,6 +263,7 @@ impl Maker {
             admin,
             admin_key: admin_key.verifying_key(),
             admin_label: "admin".to_owned(),
+            server: options.server.clone(),
         };
         Ok((genesis, Zeroizing::new(text)))
     }
@@ -305,6 +316,8 @@ const CONFIG: &str = "sidekey.toml";
 /// Where the store is, this stands: it appears last when one is made.
 const JOURNAL: &str = "journal";
 const ROOT_KEY: &str = "root.key";
+/// What the report calls it.
+const STORE: &str = "store";
 const TLS: &str = "tls.pem";
 const TLS_KEY: &str = "tls.key";
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use sidekey_protocol::crypto::{Secret, SigningKey, VerifyingKey};
 use sidekey_protocol::encoding::Octets;
-use sidekey_protocol::ids::{PartyId, ServiceId};
+use sidekey_protocol::ids::{PartyId, ServerName, ServiceId};
 
 use super::at_rest::AtRest;
 use super::engine::{Engine, Rng, Shared};
@@ -37,6 +37,8 @@ pub struct Genesis {
     pub admin_key: VerifyingKey,
     /// What the administrator is called.
     pub admin_label: String,
+    /// The first mail server, if one is named already.
+    pub server: Option<ServerName>,
 }
 
 /// A journal that holds together.
@@ -97,9 +99,12 @@ impl Store {
             admin_key: spki(&genesis.admin_key),
             label: genesis.admin_label,
         };
-        let body = Entry { at: now, by: None, record }.encode();
+        let mut bodies = vec![Entry { at: now, by: None, record }.encode()];
+        bodies.extend(genesis.server.map(|server| {
+            Entry { at: now, by: Some(genesis.admin), record: Record::ServerAdded { server } }.encode()
+        }));
         let mut first = Journal::create(&unfinished, segment_size)?;
-        first.append(&[body], true).map_err(super::journal::Unwritten::fault)?;
+        first.append(&bodies, true).map_err(super::journal::Unwritten::fault)?;
         fs::rename(&unfinished, &journal)
             .and_then(|()| File::open(folder)?.sync_all())
             .map_err(Fault::io("make the journal"))

@@ -196,6 +196,7 @@ fn create(folder: &Path, clock: &Arc<TestClock>, segment_size: u64) {
         admin: ADMIN,
         admin_key: SigningKey::generate(&mut keys).verifying_key(),
         admin_label: "admin".into(),
+        server: None,
     };
     Store::create_with(folder, &root_key(), genesis, &**clock, rng(), segment_size).unwrap();
 }
