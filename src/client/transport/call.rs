@@ -196,7 +196,9 @@ impl<'a> Call<'a> {
 
     /// How long to wait before the next attempt; `None` when this outcome stands.
     fn wait(&self, attempt: u32, outcome: &Result<Reply, Error>) -> Option<Duration> {
-        if self.repeats == Repeats::Never || attempt + 1 >= ATTEMPTS {
+        // Of what was refused before anything was done, any request may be said again.
+        let undone = outcome.as_ref().is_ok_and(Reply::is_rate_limited);
+        if attempt + 1 >= ATTEMPTS || (self.repeats == Repeats::Never && !undone) {
             return None;
         }
         let backoff = self.transport.backoff(attempt);
@@ -248,6 +250,12 @@ impl Reply {
     fn is_clock(&self) -> bool {
         let problem = (self.status == StatusCode::UNAUTHORIZED).then(|| Problem::parse(&self.body)).flatten();
         problem.is_some_and(|problem| problem.code == "token_expired")
+    }
+
+    /// The service found that we ask too often, and did nothing.
+    fn is_rate_limited(&self) -> bool {
+        let limited = self.status == StatusCode::TOO_MANY_REQUESTS;
+        limited && Problem::parse(&self.body).is_some_and(|problem| problem.code == "rate_limited")
     }
 
     /// What it refuses of the epoch that the request was sent under.

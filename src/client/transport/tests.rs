@@ -101,6 +101,20 @@ async fn a_retry_after_within_the_deadline_is_kept() {
 }
 
 #[tokio::test]
+async fn what_was_refused_undone_is_said_again_when_it_may_be() {
+    let limited = || problem(429, "rate_limited", "retry-after: 1\r\n");
+    let script = Script::start(once(limited, fine)).await;
+    let asked = std::time::Instant::now();
+    post(&transport(&script)).await.unwrap();
+    assert!(asked.elapsed() >= Duration::from_secs(1));
+    assert_eq!(script.requests().len(), 2);
+    // Another 429 may have taken effect for all that is known.
+    let script = Script::start(once(|| problem(429, "session_limit", ""), fine)).await;
+    assert!(matches!(post(&transport(&script)).await, Err(Error::Retry { why: Unavailable::Busy, .. })));
+    assert_eq!(script.requests().len(), 1);
+}
+
+#[tokio::test]
 async fn attempts_end() {
     let script = Script::start(|_, _| problem(503, "sealed", "")).await;
     assert!(matches!(get(&transport(&script)).await, Err(Error::Retry { .. })));
