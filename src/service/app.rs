@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Limits;
 use crate::health::Health;
+use crate::http::rates::Rates;
 use crate::http::tokens::Tokens;
 use crate::live::Live;
 use crate::metrics::Metrics;
@@ -27,6 +28,7 @@ pub(crate) struct App {
     pub(crate) health: Arc<Health>,
     pub(crate) public_url: PublicUrl,
     pub(crate) tokens: Arc<Tokens>,
+    pub(crate) rates: Arc<Rates>,
     pub(crate) exchanges: Arc<Exchanges>,
     pub(crate) listeners: Arc<tokio::sync::Semaphore>,
     pub(crate) stopping: CancellationToken,

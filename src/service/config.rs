@@ -89,6 +89,9 @@ pub enum BadOption {
     /// The service must end within 30 seconds.
     #[error("limits.drain_s is at most {}: the service ends within 30 seconds", limits::DRAIN_MAX_S)]
     DrainTooLong,
+    /// Nobody could ask for anything.
+    #[error("limits.{0} is 0: nobody could be served")]
+    NobodyServed(&'static str),
     /// Metrics would be told in the clear to other machines.
     #[error("operations.listen is reached by other machines, and operations.tls is false")]
     OperationsExposed,
@@ -102,6 +105,9 @@ impl Config {
     pub fn check(&self) -> Result<(), BadOption> {
         if self.limits.drain_s > limits::DRAIN_MAX_S {
             return Err(BadOption::DrainTooLong);
+        }
+        if let Some(option) = self.limits.denies_all() {
+            return Err(BadOption::NobodyServed(option));
         }
         if self.operations.exposed() { Err(BadOption::OperationsExposed) } else { Ok(()) }
     }
@@ -192,7 +198,7 @@ mod tests {
             names(&shipped),
             ["data", "limits", "listen", "log", "operations", "public_url", "root_key", "tls"]
         );
-        assert_eq!(shipped["limits"].as_table().unwrap().len(), 12);
+        assert_eq!(shipped["limits"].as_table().unwrap().len(), 22);
     }
 
     #[test]
@@ -207,6 +213,9 @@ mod tests {
     fn what_cannot_be_meant_is_refused() {
         let check = |text: &str| toml::from_str::<Config>(text).unwrap().check();
         assert_eq!(check("[limits]\ndrain_s = 26"), Err(BadOption::DrainTooLong));
+        for option in ["client_reads_per_min", "rate_entries"] {
+            assert_eq!(check(&format!("[limits]\n{option} = 0")), Err(BadOption::NobodyServed(option)));
+        }
         for exposed in ["0.0.0.0:1", "[::]:1", "192.0.2.1:1"] {
             let text = format!("[operations]\nlisten = '{exposed}'");
             assert_eq!(check(&text), Err(BadOption::OperationsExposed), "{exposed}");

@@ -270,6 +270,7 @@ impl App {
             health: Arc::new(health),
             public_url: config.public_url.clone(),
             tokens: Arc::new(Tokens::up_to(config.limits.tokens)),
+            rates: Arc::default(),
             exchanges: Arc::default(),
             listeners: Arc::new(Semaphore::new(config.limits.event_streams)),
             stopping: CancellationToken::new(),

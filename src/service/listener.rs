@@ -48,7 +48,7 @@ pub(crate) async fn serve(
         .accept_error_handler(note_failed_accept)
         .handle(handle);
     tune(&mut server, limits);
-    server.serve(app.into_make_service()).await
+    server.serve(app.into_make_service_with_connect_info::<SocketAddr>()).await
 }
 
 /// Serves this machine, in the clear.

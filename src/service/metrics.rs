@@ -14,6 +14,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 
 use self::process::Process;
 use crate::http::problem::Code;
+use crate::http::rates::{NO_ROOM, Scope};
 
 /// The registry of one service: two in one process count apart.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(crate) struct Metrics {
     /// Requests that are for no route.
     unrouted: Arc<RouteMeter>,
     auth_failures: Outcomes,
+    /// Requests that were too many, by what they were counted as.
+    rate_limited: Vec<(&'static str, Counter)>,
     /// The gauges that are looked up when somebody asks.
     asked: Asked,
 }
@@ -176,6 +179,7 @@ impl Metrics {
             in_flight: registry.gauge("sidekey_http_in_flight_requests", &[]),
             unrouted: Arc::new(RouteMeter::new(&registry, "none", "any", false)),
             auth_failures: Outcomes::new(&registry, "sidekey_auth_failures_total", "reason"),
+            rate_limited: rate_limited(&registry),
             asked: Asked::new(&registry),
             registry,
             handle,
@@ -208,6 +212,12 @@ impl Metrics {
         if code.status() == 401 || matches!(code, Code::RoleForbidden | Code::Revoked) {
             self.auth_failures.count(Some(code));
         }
+    }
+
+    /// Somebody asked too often.
+    pub(crate) fn rate_limited(&self, scope: &str) {
+        let counter = self.rate_limited.iter().find(|(name, _)| *name == scope);
+        counter.inspect(|(_, counter)| counter.increment(1));
     }
 
     /// Everything, in Prometheus' text format.
@@ -255,6 +265,12 @@ impl Asked {
         self.open_fds.set(process.open_fds);
         self.max_fds.set(process.max_fds);
     }
+}
+
+fn rate_limited(registry: &Registry) -> Vec<(&'static str, Counter)> {
+    let scopes = Scope::ALL.iter().map(|scope| scope.as_str()).chain([NO_ROOM]);
+    let counter = |scope| registry.counter("sidekey_ratelimit_rejected_total", &[("scope", scope)]);
+    scopes.map(|scope| (scope, counter(scope))).collect()
 }
 
 /// The route by which keys are fetched.

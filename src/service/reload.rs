@@ -116,10 +116,20 @@ fn refused(bad: &BadTls) {
 pub fn at_once(option: &str) -> bool {
     matches!(
         option,
-        "limits.answer_s"
+        "limits.address_open_per_min"
+            | "limits.address_pairing_per_min"
+            | "limits.address_tokens_per_min"
+            | "limits.admin_changes_per_min"
+            | "limits.admin_reads_per_min"
+            | "limits.answer_s"
             | "limits.body_s"
+            | "limits.client_changes_per_min"
+            | "limits.client_reads_per_min"
             | "limits.drain_s"
             | "limits.headers_size_bytes"
+            | "limits.rate_entries"
+            | "limits.server_changes_per_min"
+            | "limits.server_reads_per_min"
             | "log.format"
             | "log.level"
             | "tls.certificate_file"
@@ -173,6 +183,20 @@ mod tests {
     }
 
     #[test]
+    fn what_takes_effect_at_once_is_what_a_reload_takes_over() {
+        let (before, mut other) = (Limits::default(), serde_json::to_value(Limits::default()).unwrap());
+        for value in other.as_object_mut().unwrap().values_mut() {
+            *value = (value.as_u64().unwrap() + 1).into();
+        }
+        let taken = before.with_live_of(&serde_json::from_value(other).unwrap());
+        let with = |limits| Config { limits, ..Config::default() };
+        let taken = differences(&with(before.clone()), &with(taken));
+        let all = serde_json::to_value(before).unwrap();
+        let names = all.as_object().unwrap().keys().map(|name| format!("limits.{name}"));
+        assert_eq!(taken, names.filter(|name| at_once(name)).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn what_is_said_to_take_effect_at_once_exists() {
         let value = serde_json::to_value(Config::default()).unwrap();
         let mut count = 0;
@@ -180,6 +204,6 @@ mod tests {
             let Some(options) = options.as_object() else { continue };
             count += options.keys().filter(|option| at_once(&format!("{section}.{option}"))).count();
         }
-        assert_eq!(count, 8);
+        assert_eq!(count, 18);
     }
 }

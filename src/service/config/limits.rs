@@ -30,6 +30,26 @@ pub struct Limits {
     pub tokens: usize,
     /// Event streams at one time.
     pub event_streams: usize,
+    /// Requests of one address for what is open to everybody.
+    pub address_open_per_min: u32,
+    /// Steps of pairing, of one address.
+    pub address_pairing_per_min: u32,
+    /// Bearer tokens of one address that are not remembered.
+    pub address_tokens_per_min: u32,
+    /// Requests of one client that change nothing.
+    pub client_reads_per_min: u32,
+    /// Requests of one client that may change something.
+    pub client_changes_per_min: u32,
+    /// Requests of one server pairing that change nothing.
+    pub server_reads_per_min: u32,
+    /// Requests of one server pairing that may change something.
+    pub server_changes_per_min: u32,
+    /// Requests of one administrator that change nothing.
+    pub admin_reads_per_min: u32,
+    /// Requests of one administrator that may change something.
+    pub admin_changes_per_min: u32,
+    /// Addresses that are counted at one time, and as many parties.
+    pub rate_entries: usize,
 }
 
 impl Limits {
@@ -37,12 +57,34 @@ impl Limits {
     #[must_use]
     pub fn with_live_of(&self, other: &Self) -> Self {
         Self {
-            answer_s: other.answer_s,
-            body_s: other.body_s,
-            drain_s: other.drain_s,
-            headers_size_bytes: other.headers_size_bytes,
-            ..self.clone()
+            connections: self.connections,
+            streams: self.streams,
+            handshake_s: self.handshake_s,
+            first_request_s: self.first_request_s,
+            keep_alive_s: self.keep_alive_s,
+            stalled_s: self.stalled_s,
+            tokens: self.tokens,
+            event_streams: self.event_streams,
+            ..other.clone()
         }
+    }
+
+    /// The first option of what may be asked in a minute that lets nobody in.
+    pub(super) fn denies_all(&self) -> Option<&'static str> {
+        [
+            ("address_open_per_min", self.address_open_per_min),
+            ("address_pairing_per_min", self.address_pairing_per_min),
+            ("address_tokens_per_min", self.address_tokens_per_min),
+            ("client_reads_per_min", self.client_reads_per_min),
+            ("client_changes_per_min", self.client_changes_per_min),
+            ("server_reads_per_min", self.server_reads_per_min),
+            ("server_changes_per_min", self.server_changes_per_min),
+            ("admin_reads_per_min", self.admin_reads_per_min),
+            ("admin_changes_per_min", self.admin_changes_per_min),
+            ("rate_entries", u32::from(self.rate_entries > 0)),
+        ]
+        .into_iter()
+        .find_map(|(option, value)| (value == 0).then_some(option))
     }
 }
 
@@ -64,6 +106,16 @@ impl Default for Limits {
             headers_size_bytes: 16_384,
             tokens: 65_536,
             event_streams: 5_000,
+            address_open_per_min: 600,
+            address_pairing_per_min: 300,
+            address_tokens_per_min: 6_000,
+            client_reads_per_min: 600,
+            client_changes_per_min: 120,
+            server_reads_per_min: 60_000,
+            server_changes_per_min: 60_000,
+            admin_reads_per_min: 6_000,
+            admin_changes_per_min: 1_200,
+            rate_entries: 100_000,
         }
     }
 }

@@ -119,16 +119,25 @@ impl Paired {
     }
 }
 
-/// Finds out who calls: one token, verified or known, of a party that is live now.
+/// Finds out who calls: one token, verified or known, of a party that is live now. One that is not known costs, and
+/// `afford` says whether its sender may have it looked at.
 ///
 /// # Errors
-/// 401 for everything that is wrong with the token; 410 `revoked` or `lapsed` to the party itself.
-pub(crate) fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, Problem> {
+/// 401 for everything that is wrong with the token; 410 `revoked` or `lapsed` to the party itself; what `afford` says.
+pub(crate) fn caller(
+    app: &App,
+    headers: &HeaderMap,
+    afford: impl FnOnce() -> Result<(), Problem>,
+) -> Result<Caller, Problem> {
     let token = Presented::read(bearer(headers)?)?;
     let now = app.store.now();
+    let known = app.tokens.known(&token, now);
+    if known.is_none() {
+        afford()?;
+    }
     // A party that is not there and a signature that is not its own look the same.
     let party = app.store.party(token.party()).ok_or(token::Reject::SignatureWrong)?;
-    let verified = verify(app, &token, &party, now)?;
+    let verified = known.map_or_else(|| verify(app, &token, &party, now), Ok)?;
     party.still_live().map_err(store::Error::from)?;
     Ok(Caller { party, kek: verified.kek })
 }
@@ -139,9 +148,6 @@ fn verify(
     party: &Party,
     now: Timestamp,
 ) -> Result<Verified, token::Reject> {
-    if let Some(verified) = app.tokens.known(token, now) {
-        return Ok(verified);
-    }
     let verified = token.verify(&party.key, app.service, now)?;
     app.tokens.remember(token, verified);
     Ok(verified)

@@ -138,6 +138,8 @@ codes! {
         "Correct `role` or `user`.";
     PreconditionRequired = 428 "precondition_required", "A change must say what it changes.",
         "Read it, and send its ETag in If-Match.";
+    RateLimited = 429 "rate_limited", "These were too many requests in a minute.",
+        "Wait for as long as Retry-After says; nothing of this request was done.";
     SessionLimit = 429 "session_limit", "The user has as many sessions as the policy allows.",
         "Use one that is open; there is room again when one expires.";
     HeadersTooLarge = 431 "headers_too_large", "The request's headers are longer than this service takes.",

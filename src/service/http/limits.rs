@@ -1,13 +1,14 @@
 //! What stands before every handler: the edge (request id, headers, panics, the answer's last touches) and, for each
 //! route, its guard (who may call, how long a body may be, how long an answer may take).
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
@@ -20,6 +21,7 @@ use tokio::time::timeout;
 
 use super::auth::{self, Caller};
 use super::problem::{Code, Problem};
+use super::rates::{Denied, NO_ROOM, Scope, Standing};
 use super::{Route, Time, openapi};
 use crate::app::App;
 use crate::clock::Clock;
@@ -150,12 +152,13 @@ impl RequestIds {
 fn note(method: &http::Method, response: &Response, id: &HeaderValue, took: Duration) {
     let answered = response.extensions().get::<Answered>();
     let route = answered.map_or("-", |answered| answered.route.path);
+    let probed = answered.is_some_and(|answered| answered.route.is_probe());
     let party = answered.and_then(|answered| answered.party).map(tracing::field::display);
     let code = response.extensions().get::<Problem>().map_or("-", |problem| problem.code.as_str());
     let status = response.status().as_u16();
     let (id, took_us) = (id.to_str().unwrap_or_default(), took.as_micros());
     match status {
-        _ if route.ends_with("z") => tracing::debug!(%method, route, status, code, id, took_us, "probed"),
+        _ if probed => tracing::debug!(%method, route, status, code, id, took_us, "probed"),
         500.. => tracing::error!(%method, route, status, code, party, id, took_us, "failed"),
         400.. => tracing::info!(%method, route, status, code, party, id, took_us, "refused"),
         _ => tracing::debug!(%method, route, status, party, id, took_us, "answered"),
@@ -170,10 +173,17 @@ pub(crate) struct Guard {
     pub(crate) meter: Arc<RouteMeter>,
 }
 
+/// What a guard finds out of a request, whether it lets it through or not.
+#[derive(Debug, Default)]
+struct Found {
+    party: Option<PartyId>,
+    standing: Option<Standing>,
+}
+
 /// Stands before one route's handler: its row of the table, enforced.
 pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    let mut party = None;
-    let mut response = match guard.admit(request, &mut party).await {
+    let mut found = Found::default();
+    let mut response = match guard.admit(request, &mut found).await {
         Ok(request) => guard.answer(next.run(request)).await,
         Err(problem) => {
             guard.app.metrics.not_admitted(problem.code);
@@ -186,20 +196,30 @@ pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
     if !announced {
         tracing::error!(route = guard.route.path, "a refusal that its route's row does not announce");
     }
-    response.extensions_mut().insert(Answered { route: guard.route, meter: guard.meter.clone(), party });
+    if let Some(standing) = found.standing {
+        standing.write(response.headers_mut());
+    }
+    let answered = Answered { route: guard.route, meter: guard.meter.clone(), party: found.party };
+    response.extensions_mut().insert(answered);
     response
 }
 
 impl Guard {
-    /// Lets through a caller who may call, with a body of bearable length, read whole.
-    async fn admit(&self, mut request: Request, party: &mut Option<PartyId>) -> Result<Request, Problem> {
+    /// Lets through a caller who may call, and not too often, with a body of bearable length, read whole.
+    async fn admit(&self, mut request: Request, found: &mut Found) -> Result<Request, Problem> {
         let announced = request.body().size_hint().lower();
         if announced > self.route.body_size_bytes as u64 {
             return Err(Code::BodyTooLarge.into());
         }
-        if !self.route.who.is_anybody() {
-            let mut caller = auth::caller(&self.app, request.headers())?;
-            *party = Some(caller.party());
+        if self.route.who.is_anybody() {
+            if let Some(scope) = self.route.scope() {
+                self.count_address(&request, scope, found)?;
+            }
+        } else {
+            let afford = || self.count_address(&request, Scope::Token, found);
+            let mut caller = auth::caller(&self.app, request.headers(), afford)?;
+            found.party = Some(caller.party());
+            self.count_party(&caller, found)?;
             self.permit(&caller)?;
             self.seen(&mut caller).await?;
             request.extensions_mut().insert(caller);
@@ -210,6 +230,38 @@ impl Guard {
         let (head, body) = request.into_parts();
         let body = read(body, self.route.body_size_bytes, &self.app.limits.get()).await?;
         Ok(Request::from_parts(head, body))
+    }
+
+    fn count_address(&self, request: &Request, scope: Scope, found: &mut Found) -> Result<(), Problem> {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        // Nobody comes without an address; if somebody did, he would not go uncounted.
+        let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip());
+        let (limits, now) = (self.app.limits.get(), self.app.store.now());
+        self.counted(self.app.rates.of_address(address, scope, &limits, now), found)
+    }
+
+    fn count_party(&self, caller: &Caller, found: &mut Found) -> Result<(), Problem> {
+        let Some(scope) = self.route.scope() else { return Ok(()) };
+        let (limits, now) = (self.app.limits.get(), self.app.store.now());
+        self.counted(self.app.rates.of_party(&caller.party, scope, &limits, now), found)
+    }
+
+    fn counted(&self, taken: Result<Standing, Denied>, found: &mut Found) -> Result<(), Problem> {
+        match taken {
+            Ok(standing) => {
+                found.standing = Some(standing);
+                Ok(())
+            }
+            Err(Denied::Empty(standing)) => {
+                found.standing = Some(standing);
+                self.app.metrics.rate_limited(standing.scope.as_str());
+                Err(Problem::later(Code::RateLimited, standing.wait_s))
+            }
+            Err(Denied::Full) => {
+                self.app.metrics.rate_limited(NO_ROOM);
+                Err(Code::Overloaded.into())
+            }
+        }
     }
 
     fn permit(&self, caller: &Caller) -> Result<(), Problem> {

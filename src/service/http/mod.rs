@@ -11,6 +11,7 @@ pub(crate) mod limits;
 pub(crate) mod list;
 pub mod openapi;
 pub mod problem;
+pub(crate) mod rates;
 mod routes;
 pub(crate) mod tokens;
 

@@ -106,6 +106,9 @@ fn operation_object(route: &Route, operation: Operation<'_>) -> Value {
     let mut responses: BTreeMap<String, Value> = BTreeMap::new();
     for (status, mut answer) in answers {
         let mut with = json!({ "X-Request-Id": reference("headers/X-Request-Id") });
+        if route.scope().is_some() {
+            tell_rates(&mut with);
+        }
         if let Some(own) = answer["headers"].as_object() {
             with.as_object_mut().expect("it is an object").extend(own.clone());
         }
@@ -162,6 +165,9 @@ fn refusal(status: u16, codes: &[Code]) -> Value {
     if status == 401 {
         headers["WWW-Authenticate"] = reference("headers/WWW-Authenticate");
     }
+    if status == 429 {
+        tell_rates(&mut headers);
+    }
     if matches!(status, 429 | 503) {
         headers["Retry-After"] = reference("headers/Retry-After");
     }
@@ -174,6 +180,12 @@ fn refusal(status: u16, codes: &[Code]) -> Value {
         "headers": headers,
         "content": { "application/problem+json": { "schema": schema, "examples": examples } },
     })
+}
+
+fn tell_rates(headers: &mut Value) {
+    for name in ["RateLimit", "RateLimit-Policy"] {
+        headers[name] = reference(&format!("headers/{name}"));
+    }
 }
 
 /// A document for each code.
@@ -199,6 +211,14 @@ fn headers() -> Value {
         "WWW-Authenticate": {
             "description": "RFC 6750.",
             "schema": { "type": "string", "examples": ["Bearer", "Bearer error=\"invalid_token\""] },
+        },
+        "RateLimit": {
+            "description": "What is left of the minute's requests (draft-ietf-httpapi-ratelimit-headers-11).",
+            "schema": { "type": "string", "examples": ["\"read\";r=599;t=1"] },
+        },
+        "RateLimit-Policy": {
+            "description": "As what the request was counted, and how many of them a minute has (draft-ietf-httpapi-ratelimit-headers-11).",
+            "schema": { "type": "string", "examples": ["\"read\";q=600;w=60"] },
         },
         "Retry-After": {
             "description": "Seconds to wait before the next try.",

@@ -9,6 +9,7 @@ use super::auth::{ADMIN, ANYBODY, EVERY_PARTY, PAIRED, SERVER, SERVING, Who};
 use super::described::{Operation, described};
 use super::openapi;
 use super::problem::Code::{self, *};
+use super::rates::Scope;
 use crate::app::App;
 use crate::{events, health, pairing, policies, policy, revocation, session};
 
@@ -173,10 +174,30 @@ impl Route {
         self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
     }
 
+    /// Whether it tells of the service's health: asked all the time, by machines.
+    pub(super) fn is_probe(&self) -> bool {
+        matches!(self.path, "/livez" | "/readyz" | "/healthz")
+    }
+
+    /// What its requests are counted as, if they are.
+    pub(crate) fn scope(&self) -> Option<Scope> {
+        let reads = self.method_name == "GET";
+        match self.who.is_anybody() {
+            _ if self.is_probe() => None,
+            true if reads => Some(Scope::Open),
+            true => Some(Scope::Pairing),
+            false if reads => Some(Scope::Read),
+            false => Some(Scope::Change),
+        }
+    }
+
     /// What its caller, its body and its time may be refused for, and its row's own.
     pub(super) fn codes(&self) -> BTreeSet<Code> {
         let mut codes: BTreeSet<Code> = self.refuses.iter().copied().collect();
         codes.extend([BodyTooLarge, HeadersTooLarge, UriTooLong, Internal]);
+        if self.scope().is_some() {
+            codes.extend([Overloaded, RateLimited]);
+        }
         if !self.who.is_anybody() {
             codes.extend([
                 TokenExpired,

@@ -3,6 +3,7 @@
 mod doors;
 mod operations;
 mod parties;
+mod rates;
 mod refusals;
 mod reload;
 mod silence;

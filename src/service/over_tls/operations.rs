@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use super::Service;
 
 /// An answer of the operations listener: status and body.
-async fn ask(at: SocketAddr, method: &str, path: &str) -> (u16, String) {
+pub(super) async fn ask(at: SocketAddr, method: &str, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(at).await.unwrap();
     let request = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
