@@ -5,6 +5,7 @@
 pub mod actor;
 pub mod check;
 pub mod client;
+pub mod clock;
 pub mod completion;
 pub mod config;
 pub mod confirm;
@@ -92,6 +93,9 @@ enum Command {
     /// The key under which every other key is sealed
     #[command(subcommand, arg_required_else_help = true, after_help = root::EXAMPLES)]
     Root(root::Root),
+    /// The machine's clock, after it went back
+    #[command(subcommand, arg_required_else_help = true, after_help = clock::EXAMPLES)]
+    Clock(clock::Noun),
     /// What the service would do, and whether it can
     #[command(subcommand, arg_required_else_help = true, after_help = config::EXAMPLES)]
     Config(config::Noun),
@@ -154,6 +158,7 @@ impl Command {
             Self::Man(manual) => manual.run(screen),
             Self::Revoke(revoke) => remote::block_on(revoke.run(screen)).map(Some),
             Self::Root(root) => root.run().map(Some),
+            Self::Clock(clock) => clock.run(screen).map(Some),
         }
     }
 }

@@ -210,7 +210,7 @@ fn unbound(listen: SocketAddr, option: &str, error: &io::Error) -> Stop {
 }
 
 /// Why the service does not run, and what to do about it.
-fn explained(fault: &sidekey_service::Stop, config: &Config) -> Stop {
+pub(crate) fn explained(fault: &sidekey_service::Stop, config: &Config) -> Stop {
     use sidekey_service::Stop as S;
 
     let what = chain(fault);

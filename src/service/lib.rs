@@ -58,6 +58,8 @@ use crate::metrics::Metrics;
 use crate::reload::Reloader;
 use crate::root::{BadRootKey, Typed};
 use crate::store::{Meter, Store};
+
+pub use crate::store::ClockAccepted;
 use crate::telemetry::Logs;
 
 /// Why the service does not run.
@@ -276,6 +278,26 @@ impl App {
             stopping: CancellationToken::new(),
         }
     }
+}
+
+/// Believes the clock again, which had been ahead when something was recorded: for a folder that nobody serves. `None`
+/// where the clock is not behind what is recorded.
+///
+/// # Errors
+/// [`Stop`], [`Fault::Locked`] among them.
+pub async fn accept_clock(
+    config: &Config,
+    typed: Typed,
+    clock: Arc<dyn Clock>,
+    rng: impl CryptoRng + Send + 'static,
+) -> Result<Option<ClockAccepted>, Stop> {
+    let store = open_store(config, typed, clock, SharedRng::new(rng)).await?;
+    let accepted = store.accept_clock().await;
+    store.close().await;
+    accepted.map_err(|error| match error {
+        store::Error::Fault(fault) => Stop::Store(fault),
+        store::Error::Refused(_) => unreachable!("a clock is not refused"),
+    })
 }
 
 /// Opening reads the whole state: not on a thread that answers others.

@@ -40,6 +40,7 @@ pub fn clock(times: &Times) -> Check {
         let what = format!(
             "the clock is {by} s before the journal's last write: it went back, and nothing is issued"
         );
+        let mend = format!("{mend}; if it is right now: stop the service, sidekey clock accept, start it");
         return Check::finding(CLOCK, what, mend);
     }
     match times.ahead_s {

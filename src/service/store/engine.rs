@@ -97,9 +97,12 @@ impl Shared {
 
     /// The time of a decision: never before the last record's.
     fn now(&self) -> Result<Timestamp, Fault> {
-        let (now, last) = (self.clock.now(), self.last_at());
-        let by_s = last.since_s(now);
-        if by_s > LEEWAY_S { Err(Fault::ClockBehind { by_s }) } else { Ok(now.max(last)) }
+        self.behind_s().map_or_else(|| Ok(self.time()), |by_s| Err(Fault::ClockBehind { by_s }))
+    }
+
+    /// How far the clock is behind the last record, where that is more than clocks differ.
+    pub(super) fn behind_s(&self) -> Option<u32> {
+        Some(self.last_at().since_s(self.clock.now())).filter(|&by_s| by_s > LEEWAY_S)
     }
 
     /// The same for readers, to whom a clock that went back must not bring back what is over.
@@ -167,6 +170,8 @@ impl Desk<'_> {
 /// What a decision is about: two that share a key are never in one batch.
 #[derive(Clone, Debug)]
 pub(super) enum About {
+    /// The clock: it goes alone, and at the clock's own time, however far that went back.
+    Clock,
     /// Everything: it goes alone, and into the space kept for revocations if need be.
     Everything,
     /// These.

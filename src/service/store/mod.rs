@@ -10,6 +10,7 @@
 
 mod at_rest;
 mod batch;
+mod clock;
 mod engine;
 mod feed;
 mod format;
@@ -44,6 +45,7 @@ use self::keeper::Keeper;
 use crate::fault::Fault;
 
 pub use batch::{NewBatch, OpenedBatch};
+pub use clock::ClockAccepted;
 pub use engine::Rng;
 pub use feed::{Begun, Commit, Deaf, Listening};
 pub(crate) use format::check_format;

@@ -92,6 +92,10 @@ pub(super) enum Record {
     },
     /// Sessions that were opened together.
     BatchOpened(Vec<Opened>),
+    /// The clock had been ahead, and an administrator says that it is right now: it goes back, once.
+    ClockAccepted {
+        behind_s: u32,
+    },
 }
 
 /// A pairing that proved its code.

@@ -4,6 +4,7 @@
 //! replays the same records has the same state.
 
 mod apply;
+mod clock;
 mod dirty;
 mod intern;
 mod load;

@@ -166,6 +166,11 @@ impl Party {
         Timestamp(self.last_seen.0.fetch_max(now.0, Ordering::Relaxed))
     }
 
+    /// It cannot have been seen later than now: a clock that was ahead said so.
+    pub(super) fn forget_seen_after(&self, now: Timestamp) {
+        self.last_seen.0.fetch_min(now.0, Ordering::Relaxed);
+    }
+
     /// Its role, server and user; `None` for an administrator.
     #[must_use]
     pub const fn place(&self) -> Option<(Role, &ServerName, Option<&UserName>)> {
@@ -224,7 +229,7 @@ pub enum SessionState {
 pub enum EndReason {
     /// Its server asked.
     Asked,
-    /// A revocation.
+    /// A revocation, or a clock that had been ahead.
     Revocation,
     /// A change of policy, under which its devices have no suite in common.
     Policy,

@@ -38,7 +38,7 @@ impl Batch {
     fn admits(&self, about: &About) -> bool {
         match about {
             _ if self.everything || self.bodies.len() >= BATCH_MAX => false,
-            About::Everything => self.bodies.is_empty(),
+            About::Clock | About::Everything => self.bodies.is_empty(),
             About::These(keys) => !keys.iter().any(|key| self.about.contains(key)),
         }
     }
@@ -49,7 +49,7 @@ impl Batch {
         self.entries.push(entry);
         self.done.push(done);
         match about {
-            About::Everything => self.everything = true,
+            About::Clock | About::Everything => self.everything = true,
             About::These(keys) => self.about.extend(keys),
         }
     }
@@ -111,12 +111,12 @@ impl Writer {
         let state = shared.read();
         while let Some(decision) = self.waiting.pop_front() {
             let overtakes = match &decision.about {
-                About::Everything => !later.is_empty(),
+                About::Clock | About::Everything => !later.is_empty(),
                 About::These(keys) => keys.iter().any(|key| blocked.contains(key)),
             };
             if barrier || overtakes || !batch.admits(&decision.about) {
                 match &decision.about {
-                    About::Everything => barrier = true,
+                    About::Clock | About::Everything => barrier = true,
                     About::These(keys) => blocked.extend(keys.iter().copied()),
                 }
                 later.push_back(decision);
@@ -125,6 +125,7 @@ impl Writer {
             let Decision { about, by, decide } = decision;
             // A clock that went back stops everything but what ends things.
             let at = match (shared.now(), &about) {
+                (Err(_), About::Clock) => Ok(shared.clock.now()),
                 (Err(_), About::Everything) => Ok(state.last_at),
                 (now, _) => now,
             };

@@ -80,6 +80,7 @@ impl State {
             Record::PolicySet { server, user, setting } => {
                 events = self.set_policy(server, user, *setting, at)?;
             }
+            Record::ClockAccepted { .. } => self.accept_clock(at)?,
         }
         for event in &mut events {
             (event.seq, event.at) = (position.seq, at);

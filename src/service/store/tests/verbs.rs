@@ -290,3 +290,36 @@ async fn a_list_comes_in_pages() {
     assert_eq!(seen.len(), 7);
     assert_eq!(data.store.servers(EVERYTHING).items[0].users, 7);
 }
+
+/// A clock that was a year ahead must not leave a service that issues nothing for a year, nor anything that holds so long.
+#[tokio::test]
+async fn a_clock_that_was_ahead_is_believed_again_and_what_it_dated_is_over() {
+    const YEAR_S: u32 = 365 * 86_400;
+    let mut data = Data::with_users(1).await;
+    data.clock.set(super::START.after_s(YEAR_S));
+    let invitation = data.invite(Role::Client, Some(user(0))).await;
+    let session = data.open(user(0), 1).await.unwrap().id;
+    data.clock.set(super::START.after_s(10));
+    assert!(matches!(data.open(user(0), 2).await, Err(Error::Fault(Fault::ClockBehind { .. }))));
+
+    let accepted = data.store.accept_clock().await.unwrap().unwrap();
+    assert_eq!((accepted.behind_s, accepted.sessions, accepted.invitations), (YEAR_S - 10, 1, 1));
+    assert_eq!(data.store.accept_clock().await.unwrap(), None, "once is enough");
+    for restarted in [false, true] {
+        if restarted {
+            data.reopen().await;
+        }
+        assert_eq!(data.store.now(), super::START.after_s(10));
+        assert_ne!(data.store.session(session).unwrap().state, SessionState::Open);
+        assert_eq!(data.store.invitation(invitation).unwrap().state, InvitationState::Expired);
+        data.store.ready().unwrap();
+    }
+    // The user's devices are as they were, and have a session that ends when it should.
+    let again = data.open(user(0), 3).await.unwrap();
+    assert!(again.not_after <= super::START.after_s(10 + 86_400));
+    let parties = data.store.live_pairings(&server(), &user(0));
+    assert!(!parties.is_empty());
+    for party in parties {
+        assert!(party.epoch_not_after <= super::START.after_s(10 + 7 * 86_400), "no epoch outlives its week");
+    }
+}
