@@ -168,7 +168,9 @@ impl Policy {
                     .list(rows(&view))
                     .next(format!("sidekey policy set{} --help", at.option())))
             }
-            Self::List { server, admin } => list(server.as_ref(), &admin).await,
+            Self::List { server, admin } => {
+                list(&PoliciesQuery { server, ..PoliciesQuery::default() }, &admin).await
+            }
             Self::Set { at, members, act } => change(&at, &act, screen, |setting| members.put(setting)).await,
             Self::Unset { at, members, act } => {
                 change(&at, &act, screen, |setting| unset(setting, &members)).await
@@ -281,8 +283,8 @@ fn facts(concerns: &Concerns) -> Vec<(&'static str, String)> {
     facts
 }
 
-async fn list(server: Option<&ServerName>, admin: &Admin) -> Result<Report, Stop> {
-    let found = admin.run(async |service| service.policies(server).await).await?;
+async fn list(wanted: &PoliciesQuery, admin: &Admin) -> Result<Report, Stop> {
+    let found = admin.run(async |service| service.policies(wanted).await).await?;
     let mut list = List::new(&["server", "user", "changed", "sets"]);
     for row in &found {
         let sets = json!(row.setting);

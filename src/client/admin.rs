@@ -10,6 +10,7 @@ use std::path::Path;
 use http::Method;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sidekey_protocol::crypto::SigningKey;
 use sidekey_protocol::ids::{InvitationId, PartyId, Role, ServerName, ServiceId, Timestamp, UserName};
 use sidekey_protocol::pairing::registry::{CreateServer, Page};
@@ -119,7 +120,15 @@ impl Admin {
     /// # Errors
     /// As [`Error`] says.
     pub async fn servers(&self) -> Result<Vec<Server>, Error> {
-        self.all("/v1/servers", &PairingFilter::default()).await
+        self.servers_among(&ServerFilter::default()).await
+    }
+
+    /// The mail servers that are asked for.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn servers_among(&self, filter: &ServerFilter) -> Result<Vec<Server>, Error> {
+        self.all("/v1/servers", filter).await
     }
 
     /// Invites a client or a server. When the answer is lost, so is the code: invite again, the other one expires.
@@ -217,6 +226,15 @@ pub struct Invited {
     pub expires: Timestamp,
 }
 
+/// Which mail servers to list: all that are not said otherwise.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ServerFilter {
+    /// That stand so.
+    pub state: Option<Standing>,
+    /// That were added later than this.
+    pub created_after: Option<Timestamp>,
+}
+
 /// Which invitations to list: all that are not said otherwise.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct InvitationFilter {
@@ -224,8 +242,12 @@ pub struct InvitationFilter {
     pub server: Option<ServerName>,
     /// Of this user.
     pub user: Option<UserName>,
+    /// Of a client or of a server.
+    pub role: Option<Role>,
     /// That stand so.
     pub state: Option<InvitationState>,
+    /// That were made later than this.
+    pub created_after: Option<Timestamp>,
 }
 
 /// Which pairings to list: all that are not said otherwise.
@@ -239,6 +261,8 @@ pub struct PairingFilter {
     pub role: Option<Role>,
     /// That stand so.
     pub state: Option<Standing>,
+    /// That were made later than this.
+    pub created_after: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -266,7 +290,12 @@ struct Made {
 fn query(filter: &impl Serialize) -> Vec<(String, String)> {
     let members = serde_json::to_value(filter).expect("filters are representable as JSON");
     let members = members.as_object().into_iter().flatten();
-    members.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
+    let said = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
+    members.filter_map(|(name, value)| Some((name.clone(), said(value)?))).collect()
 }
 
 /// A page stays far below the largest answer.
@@ -281,9 +310,15 @@ mod tests {
     #[test]
     fn a_filter_says_what_was_asked_for_and_no_more() {
         let (server, user) = ("mail.example.org".parse().unwrap(), "ann@example.org".parse().unwrap());
-        let filter =
-            InvitationFilter { server: Some(server), user: Some(user), state: Some(InvitationState::Paired) };
-        let expected = [("server", "mail.example.org"), ("state", "paired"), ("user", "ann@example.org")];
+        let state = Some(InvitationState::Paired);
+        let (server, user, created_after) = (Some(server), Some(user), Some(Timestamp(7)));
+        let filter = InvitationFilter { server, user, state, created_after, ..InvitationFilter::default() };
+        let expected = [
+            ("created_after", "7"),
+            ("server", "mail.example.org"),
+            ("state", "paired"),
+            ("user", "ann@example.org"),
+        ];
         assert_eq!(query(&filter), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
         assert!(query(&PairingFilter::default()).is_empty());
         for state in [Standing::Active, Standing::Revoked] {

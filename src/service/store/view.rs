@@ -346,11 +346,13 @@ pub struct Filter<S> {
     pub role: Option<Role>,
     /// In this state.
     pub state: Option<S>,
+    /// Made later than this.
+    pub created_after: Option<Timestamp>,
 }
 
 impl<S> Default for Filter<S> {
     fn default() -> Self {
-        Self { server: None, user: None, role: None, state: None }
+        Self { server: None, user: None, role: None, state: None, created_after: None }
     }
 }
 
