@@ -29,6 +29,7 @@ pub mod serve;
 pub mod server;
 pub mod session;
 pub mod signals;
+pub mod since;
 pub mod terminal;
 pub mod time;
 pub mod token;

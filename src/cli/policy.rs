@@ -5,12 +5,13 @@ use serde_json::json;
 use sidekey_protocol::ids::{ServerName, UserName};
 use sidekey_protocol::pairing::Approval;
 use sidekey_protocol::policy::setting::{Asked, Effective, Level, Member};
-use sidekey_protocol::policy::wire::{Concerns, PolicyChange, PolicyView, Whose};
+use sidekey_protocol::policy::wire::{Concerns, PoliciesQuery, PolicyChange, PolicyView, Whose};
 
 use crate::confirm::Confirm;
 use crate::exit::Stop;
 use crate::output::{List, Report, Screen, count, shell, word};
 use crate::remote::Admin;
+use crate::since::Since;
 use crate::time::{duration_s, rfc3339};
 
 /// The verbs.
@@ -33,6 +34,11 @@ pub enum Policy {
         /// Of this mail server and its users only
         #[arg(long, value_name = "NAME")]
         server: Option<ServerName>,
+        /// Of this user only
+        #[arg(long, value_name = "NAME")]
+        user: Option<UserName>,
+        #[command(flatten)]
+        since: Since,
         #[command(flatten)]
         admin: Admin,
     },
@@ -168,8 +174,8 @@ impl Policy {
                     .list(rows(&view))
                     .next(format!("sidekey policy set{} --help", at.option())))
             }
-            Self::List { server, admin } => {
-                list(&PoliciesQuery { server, ..PoliciesQuery::default() }, &admin).await
+            Self::List { server, user, since, admin } => {
+                list(&PoliciesQuery { server, user, changed_after: since.after() }, &admin).await
             }
             Self::Set { at, members, act } => change(&at, &act, screen, |setting| members.put(setting)).await,
             Self::Unset { at, members, act } => {

@@ -29,6 +29,40 @@ pub fn duration_s(text: &str) -> Result<u32, String> {
     count.and_then(|count| count.checked_mul(unit_s)).ok_or_else(|| "write 900, 90s, 15m, 1h or 1d".into())
 }
 
+/// A moment: `2026-11-29`, `2026-11-29T15:00:00Z`, Unix seconds as `@1796000000`, or as long before `now` as `2h`.
+///
+/// # Errors
+/// Anything else.
+pub fn moment(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+    let unreadable = || "write 2026-11-29, 2026-11-29T15:00:00Z or 2h, which is as long ago".to_owned();
+    if let Some(seconds) = text.strip_prefix('@') {
+        return seconds.parse().map(Timestamp).map_err(|_| unreadable());
+    }
+    if let Ok(ago_s) = duration_s(text) {
+        return Ok(Timestamp(now.0.saturating_sub(ago_s)));
+    }
+    let whole = if text.len() == DATE_SIZE { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    let number = |at: std::ops::Range<usize>| whole.get(at).and_then(|part| part.parse::<u32>().ok());
+    let parts = [0..4, 5..7, 8..10, 11..13, 14..16, 17..19].map(number);
+    let [Some(year), Some(month), Some(day), Some(hour), Some(minute), Some(second)] = parts else {
+        return Err(unreadable());
+    };
+    // The days are counted from the first that may be it; whatever is no time does not read back as it was written.
+    let near = (year.saturating_sub(1970) * 365 + month.saturating_sub(1) * 28 + day.saturating_sub(1))
+        .min(DAYS_MAX);
+    let found = (near..=(near + SLACK).min(DAYS_MAX)).find(|&days| civil(days) == (year, month, day));
+    let time = |days: u32| days.checked_mul(DAY_S)?.checked_add(hour * 3600 + minute * 60 + second);
+    let at = found.and_then(time).map(Timestamp).ok_or_else(unreadable)?;
+    if rfc3339(at) == whole { Ok(at) } else { Err(unreadable()) }
+}
+
+/// Octets of a date.
+const DATE_SIZE: usize = 10;
+/// The last day that a timestamp can name.
+const DAYS_MAX: u32 = u32::MAX / DAY_S;
+/// Days by which a year's start and a month's may be later than if all years and months were as short as any.
+const SLACK: u32 = 34 + 3 * 11;
+
 /// Year, month and day of a day since 1970 (Hinnant's `civil_from_days`: the year starts in March, so that the leap
 /// day comes last and months follow one linear rule).
 fn civil(days: u32) -> (u32, u32, u32) {
@@ -62,6 +96,40 @@ mod tests {
             (u32::MAX, "2106-02-07T06:28:15Z"),
         ] {
             assert_eq!(rfc3339(Timestamp(at)), text);
+        }
+    }
+
+    #[test]
+    fn moments_are_times_or_ages() {
+        let now = Timestamp(1_000_000);
+        for (text, at) in [
+            ("2h", 992_800),
+            ("@7", 7),
+            ("1970-01-01", 0),
+            ("1972-02-29T00:00:00Z", 68_169_600),
+            ("2000-02-29", 951_782_400),
+            ("2025-12-31T23:59:59Z", 1_767_225_599),
+            ("2100-03-01", 4_107_542_400),
+            ("2106-02-07T06:28:15Z", u32::MAX),
+        ] {
+            assert_eq!(moment(text, now), Ok(Timestamp(at)), "{text}");
+        }
+        let bad = [
+            "",
+            "yesterday",
+            "2026-13-01",
+            "2026-02-30",
+            "2026-02-28T24:00:00Z",
+            "2107-01-01",
+            "2026-2-3",
+            "@-1",
+        ];
+        for bad in bad {
+            assert!(moment(bad, now).is_err(), "{bad}");
+        }
+        for day in (0..DAYS_MAX).step_by(13) {
+            let at = Timestamp(day * DAY_S + 7);
+            assert_eq!(moment(&rfc3339(at), now), Ok(at));
         }
     }
 
