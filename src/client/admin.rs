@@ -88,7 +88,11 @@ impl fmt::Debug for AdminCredential {
 
 /// An administrator at a service.
 #[derive(Clone, Debug)]
-pub struct Admin(Transport);
+pub struct Admin {
+    transport: Transport,
+    service: ServiceId,
+    service_key: Pin,
+}
 
 impl Admin {
     /// Signs with `credential`. Sends nothing.
@@ -96,15 +100,26 @@ impl Admin {
     /// # Errors
     /// [`Error::Usage`]: the credential's authority is no certificate.
     pub fn new(credential: AdminCredential, ambient: Ambient) -> Result<Self, Error> {
-        let AdminCredential { url, other_urls, roots, service, party, key, .. } = credential;
+        let AdminCredential { url, other_urls, roots, service, service_key, party, key } = credential;
         let transport = Transport::at_several(&url, &other_urls, &roots, ambient)?;
-        Ok(Self(transport.signed(Identity { party, service, key, kek: None })))
+        let transport = transport.signed(Identity { party, service, key, kek: None });
+        Ok(Self { transport, service, service_key })
     }
 
     /// For requests that this has no method for.
     #[must_use]
     pub fn transport(&self) -> &Transport {
-        &self.0
+        &self.transport
+    }
+
+    /// The service's id.
+    pub(crate) const fn service(&self) -> ServiceId {
+        self.service
+    }
+
+    /// Names the signing key that the service had when the credential was made.
+    pub(crate) const fn service_key(&self) -> Pin {
+        self.service_key
     }
 
     /// Adds a mail server.
@@ -112,7 +127,11 @@ impl Admin {
     /// # Errors
     /// [`Error::Refused`] with `server_exists`: also when an earlier call's answer was lost.
     pub async fn add_server(&self, name: &ServerName) -> Result<ServerCreated, Error> {
-        self.0.call(Method::POST, "/v1/servers").json(&CreateServer { name: name.clone() }).send().await
+        self.transport
+            .call(Method::POST, "/v1/servers")
+            .json(&CreateServer { name: name.clone() })
+            .send()
+            .await
     }
 
     /// All mail servers.
@@ -136,7 +155,7 @@ impl Admin {
     /// # Errors
     /// [`Error::Refused`]: no such server, a user where there must be none, a time out of range …
     pub async fn invite(&self, invite: &Invite) -> Result<Invited, Error> {
-        let made: Made = self.0.call(Method::POST, "/v1/invitations").json(invite).send().await?;
+        let made: Made = self.transport.call(Method::POST, "/v1/invitations").json(invite).send().await?;
         let (code, link) = (Zeroizing::new(made.code), Zeroizing::new(made.link));
         let malformed = |_| Error::Answer(Unintelligible::Malformed);
         Ok(Invited {
@@ -170,7 +189,7 @@ impl Admin {
     pub async fn revoke(&self, target: &Target, reason: &Reason) -> Result<Option<RevokeAnswer>, Error> {
         let request = Revoke { target: target.clone(), reason: reason.clone() };
         // What was revoked by the first of two requests is revoked: the second changes nothing.
-        self.0.call(Method::POST, "/v1/revocations").json(&request).repeatable().send_optional().await
+        self.transport.call(Method::POST, "/v1/revocations").json(&request).repeatable().send_optional().await
     }
 
     /// A whole list, page by page.
@@ -187,7 +206,7 @@ impl Admin {
                 filter.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
             query.push(("page_size", PAGE_SIZE));
             query.extend(next.as_deref().map(|token| ("page_token", token)));
-            let page: Page<T> = self.0.call(Method::GET, with_query(path, &query)).send().await?;
+            let page: Page<T> = self.transport.call(Method::GET, with_query(path, &query)).send().await?;
             items.extend(page.items);
             match page.next_page_token {
                 Some(token) => next = Some(token),

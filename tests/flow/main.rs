@@ -7,6 +7,7 @@ mod admin;
 mod batch;
 mod envelope;
 mod journey;
+mod keys;
 mod object;
 mod pairing;
 mod resume;

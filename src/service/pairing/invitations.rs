@@ -9,7 +9,9 @@ use sidekey_protocol::pairing::registry::{
     self, CreateInvitation, CreateServer, InvitationCreated, InvitationsQuery, Page, ServerCreated,
     ServersQuery, Standing,
 };
-use sidekey_protocol::pairing::{ATTEMPTS, Ask, Invited, Link, PairingCode, Pin, PublicUrl, TTL_RANGE_S};
+use sidekey_protocol::pairing::{
+    ATTEMPTS, Ask, Invited, Link, PairingCode, Pin, PublicUrl, Reject, TTL_RANGE_S,
+};
 use zeroize::Zeroizing;
 
 use crate::app::SharedRng;
@@ -72,8 +74,10 @@ pub(crate) async fn invite(
         expires: invited.expires,
         verifier: Zeroizing::new(verifier.secret().expose().to_vec()),
     };
-    store.invite(caller.party(), new).await.map_err(refusal)?;
-    let pin = Pin::of(&store.identity().key.verifying_key());
+    let kept = store.invite(caller.party(), new).await.map_err(refusal)?;
+    // Whichever key takes over meanwhile: the link names the one that the invitation is kept under.
+    let signer = store.signer_of(kept.key)?.ok_or(Reject::KeyRetired)?;
+    let pin = Pin::of(&signer.public);
     Ok(Created(shown(invited, code, public_url, pin)))
 }
 

@@ -2,6 +2,7 @@
 
 mod engine;
 mod journal;
+mod keys;
 mod measured;
 mod policy;
 mod rekey;

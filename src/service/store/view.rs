@@ -51,6 +51,8 @@ pub struct Invitation {
     pub expires: Timestamp,
     /// Attempts left.
     pub attempts: u8,
+    /// The number of the signing key that its link names.
+    pub key: u32,
     /// Where it stands.
     pub state: InvitationState,
 }
@@ -277,6 +279,11 @@ pub enum Happened {
         target: Target,
         /// Why.
         reason: Reason,
+    },
+    /// The service signs with another key.
+    Keys {
+        /// Its number.
+        number: u32,
     },
     /// A policy has changed: of the user that the event names, of all of the server's, or of everybody's.
     Policy,
