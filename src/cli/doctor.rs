@@ -8,6 +8,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde::de::IgnoredAny;
 use sidekey_client::admin::{self, AdminCredential};
+use sidekey_client::error::Unavailable;
 use sidekey_client::transport::Transport;
 use sidekey_client::{Error, Roots};
 use sidekey_protocol::ids::Timestamp;
@@ -249,6 +250,11 @@ async fn credential(admin: Result<admin::Admin, Stop>) -> Check {
     };
     match admin.transport().call(Method::GET, "/v1/servers?page_size=1").send::<IgnoredAny>().await {
         Ok(_) => Check::fine(CREDENTIAL, "the service takes it"),
+        Err(Error::Retry { why: Unavailable::Clock, .. }) => Check::finding(
+            CREDENTIAL,
+            "the service gives out nothing: its clock went back",
+            "set its clock; if that is right now: stop the service, sidekey clock accept, start it",
+        ),
         Err(Error::Retry { why, .. }) => Check::unknown(CREDENTIAL, format!("the service is busy: {why}")),
         Err(error) => Check::finding(
             CREDENTIAL,

@@ -140,12 +140,18 @@ pub enum Unavailable {
     /// It says so: 429 or 5xx.
     #[error("it is busy")]
     Busy,
+    /// Its clock went back: it gives out nothing until an administrator has seen to that.
+    #[error("its clock went back")]
+    Clock,
     /// No connection could be made.
     #[error("no connection")]
     Connection,
     /// The deadline passed without an answer.
     #[error("no answer in time")]
     Deadline,
+    /// It cannot write down what it would do, and so does nothing: its disk is full, say.
+    #[error("it cannot record anything")]
+    Store,
     /// The connection broke before the whole answer was there: the request may have taken effect.
     #[error("the answer was cut off")]
     Interrupted,

@@ -5,6 +5,7 @@
 
 mod admin;
 mod batch;
+mod clock;
 mod envelope;
 mod journey;
 mod keys;

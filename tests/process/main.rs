@@ -21,3 +21,4 @@ mod policy;
 mod power_cut;
 mod readme;
 mod root;
+mod runbook;

@@ -36,6 +36,11 @@ systemctl start sidekey
 not systemctl is-active sidekey
 not systemctl is-failed sidekey
 
+# What it comes with: a manual, completion, the runbook that the unit names.
+man -w sidekey-client-invite
+test -s /usr/share/bash-completion/completions/sidekey
+test -s "$(systemctl show -P Documentation sidekey | grep -o '/usr[^ ]*')"
+
 # Two commands to a running service, typed by root. What they make belongs to the service's user.
 sidekey init
 test -z "$(find /var/lib/sidekey ! -user sidekey)"

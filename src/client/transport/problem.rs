@@ -71,7 +71,12 @@ impl Problem {
                 Error::PairAgain { code, detail }
             }
             _ if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-                unavailable(self.retry_after())
+                let why = match self.code.as_str() {
+                    "clock_stepped" => Unavailable::Clock,
+                    "store_unavailable" => Unavailable::Store,
+                    _ => Unavailable::Busy,
+                };
+                Error::Retry { after: self.retry_after().unwrap_or(A_MOMENT), why }
             }
             _ => {
                 let (code, detail) = self.said();
@@ -98,15 +103,12 @@ impl Problem {
 /// An answer that is neither a success nor a problem document.
 pub(super) fn foreign(status: StatusCode) -> Error {
     match status {
-        StatusCode::TOO_MANY_REQUESTS => unavailable(None),
-        status if status.is_server_error() => unavailable(None),
+        status if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() => {
+            Error::Retry { after: A_MOMENT, why: Unavailable::Busy }
+        }
         status if status.is_redirection() => Error::Answer(Unintelligible::Redirect),
         _ => Error::Answer(Unintelligible::Malformed),
     }
-}
-
-fn unavailable(after: Option<Duration>) -> Error {
-    Error::Retry { after: after.unwrap_or(A_MOMENT), why: Unavailable::Busy }
 }
 
 /// Text from the other side, fit for a terminal: one line, no control characters, bounded.

@@ -232,6 +232,9 @@ impl Guard {
             found.party = Some(caller.party());
             self.count_party(&caller, found)?;
             self.permit(&caller)?;
+            if !self.route.ends_things() {
+                self.app.store.clock_holds()?;
+            }
             self.seen(&mut caller).await?;
             request.extensions_mut().insert(caller);
         }

@@ -181,6 +181,11 @@ impl Route {
         matches!(self.path, "/livez" | "/readyz" | "/healthz")
     }
 
+    /// Whether it is for ending things: that goes on when the clock has gone back.
+    pub(super) fn ends_things(&self) -> bool {
+        self.path == "/v1/revocations"
+    }
+
     /// What its requests are counted as, if they are.
     pub(crate) fn scope(&self) -> Option<Scope> {
         let reads = self.method_name == "GET";

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 
 use rand_core::CryptoRng;
@@ -55,6 +56,11 @@ pub(super) struct AtRest {
     ring: RwLock<Ring>,
     /// One writer of `seal.keys` at a time.
     over: Mutex<Over>,
+    /// A rotation that had no room on the disk.
+    owed: AtomicBool,
+    /// A test's disk has no room for `seal.keys` while this is set.
+    #[cfg(test)]
+    pub(super) no_room: AtomicBool,
 }
 
 /// What stands over the sealing keys. The root key itself is not kept.
@@ -110,7 +116,15 @@ impl AtRest {
             ring.0.insert(number, SealingKey { aead: Aead::aes_256_gcm(&key), made, wrapped });
         }
         let (ring, over) = (RwLock::new(ring), Mutex::new(Over { master, slots: stored.slots }));
-        Ok(Self { folder: folder.to_owned(), head, ring, over })
+        Ok(Self {
+            folder: folder.to_owned(),
+            head,
+            ring,
+            over,
+            owed: AtomicBool::new(false),
+            #[cfg(test)]
+            no_room: AtomicBool::new(false),
+        })
     }
 
     /// The data folder.
@@ -196,7 +210,24 @@ impl AtRest {
         keys.push((number, now, Octets(fresh.wrapped)));
         self.write(&over, keys)?;
         self.ring.write().unwrap_or_else(PoisonError::into_inner).0.insert(number, fresh);
+        self.owed.store(false, Ordering::Release);
         Ok(())
+    }
+
+    /// The same now or, where the disk has no room for it, as soon as it has: a revocation waits for neither.
+    pub(super) fn rotate_soon(&self, now: Timestamp, rng: &mut dyn CryptoRng) -> Result<(), Fault> {
+        match self.rotate(now, rng) {
+            Err(Fault::Full) => {
+                self.owed.store(true, Ordering::Release);
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    /// Whether a rotation waits for room on the disk.
+    pub(super) fn owes_rotation(&self) -> bool {
+        self.owed.load(Ordering::Acquire)
     }
 
     /// Destroys every sealing key but the newest and those that are `needed`.
@@ -218,6 +249,10 @@ impl AtRest {
     }
 
     fn write(&self, over: &Over, keys: Vec<Wrapped>) -> Result<(), Fault> {
+        #[cfg(test)]
+        if self.no_room.load(Ordering::SeqCst) {
+            return Err(Fault::Full);
+        }
         let head = Octets(wrap(&over.master, &self.head));
         SealKeys { slots: over.slots.clone(), head, keys }.write(&self.folder)
     }

@@ -96,13 +96,17 @@ impl Shared {
     }
 
     /// The time of a decision: never before the last record's.
-    fn now(&self) -> Result<Timestamp, Fault> {
+    pub(super) fn now(&self) -> Result<Timestamp, Fault> {
         self.behind_s().map_or_else(|| Ok(self.time()), |by_s| Err(Fault::ClockBehind { by_s }))
     }
 
     /// How far the clock is behind the last record, where that is more than clocks differ.
     pub(super) fn behind_s(&self) -> Option<u32> {
         Some(self.last_at().since_s(self.clock.now())).filter(|&by_s| by_s > LEEWAY_S)
+    }
+
+    pub(super) fn present(&self) -> Timestamp {
+        if self.behind_s().is_some() { self.clock.now() } else { self.time() }
     }
 
     /// The same for readers, to whom a clock that went back must not bring back what is over.
@@ -164,6 +168,11 @@ impl Desk<'_> {
     /// A new sealing key, from now on.
     pub(super) fn rotate_sealing_key(&mut self) -> Result<(), Fault> {
         self.at_rest.rotate(self.now, self.rng)
+    }
+
+    /// A new sealing key from now on, or from when the disk has room for it.
+    pub(super) fn rotate_sealing_key_soon(&mut self) -> Result<(), Fault> {
+        self.at_rest.rotate_soon(self.now, self.rng)
     }
 }
 

@@ -194,8 +194,9 @@ impl Work {
     /// Makes a new sealing key each day, brings every live secret under it, and destroys those that nothing needs.
     fn renew(&mut self) -> Result<(), Error> {
         let now = self.shared.time();
-        let due = now.since_s(self.shared.at_rest.newest().1) >= KEY_LIFE_S;
-        if !due && (self.shared.at_rest.numbers().len() < 2 || now < self.renewal) {
+        let at_rest = &self.shared.at_rest;
+        let due = at_rest.owes_rotation() || now.since_s(at_rest.newest().1) >= KEY_LIFE_S;
+        if !due && (at_rest.numbers().len() < 2 || now < self.renewal) {
             return Ok(());
         }
         if due {

@@ -161,6 +161,20 @@ impl Store {
         self.shared.time()
     }
 
+    /// The time by the machine's clock where that has gone back, and else as [`Self::now`].
+    #[must_use]
+    pub fn present(&self) -> Timestamp {
+        self.shared.present()
+    }
+
+    /// That the clock has not gone back.
+    ///
+    /// # Errors
+    /// [`Fault::ClockBehind`].
+    pub fn clock_holds(&self) -> Result<(), Fault> {
+        self.shared.now().map(drop)
+    }
+
     /// Whether commits can succeed, as far as is known.
     ///
     /// # Errors

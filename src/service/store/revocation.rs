@@ -57,7 +57,7 @@ fn decide(
     let effect = struck(state, &target, desk.now)?;
     if !matches!(target, Target::Invitation { .. } | Target::Session { .. }) {
         // The fresh roots are under the new key already, so the old one is needed only by what is resealed next.
-        desk.rotate_sealing_key()?;
+        desk.rotate_sealing_key_soon()?;
     }
     let fresh = |&user: &u32, desk: &mut Desk<'_>| {
         let user = &state.users[user as usize];

@@ -107,6 +107,31 @@ fn elsewhere(data: &Data) -> Store {
     open(folder.path(), &data.clock, &data.fenced, |_| {}).unwrap()
 }
 
+/// Waits for the keeper.
+async fn sealed_by_the_second_key_alone(data: &Data) {
+    for _ in 0..100 {
+        if data.store.shared.at_rest.numbers() == [2].into() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(data.store.shared.at_rest.numbers(), [2].into(), "the old key is destroyed");
+}
+
+#[tokio::test]
+async fn on_a_full_disk_a_phone_is_revoked_and_the_sealing_key_goes_as_soon_as_there_is_room() {
+    let mut data = Data::with_users(1).await;
+    let phone = data.pair(Role::Client, Some(user(0))).await;
+    let no_room = |full| data.store.shared.at_rest.no_room.store(full, Ordering::SeqCst);
+    no_room(true);
+    let reason = "lost".parse().unwrap();
+    data.store.revoke(ADMIN, Target::Pairing { pairing: phone }, reason).await.unwrap();
+    assert!(data.store.party(phone).unwrap().revoked.is_some());
+    assert_eq!(data.store.shared.at_rest.numbers(), [1].into(), "there was no room for another");
+    no_room(false);
+    sealed_by_the_second_key_alone(&data).await;
+}
+
 #[tokio::test]
 async fn a_revocation_destroys_the_sealing_key() {
     let mut data = Data::with_users(1).await;
@@ -116,13 +141,7 @@ async fn a_revocation_destroys_the_sealing_key() {
     assert_eq!(data.store.shared.at_rest.numbers(), [1].into());
     let reason = "lost".parse().unwrap();
     data.store.revoke(ADMIN, Target::Pairing { pairing: phone }, reason).await.unwrap();
-    for _ in 0..100 {
-        if data.store.shared.at_rest.numbers() == [2].into() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    assert_eq!(data.store.shared.at_rest.numbers(), [2].into(), "the old key is destroyed");
+    sealed_by_the_second_key_alone(&data).await;
     let before = data.key(session.id, 1).unwrap();
     data.reopen().await;
     assert_eq!(data.key(session.id, 1).unwrap().expose(), before.expose());
