@@ -3,6 +3,7 @@
 //! A command returns a [`output::Report`] or an [`exit::Stop`]; [`main`] writes it, as tables or as JSON.
 
 pub mod actor;
+pub mod audit;
 pub mod check;
 pub mod client;
 pub mod clock;
@@ -16,7 +17,6 @@ pub mod hardening;
 pub mod init;
 pub mod invitation;
 pub mod join;
-pub mod key;
 pub mod manager;
 pub mod output;
 pub mod owner;
@@ -30,7 +30,6 @@ pub mod serve;
 pub mod server;
 pub mod session;
 pub mod signals;
-pub mod since;
 pub mod terminal;
 pub mod time;
 pub mod token;
@@ -86,15 +85,15 @@ enum Command {
     #[command(subcommand, arg_required_else_help = true, after_help = policy::EXAMPLES)]
     Policy(policy::Policy),
     Token(token::Token),
+    /// The log of everything that ever changed anything
+    #[command(subcommand, arg_required_else_help = true, after_help = audit::EXAMPLES)]
+    Audit(audit::Audit),
     /// The pairings and the administrators that this machine can act as
     #[command(subcommand, arg_required_else_help = true, after_help = profile::noun::EXAMPLES)]
     Profile(profile::noun::Noun),
     /// Revoke a pairing, a user, a server, a session or an invitation, for ever
     #[command(subcommand, arg_required_else_help = true, after_help = revoke::EXAMPLES)]
     Revoke(revoke::Revoke),
-    /// The keys that the service signs with
-    #[command(subcommand, arg_required_else_help = true, after_help = key::EXAMPLES)]
-    Key(key::Key),
     /// The key under which every other key is sealed
     #[command(subcommand, arg_required_else_help = true, after_help = root::EXAMPLES)]
     Root(root::Root),
@@ -156,13 +155,13 @@ impl Command {
             Self::Session(session) => remote::block_on(session.run()).map(Some),
             Self::Token(token) => remote::block_on(token.run(screen)).map(|()| None),
             Self::Policy(policy) => remote::block_on(policy.run(screen)).map(Some),
+            Self::Audit(audit) => remote::block_on(audit.run(screen)),
             Self::Profile(profile) => profile.run(screen).map(Some),
             Self::Config(config) => config.run().map(Some),
             Self::Doctor(doctor) => remote::block_on(doctor.run()).map(Some),
             Self::Completion(completion) => completion.run(screen).map(|()| None),
             Self::Man(manual) => manual.run(screen),
             Self::Revoke(revoke) => remote::block_on(revoke.run(screen)).map(Some),
-            Self::Key(key) => remote::block_on(key.run(screen)).map(Some),
             Self::Root(root) => root.run().map(Some),
             Self::Clock(clock) => clock.run(screen).map(Some),
         }

@@ -143,6 +143,21 @@ impl Screen {
         }
     }
 
+    /// Results that are a line each, in a form of their own: what others wrote in them does not steer the terminal.
+    ///
+    /// # Errors
+    /// As [`Self::report`].
+    pub fn lines(&self, lines: impl IntoIterator<Item = String>) -> io::Result<()> {
+        let lines: String = lines.into_iter().map(|line| clean(&line) + "\n").collect();
+        self.verbatim(&lines)
+    }
+
+    /// Whether it is scripts that read.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
     /// A remark for eyes, beside the results.
     pub fn note(&self, line: &str) {
         if self.format == Format::Text && !self.quiet {
@@ -223,6 +238,12 @@ fn cell(text: &str) -> Cell {
 #[must_use]
 pub fn word(value: impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// Octets in hex.
+#[must_use]
+pub fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 /// A word as a shell takes it.

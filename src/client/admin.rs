@@ -1,5 +1,6 @@
 //! The administrator's side: servers, invitations, pairings, sessions, revocations.
 
+mod audit;
 mod registry;
 
 use std::fmt;
@@ -10,7 +11,6 @@ use std::path::Path;
 use http::Method;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use sidekey_protocol::crypto::SigningKey;
 use sidekey_protocol::ids::{InvitationId, PartyId, Role, ServerName, ServiceId, Timestamp, UserName};
 use sidekey_protocol::pairing::registry::{CreateServer, Page};
@@ -25,6 +25,7 @@ use crate::keystore::refuse_readable_by_others;
 use crate::profile::{Hidden, SIZE_MAX};
 use crate::transport::{Identity, Roots, Transport, with_query};
 
+pub use self::audit::{AuditFilter, AuditPage, AuditRecord};
 pub use self::registry::{SessionFilter, SessionSeen, SessionState};
 pub use sidekey_protocol::pairing::registry::{
     Invitation, InvitationState, Pairing, PairingRevoked, Server, ServerCreated, Standing,
@@ -88,11 +89,7 @@ impl fmt::Debug for AdminCredential {
 
 /// An administrator at a service.
 #[derive(Clone, Debug)]
-pub struct Admin {
-    transport: Transport,
-    service: ServiceId,
-    service_key: Pin,
-}
+pub struct Admin(Transport);
 
 impl Admin {
     /// Signs with `credential`. Sends nothing.
@@ -100,26 +97,15 @@ impl Admin {
     /// # Errors
     /// [`Error::Usage`]: the credential's authority is no certificate.
     pub fn new(credential: AdminCredential, ambient: Ambient) -> Result<Self, Error> {
-        let AdminCredential { url, other_urls, roots, service, service_key, party, key } = credential;
+        let AdminCredential { url, other_urls, roots, service, party, key, .. } = credential;
         let transport = Transport::at_several(&url, &other_urls, &roots, ambient)?;
-        let transport = transport.signed(Identity { party, service, key, kek: None });
-        Ok(Self { transport, service, service_key })
+        Ok(Self(transport.signed(Identity { party, service, key, kek: None })))
     }
 
     /// For requests that this has no method for.
     #[must_use]
     pub fn transport(&self) -> &Transport {
-        &self.transport
-    }
-
-    /// The service's id.
-    pub(crate) const fn service(&self) -> ServiceId {
-        self.service
-    }
-
-    /// Names the signing key that the service had when the credential was made.
-    pub(crate) const fn service_key(&self) -> Pin {
-        self.service_key
+        &self.0
     }
 
     /// Adds a mail server.
@@ -127,11 +113,7 @@ impl Admin {
     /// # Errors
     /// [`Error::Refused`] with `server_exists`: also when an earlier call's answer was lost.
     pub async fn add_server(&self, name: &ServerName) -> Result<ServerCreated, Error> {
-        self.transport
-            .call(Method::POST, "/v1/servers")
-            .json(&CreateServer { name: name.clone() })
-            .send()
-            .await
+        self.0.call(Method::POST, "/v1/servers").json(&CreateServer { name: name.clone() }).send().await
     }
 
     /// All mail servers.
@@ -139,15 +121,7 @@ impl Admin {
     /// # Errors
     /// As [`Error`] says.
     pub async fn servers(&self) -> Result<Vec<Server>, Error> {
-        self.servers_among(&ServerFilter::default()).await
-    }
-
-    /// The mail servers that are asked for.
-    ///
-    /// # Errors
-    /// As [`Error`] says.
-    pub async fn servers_among(&self, filter: &ServerFilter) -> Result<Vec<Server>, Error> {
-        self.all("/v1/servers", filter).await
+        self.all("/v1/servers", &PairingFilter::default()).await
     }
 
     /// Invites a client or a server. When the answer is lost, so is the code: invite again, the other one expires.
@@ -155,7 +129,7 @@ impl Admin {
     /// # Errors
     /// [`Error::Refused`]: no such server, a user where there must be none, a time out of range …
     pub async fn invite(&self, invite: &Invite) -> Result<Invited, Error> {
-        let made: Made = self.transport.call(Method::POST, "/v1/invitations").json(invite).send().await?;
+        let made: Made = self.0.call(Method::POST, "/v1/invitations").json(invite).send().await?;
         let (code, link) = (Zeroizing::new(made.code), Zeroizing::new(made.link));
         let malformed = |_| Error::Answer(Unintelligible::Malformed);
         Ok(Invited {
@@ -189,7 +163,7 @@ impl Admin {
     pub async fn revoke(&self, target: &Target, reason: &Reason) -> Result<Option<RevokeAnswer>, Error> {
         let request = Revoke { target: target.clone(), reason: reason.clone() };
         // What was revoked by the first of two requests is revoked: the second changes nothing.
-        self.transport.call(Method::POST, "/v1/revocations").json(&request).repeatable().send_optional().await
+        self.0.call(Method::POST, "/v1/revocations").json(&request).repeatable().send_optional().await
     }
 
     /// A whole list, page by page.
@@ -206,7 +180,7 @@ impl Admin {
                 filter.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
             query.push(("page_size", PAGE_SIZE));
             query.extend(next.as_deref().map(|token| ("page_token", token)));
-            let page: Page<T> = self.transport.call(Method::GET, with_query(path, &query)).send().await?;
+            let page: Page<T> = self.0.call(Method::GET, with_query(path, &query)).send().await?;
             items.extend(page.items);
             match page.next_page_token {
                 Some(token) => next = Some(token),
@@ -245,15 +219,6 @@ pub struct Invited {
     pub expires: Timestamp,
 }
 
-/// Which mail servers to list: all that are not said otherwise.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct ServerFilter {
-    /// That stand so.
-    pub state: Option<Standing>,
-    /// That were added later than this.
-    pub created_after: Option<Timestamp>,
-}
-
 /// Which invitations to list: all that are not said otherwise.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct InvitationFilter {
@@ -261,12 +226,8 @@ pub struct InvitationFilter {
     pub server: Option<ServerName>,
     /// Of this user.
     pub user: Option<UserName>,
-    /// Of a client or of a server.
-    pub role: Option<Role>,
     /// That stand so.
     pub state: Option<InvitationState>,
-    /// That were made later than this.
-    pub created_after: Option<Timestamp>,
 }
 
 /// Which pairings to list: all that are not said otherwise.
@@ -280,8 +241,6 @@ pub struct PairingFilter {
     pub role: Option<Role>,
     /// That stand so.
     pub state: Option<Standing>,
-    /// That were made later than this.
-    pub created_after: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -309,12 +268,11 @@ struct Made {
 fn query(filter: &impl Serialize) -> Vec<(String, String)> {
     let members = serde_json::to_value(filter).expect("filters are representable as JSON");
     let members = members.as_object().into_iter().flatten();
-    let said = |value: &Value| match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
+    let spelled = |value: &serde_json::Value| match value {
+        serde_json::Value::Number(number) => Some(number.to_string()),
+        other => other.as_str().map(str::to_owned),
     };
-    members.filter_map(|(name, value)| Some((name.clone(), said(value)?))).collect()
+    members.filter_map(|(name, value)| Some((name.clone(), spelled(value)?))).collect()
 }
 
 /// A page stays far below the largest answer.
@@ -329,15 +287,9 @@ mod tests {
     #[test]
     fn a_filter_says_what_was_asked_for_and_no_more() {
         let (server, user) = ("mail.example.org".parse().unwrap(), "ann@example.org".parse().unwrap());
-        let state = Some(InvitationState::Paired);
-        let (server, user, created_after) = (Some(server), Some(user), Some(Timestamp(7)));
-        let filter = InvitationFilter { server, user, state, created_after, ..InvitationFilter::default() };
-        let expected = [
-            ("created_after", "7"),
-            ("server", "mail.example.org"),
-            ("state", "paired"),
-            ("user", "ann@example.org"),
-        ];
+        let filter =
+            InvitationFilter { server: Some(server), user: Some(user), state: Some(InvitationState::Paired) };
+        let expected = [("server", "mail.example.org"), ("state", "paired"), ("user", "ann@example.org")];
         assert_eq!(query(&filter), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
         assert!(query(&PairingFilter::default()).is_empty());
         for state in [Standing::Active, Standing::Revoked] {

@@ -15,7 +15,6 @@ mod cache;
 mod carried;
 pub mod error;
 mod kept;
-mod keys;
 mod keystore;
 mod look;
 mod mismatch;

@@ -6,7 +6,6 @@ use std::time::Duration;
 use http::Method;
 use sidekey_protocol::crypto::SigningKey;
 use sidekey_protocol::ids::{InvitationId, PartyId, Role, ServerName, UserName};
-use sidekey_protocol::keys::ServiceKeys;
 use sidekey_protocol::pairing::wire::{BeginAnswer, FinishAnswer};
 use sidekey_protocol::pairing::{
     self, Checked, Link, PairingCode, PartyLabel, Pin, Prover, PublicUrl, Target,
@@ -204,7 +203,7 @@ fn profile(paired: pairing::Paired, invitation: &Invitation, offer: SuiteList) -
         other_urls: invitation.other_urls.clone(),
         roots: invitation.roots.clone(),
         service: paired.service,
-        service_keys: ServiceKeys::new(paired.service_key),
+        service_key: paired.service_key,
         pairing: paired.pairing,
         role: paired.role,
         server: paired.server,

@@ -1,13 +1,13 @@
 //! Every rule of Sidekey: bytes, time and randomness in; decisions out. No I/O, no async, no clock.
 //!
 //! The modules follow a key on its way: [`pairing`], [`session`], [`object`], and [`revocation`], which can strike
-//! at each. The contract that they implement is in `proto/`.
+//! at each; [`audit`] tells of all of them. The contract that they implement is in `proto/`.
 
+pub mod audit;
 pub mod crypto;
 pub mod encoding;
 pub mod ids;
 mod jose;
-pub mod keys;
 pub mod object;
 pub mod pairing;
 pub mod policy;

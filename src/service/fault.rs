@@ -94,6 +94,9 @@ pub enum Damage {
     /// A record does not fit the state before it.
     #[error("does not follow from the records before it")]
     Effect,
+    /// What the audit log says of a record is not what its frame binds.
+    #[error("does not say what its frame binds")]
+    Entries,
     /// A segment's header is not as it was written.
     #[error("damaged segment header")]
     Header,

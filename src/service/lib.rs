@@ -3,6 +3,7 @@
 //! A step loads, asks the protocol, commits, replies. What it refuses, `http/problem.rs` alone turns into a status.
 
 mod app;
+mod audit;
 mod certificate;
 pub mod clock;
 pub mod config;
@@ -13,7 +14,6 @@ pub mod health;
 mod housekeeping;
 mod http;
 pub mod init;
-mod keys;
 mod listener;
 mod live;
 mod metrics;
@@ -46,7 +46,8 @@ pub use crate::files::BadFile;
 pub use crate::http::{openapi, problem};
 pub use crate::init::init;
 
-use crate::app::{App, KeyOverlap, SharedRng};
+use crate::app::{App, SharedRng};
+use crate::audit::Readers;
 use crate::certificate::Certificate;
 use crate::clock::Clock;
 use crate::config::Limits;
@@ -272,10 +273,10 @@ impl App {
             metrics,
             health: Arc::new(health),
             public_url: config.public_url.clone(),
-            key_overlap: KeyOverlap(config.key_overlap_s),
             tokens: Arc::new(Tokens::up_to(config.limits.tokens)),
             rates: Arc::default(),
             exchanges: Arc::default(),
+            audit_readers: Readers::default(),
             listeners: Arc::new(Semaphore::new(config.limits.event_streams)),
             stopping: CancellationToken::new(),
         }

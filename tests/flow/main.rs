@@ -4,11 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod admin;
+mod audit;
 mod batch;
 mod clock;
 mod envelope;
 mod journey;
-mod keys;
 mod object;
 mod pairing;
 mod resume;

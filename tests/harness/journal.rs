@@ -6,9 +6,11 @@ use std::io::{BufReader, Read as _};
 use std::path::Path;
 
 const HEADER_SIZE: usize = 64;
-/// Before a record's body: length u32, sequence u64, nth u16; behind it its hash.
-const BEFORE: usize = 14;
+/// Before a record's body: length u32, sequence u64, nth u16, entries 32 octets; behind it its hash.
+const BEFORE: usize = 46;
 const HASH_SIZE: usize = 32;
+/// Where the time stands in a body.
+const TIME: usize = 17;
 /// The record by which the service seals secrets anew, at a time of its own: the one that nobody asked for.
 const RESEALED: u8 = 10;
 
@@ -46,9 +48,9 @@ fn segment(file: File) -> Vec<Vec<u8>> {
     }
 }
 
-/// A body is `version u8 · time varint · by option(16 octets) · kind varint · …` (postcard).
+/// A body is `version u8 · salt 16 octets · time varint · by option(16 octets) · kind varint · …` (postcard).
 fn kind(body: &[u8]) -> u8 {
-    let by = 2 + body[1..].iter().position(|octet| octet & 0x80 == 0).expect("a varint ends");
+    let by = 1 + TIME + body[TIME..].iter().position(|octet| octet & 0x80 == 0).expect("a varint ends");
     let kind = if body[by] == 0 { by + 1 } else { by + 17 };
     body[kind]
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
 
 mod admin;
+mod audit;
 mod binary;
 mod commands;
 mod completion;
@@ -12,7 +13,6 @@ mod demo;
 mod disk;
 mod doctor;
 mod kept;
-mod key;
 mod load;
 mod machine;
 mod operations;

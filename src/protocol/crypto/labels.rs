@@ -26,6 +26,12 @@ macro_rules! labels {
 labels! {
     /// Descriptor of an APPEND's context.
     APPEND = "APPEND";
+    /// Hash of one entry of the audit log.
+    AUDIT_ENTRY = "audit entry";
+    /// Hash of all entries of a record.
+    AUDIT_RECORD = "audit record";
+    /// What hides one entry of a record.
+    AUDIT_SALT = "audit salt";
     /// The client's box in `finish`.
     BOX_CLIENT = "box client";
     /// The service's box in `finish`.

@@ -23,20 +23,6 @@ pub struct Page<T> {
     pub next_page_token: Option<String>,
 }
 
-/// Which part of a list is wanted: parameters of every list's query.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Paging {
-    /// Items wanted; 50 unless said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schemars(range(min = 1, max = PAGE_SIZE_MAX)))]
-    pub page_size: Option<u32>,
-    /// Where to go on: the last page's `next_page_token`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub page_token: Option<String>,
-}
-
 /// `POST /v1/servers`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
@@ -174,8 +160,6 @@ pub struct Invitation {
     /// Whose client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<UserName>,
-    /// When it was made.
-    pub created: Timestamp,
     /// When it is over.
     pub expires: Timestamp,
     /// Attempts left.
@@ -230,12 +214,13 @@ pub struct PairingRevoked {
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ServersQuery {
-    /// Only those that may act, or may not.
+    /// Items wanted; 50 unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub state: Option<Standing>,
-    /// Only what was made later than this.
+    #[cfg_attr(feature = "openapi", schemars(range(min = 1, max = PAGE_SIZE_MAX)))]
+    pub page_size: Option<u32>,
+    /// Where to go on: the last page's `next_page_token`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub created_after: Option<Timestamp>,
+    pub page_token: Option<String>,
 }
 
 /// Query of `GET /v1/invitations`.
@@ -243,18 +228,19 @@ pub struct ServersQuery {
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct InvitationsQuery {
-    /// Only what was made later than this.
+    /// Items wanted; 50 unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub created_after: Option<Timestamp>,
+    #[cfg_attr(feature = "openapi", schemars(range(min = 1, max = PAGE_SIZE_MAX)))]
+    pub page_size: Option<u32>,
+    /// Where to go on: the last page's `next_page_token`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_token: Option<String>,
     /// Only this server's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerName>,
     /// Only this user's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<UserName>,
-    /// Only those in this role.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub role: Option<Role>,
     /// Only those in this state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<InvitationState>,
@@ -265,9 +251,13 @@ pub struct InvitationsQuery {
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PairingsQuery {
-    /// Only what was made later than this.
+    /// Items wanted; 50 unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub created_after: Option<Timestamp>,
+    #[cfg_attr(feature = "openapi", schemars(range(min = 1, max = PAGE_SIZE_MAX)))]
+    pub page_size: Option<u32>,
+    /// Where to go on: the last page's `next_page_token`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_token: Option<String>,
     /// Only this server's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerName>,

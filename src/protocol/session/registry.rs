@@ -54,9 +54,12 @@ pub struct SessionSeen {
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SessionsQuery {
-    /// Only those that were opened later than this.
+    /// Items wanted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub created_after: Option<Timestamp>,
+    pub page_size: Option<u32>,
+    /// Where to go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_token: Option<String>,
     /// Only this server's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerName>,

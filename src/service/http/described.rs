@@ -11,14 +11,12 @@ use http::HeaderMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use sidekey_protocol::ids::{InvitationId, PartyId, ServerName, SessionId, UserName};
-use sidekey_protocol::pairing::registry::Paging;
 
 use super::auth::{Caller, Paired};
 use super::etag::{IfNoneMatch, Tagged};
 use super::extract::{
     Created, Idempotency, Json, JsonOrNoContent, JsonOrNothing, LastEventId, NoContent, Path, Query, RawJson,
 };
-use super::list::Listed;
 use super::problem::{Code, Problem};
 use super::routes::Route;
 
@@ -212,14 +210,6 @@ impl<T: JsonSchema> Asked for Query<T> {
     }
 }
 
-impl<F: JsonSchema> Asked for Listed<F> {
-    fn describe(operation: &mut Operation<'_>) {
-        operation.codes.insert(Code::QueryInvalid);
-        operation.members::<Paging>();
-        operation.members::<F>();
-    }
-}
-
 impl<T> Asked for Path<T> {
     /// A parameter's name says what it is.
     fn describe(operation: &mut Operation<'_>) {
@@ -231,6 +221,7 @@ impl<T> Asked for Path<T> {
                 "pairing" => generator.subschema_for::<PartyId>(),
                 "session" => generator.subschema_for::<SessionId>(),
                 "server" => generator.subschema_for::<ServerName>(),
+                "record" => generator.subschema_for::<u64>(),
                 "user" => generator.subschema_for::<UserName>(),
                 _ => generator.subschema_for::<String>(),
             };

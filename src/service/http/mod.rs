@@ -14,7 +14,6 @@ pub mod problem;
 pub(crate) mod rates;
 mod routes;
 pub(crate) mod tokens;
-mod trace;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;

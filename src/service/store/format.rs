@@ -10,7 +10,8 @@ use crate::files;
 ///
 /// 1. Without a marker, before the first release. Its records are read no more.
 /// 2. `seal.keys` under a master key, in slots.
-const CURRENT: u32 = 2;
+/// 3. The journal's chain goes over leaves, and its records bind what the audit log says of them.
+const CURRENT: u32 = 3;
 
 /// The marker, and what it says before the number.
 const NAME: &str = "format";
@@ -91,7 +92,8 @@ mod tests {
     fn a_newer_or_damaged_marker_is_refused() {
         let folder = first();
         for (text, word) in [
-            ("sidekey data folder, format 3\n", "used by a newer one"),
+            ("sidekey data folder, format 4\n", "used by a newer one"),
+            ("sidekey data folder, format 2\n", "made by an older one"),
             ("sidekey data folder, format 0\n", "damaged"),
             ("", "damaged"),
             ("\u{fffd}", "damaged"),

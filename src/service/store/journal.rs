@@ -4,14 +4,17 @@
 //! segment is named for its first record.
 //!
 //! ```text
-//!   segment  "SKJRNL01" · first u64 · size u64 · check 8 · h_{first-1} 32 · records · zeros
-//!   record   length u32 · sequence u64 · nth u16 · body · h_n 32        h_n = SHA-256(h_{n-1} ‖ record without h_n)
+//!   segment  "SKJRNL02" · first u64 · size u64 · check 8 · h_{first-1} 32 · records · zeros
+//!   record   length u32 · sequence u64 · nth u16 · entries 32 · body · h_n 32
+//!   h_n = SHA-256(h_{n-1} ‖ leaf_n), leaf_n = SHA-256(record up to its body ‖ SHA-256(body))
 //! ```
-//! `length` is the body's; `nth` is the record's place in its batch. A batch is written at once and made durable by one
+//! `length` is the body's; `nth` is the record's place in its batch; `entries` binds what the audit log says of it
+//! (proto/audit/spec.md). A batch is written at once and made durable by one
 //! `fdatasync` before the next one is written. So what follows a record that does not verify tells what happened: a
 //! record of a *later* batch proves that this one had been durable, and the journal is damaged; without one, it is the
 //! tail of a write that the power cut short, of which nothing was ever acknowledged, and it is cut off.
 
+pub(super) mod read;
 mod scan;
 
 use std::fs::{self, File, OpenOptions};
@@ -20,20 +23,19 @@ use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use sidekey_protocol::audit::Frame;
 use sidekey_protocol::crypto::sha256;
 
 use crate::fault::{Damage, Fault, is_full};
 
-/// A place in the journal: after the record `seq`, whose hash is `hash`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Position {
-    pub(super) seq: u64,
-    pub(super) hash: [u8; 32],
-}
+pub(super) use sidekey_protocol::audit::Position;
 
-impl Position {
-    /// Before the first record.
-    pub(super) const START: Self = Self { seq: 0, hash: [0; 32] };
+/// What a record says.
+#[derive(Debug)]
+pub(super) struct Text {
+    /// Binds what the audit log says of it.
+    pub(super) entries: [u8; 32],
+    pub(super) body: Vec<u8>,
 }
 
 /// Why a batch is not durable.
@@ -56,7 +58,7 @@ pub(super) struct Journal {
     /// Where the next record goes.
     offset: u64,
     end: Position,
-    /// h_n ‖ the batch.
+    /// The batch.
     buffer: Vec<u8>,
     /// How long the last sync took.
     pub(super) synced_in: Duration,
@@ -93,7 +95,7 @@ impl Journal {
         folder: &Path,
         segment_size: u64,
         from: Position,
-        apply: impl FnMut(Position, &[u8]) -> Result<(), Damage>,
+        mut apply: impl FnMut(Position, &[u8]) -> Result<(), Damage>,
     ) -> Result<Self, Fault> {
         match fs::remove_file(folder.join(FRESH)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -101,7 +103,7 @@ impl Journal {
             }
             _ => {}
         }
-        let tail = scan::replay(folder, from, apply)?;
+        let tail = scan::replay(folder, from, |end, _, body| apply(end, body))?;
         let segment = OpenOptions::new()
             .write(true)
             .open(folder.join(name(tail.segment)))
@@ -133,17 +135,17 @@ impl Journal {
     /// Reads all of it and changes nothing: what an audit does.
     pub(super) fn verify(
         folder: &Path,
-        apply: impl FnMut(Position, &[u8]) -> Result<(), Damage>,
+        mut check: impl FnMut(&Frame, &[u8]) -> Result<(), Damage>,
     ) -> Result<Position, Fault> {
-        scan::replay(folder, Position::START, apply).map(|tail| tail.end)
+        scan::replay(folder, Position::START, |_, frame, body| check(frame, body)).map(|tail| tail.end)
     }
 
     /// Makes a batch durable and returns the hash of each of its records.
     ///
     /// The last [`RESERVE`]th of a segment is for what is `urgent`: a full disk must not prevent a revocation.
-    pub(super) fn append(&mut self, bodies: &[Vec<u8>], urgent: bool) -> Result<Vec<Position>, Unwritten> {
-        let positions = self.frame(bodies)?;
-        let octets = (self.buffer.len() - HASH_SIZE) as u64;
+    pub(super) fn append(&mut self, texts: &[Text], urgent: bool) -> Result<Vec<Position>, Unwritten> {
+        let positions = self.frame(texts)?;
+        let octets = self.buffer.len() as u64;
         if self.offset + octets > self.size - self.size / RESERVE {
             match self.roll(octets) {
                 Err(Unwritten::Refused(_)) if urgent && self.offset + octets <= self.size => {}
@@ -158,30 +160,32 @@ impl Journal {
     }
 
     /// Lays the batch out in the buffer.
-    fn frame(&mut self, bodies: &[Vec<u8>]) -> Result<Vec<Position>, Unwritten> {
+    fn frame(&mut self, texts: &[Text]) -> Result<Vec<Position>, Unwritten> {
         self.buffer.clear();
-        self.buffer.extend_from_slice(&self.end.hash);
         let mut end = self.end;
-        let mut positions = Vec::with_capacity(bodies.len());
-        for (nth, body) in bodies.iter().enumerate() {
+        let mut positions = Vec::with_capacity(texts.len());
+        for (nth, Text { entries, body }) in texts.iter().enumerate() {
             if body.len() > RECORD_MAX {
                 return Err(Unwritten::Refused(Fault::RecordTooLarge));
             }
-            let start = self.buffer.len();
-            end.seq += 1;
-            self.buffer.extend_from_slice(&(body.len() as u32).to_be_bytes());
-            self.buffer.extend_from_slice(&end.seq.to_be_bytes());
-            self.buffer.extend_from_slice(&(nth as u16).to_be_bytes());
+            let (size_bytes, nth) = (body.len() as u32, nth as u16);
+            let frame = Frame { size_bytes, seq: end.seq + 1, nth, entries: *entries };
+            end = end.next(&frame.leaf(&sha256(body)));
+            self.buffer.extend_from_slice(&frame.octets());
             self.buffer.extend_from_slice(body);
-            end.hash = sha256(&self.buffer[start - HASH_SIZE..]);
             self.buffer.extend_from_slice(&end.hash);
             positions.push(end);
         }
         Ok(positions)
     }
 
+    /// After the last record.
+    pub(super) const fn end(&self) -> Position {
+        self.end
+    }
+
     fn write(&mut self) -> Result<(), Unwritten> {
-        let mut batch = &self.buffer[HASH_SIZE..];
+        let mut batch = self.buffer.as_slice();
         let mut at = self.offset;
         while !batch.is_empty() {
             match self.segment.write_at(batch, at) {
@@ -287,6 +291,11 @@ fn header(size: u64, end: Position) -> [u8; HEADER_SIZE] {
     header
 }
 
+/// What is wrong with this record, wherever it stands.
+pub(super) const fn corrupt(record: u64, damage: Damage) -> Fault {
+    Fault::Corrupt { segment: 0, record, damage }
+}
+
 fn name(first: u64) -> String {
     format!("{first:020}.journal")
 }
@@ -301,8 +310,6 @@ const RECORD_MAX: usize = 4 << 20;
 const RESERVE: u64 = 64;
 const HEADER_SIZE: usize = 64;
 const HASH_SIZE: usize = 32;
-/// Octets of a record before its body, and around it.
-const FRAME_SIZE: usize = 14;
-const MAGIC: &[u8; 8] = b"SKJRNL01";
+const MAGIC: &[u8; 8] = b"SKJRNL02";
 /// A segment that is being made.
 const FRESH: &str = "new.segment";

@@ -15,7 +15,6 @@ use super::engine::{Engine, Rng, Shared};
 use super::format;
 use super::journal::{Journal, Position, SEGMENT_SIZE};
 use super::keeper::Keeper;
-use super::keys::Signers;
 use super::record::{self, Entry, Record};
 use super::sled::Behind;
 use super::state::{Dirty, State};
@@ -91,22 +90,25 @@ impl Store {
         let now = clock.now();
         format::mark(folder)?;
         let at_rest = AtRest::create(folder, root, now, &mut *rng)?;
-        let place = record::Secret::Service(genesis.service, 0).place();
+        let place = record::Secret::Service(genesis.service).place();
         let record = Record::Created {
             service: genesis.service,
             public_url: genesis.public_url,
             key: at_rest.seal(place, &genesis.key.expose_pkcs8(), &mut *rng),
-            key_public: Box::new(spki(&genesis.key.verifying_key())),
             admin: genesis.admin,
             admin_key: spki(&genesis.admin_key),
             label: genesis.admin_label,
         };
-        let mut bodies = vec![Entry { at: now, by: None, record }.encode()];
-        bodies.extend(genesis.server.map(|server| {
-            Entry { at: now, by: Some(genesis.admin), record: Record::ServerAdded { server } }.encode()
-        }));
+        let added = |server| (Some(genesis.admin), Record::ServerAdded { server });
+        let records = [(None, record)].into_iter().chain(genesis.server.map(added));
+        let mut text = |(before, (by, record))| {
+            let mut salt = [0; 16];
+            rng.fill_bytes(&mut salt);
+            Entry { salt, at: now, by, record, whom: Vec::new() }.text(before as u64 + 1)
+        };
+        let texts: Vec<_> = records.enumerate().map(&mut text).collect();
         let mut first = Journal::create(&unfinished, segment_size)?;
-        first.append(&bodies, true).map_err(super::journal::Unwritten::fault)?;
+        first.append(&texts, true).map_err(super::journal::Unwritten::fault)?;
         fs::rename(&unfinished, &journal)
             .and_then(|()| File::open(folder)?.sync_all())
             .map_err(Fault::io("make the journal"))
@@ -133,8 +135,9 @@ impl Store {
     /// # Errors
     /// [`Fault::Corrupt`] names the first record that does not; [`Fault::Io`], [`Fault::Missing`].
     pub fn verify(folder: &Path) -> Result<Verified, Fault> {
-        let end = Journal::verify(&folder.join(JOURNAL), |_, body| {
-            Entry::decode(body).map(drop).map_err(|_| Damage::Undecodable)
+        let end = Journal::verify(&folder.join(JOURNAL), |frame, body| {
+            let entry = Entry::decode(body).map_err(|_| Damage::Undecodable)?;
+            if entry.bound(frame.seq) == frame.entries { Ok(()) } else { Err(Damage::Entries) }
         })?;
         Ok(Verified { records: end.seq, hash: end.hash })
     }
@@ -158,14 +161,13 @@ impl Store {
         let (behind, state) = pages(&folder.join(PAGES), &at_rest)?;
         let (mut journal, state) = replay(folder, segment_size, state)?;
         adjust(&mut journal);
-        let identity = identity(&state);
-        let signers = Signers::open(&state, &at_rest)?;
+        let identity = identity(&state, &at_rest)?;
         let shared = Arc::new(Shared::new(state, at_rest, clock, rng, on_fence));
         let started = Fault::io("start a thread");
         let engine = Engine::start(journal, shared.clone()).map_err(started)?;
         let keeper =
             Keeper::start(behind, engine.clone(), shared.clone()).map_err(Fault::io("start a thread"))?;
-        Ok(Self { identity, signers, shared, engine, keeper: Mutex::new(Some(keeper)), _lock: lock })
+        Ok(Self { identity, shared, engine, keeper: Mutex::new(Some(keeper)), _lock: lock })
     }
 }
 
@@ -208,8 +210,12 @@ fn replay(folder: &Path, segment_size: u64, mut state: State) -> Result<(Journal
     Ok((journal, state))
 }
 
-fn identity(state: &State) -> Identity {
-    Identity { service: state.global.service, public_url: state.global.public_url.clone() }
+fn identity(state: &State, at_rest: &AtRest) -> Result<Identity, Fault> {
+    let global = &state.global;
+    let sealed = global.key.as_ref().ok_or(Fault::Missing)?;
+    let key = at_rest.open_sealed(record::Secret::Service(global.service).place(), sealed)?;
+    let key = SigningKey::from_pkcs8(&key).map_err(|_| Fault::Unsealable)?;
+    Ok(Identity { service: global.service, public_url: global.public_url.clone(), key })
 }
 
 /// One process per folder. The file says which, for whoever finds it taken.
@@ -241,7 +247,7 @@ pub(super) fn spki(key: &VerifyingKey) -> record::Spki {
     Octets(key.spki().try_into().expect("an SPKI is 91 octets"))
 }
 
-const JOURNAL: &str = "journal";
+pub(super) const JOURNAL: &str = "journal";
 const PAGES: &str = "state";
 /// Records between two sweeps of a replay.
 const SWEEP_EVERY: u64 = 65_536;

@@ -4,6 +4,7 @@
 //! or a member is never reordered or edited: a new version octet is the only way.
 
 use serde::{Deserialize, Serialize};
+use sidekey_protocol::audit::Salt;
 use sidekey_protocol::crypto::labels;
 use sidekey_protocol::encoding::Octets;
 use sidekey_protocol::ids::{
@@ -15,14 +16,29 @@ use sidekey_protocol::revocation::{Reason, Target};
 use sidekey_protocol::session::{Capabilities, Suite, SuiteList};
 
 use super::at_rest::{Place, Sealed};
+use super::journal::Text;
 
 /// A commit: what happened, when, and who asked for it.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Entry {
+    /// Hides what the record says from who is shown its leaf alone.
+    pub(super) salt: Salt,
     pub(super) at: Timestamp,
     /// The acting party; absent for what the service does by itself, and for a pairing that has no party yet.
     pub(super) by: Option<PartyId>,
     pub(super) record: Record,
+    /// Whom it concerns, where the record names a pairing, a session or an invitation alone: one for each of its lines.
+    pub(super) whom: Vec<Whom>,
+}
+
+/// Whom a line of the audit log concerns. Nothing is looked up when the log is read: a session is soon forgotten.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct Whom {
+    pub(super) role: Option<Role>,
+    pub(super) server: ServerName,
+    pub(super) user: Option<UserName>,
+    /// The one pairing that it is about.
+    pub(super) pairing: Option<PartyId>,
 }
 
 /// Everything that changes the state.
@@ -33,7 +49,6 @@ pub(super) enum Record {
         service: ServiceId,
         public_url: String,
         key: Sealed,
-        key_public: Box<Spki>,
         admin: PartyId,
         admin_key: Spki,
         label: String,
@@ -97,8 +112,6 @@ pub(super) enum Record {
     ClockAccepted {
         behind_s: u32,
     },
-    /// The service signs with another key.
-    KeyRotated(Box<KeyRotated>),
 }
 
 /// A pairing that proved its code.
@@ -117,19 +130,6 @@ pub(super) struct Confirmed {
     /// Hash of the finish request, for its repeat.
     pub(super) finish: Octets<32>,
     pub(super) answer: Box<[u8]>,
-}
-
-/// A signing key that takes over from the one before.
-#[derive(Debug, Deserialize, Serialize)]
-pub(super) struct KeyRotated {
-    /// The service's first key has number 0.
-    pub(super) number: u32,
-    pub(super) public: Spki,
-    pub(super) key: Sealed,
-    /// From when on what the key before signed counts no more.
-    pub(super) until: Timestamp,
-    /// The statement of the key before, a JWS.
-    pub(super) statement: String,
 }
 
 /// A pairing's next epoch.
@@ -192,8 +192,8 @@ pub(super) enum Secret {
     Pairing(PartyId, u32),
     /// A session root, by number and id.
     Root(u32, [u8; 16]),
-    /// A signing key, by its number.
-    Service(ServiceId, u32),
+    /// The signing key.
+    Service(ServiceId),
 }
 
 impl Secret {
@@ -204,7 +204,7 @@ impl Secret {
             Self::Pairing(id, epoch) => (labels::REST_PAIRING, *id.as_bytes(), "root", *epoch),
             // Sealed before it has its number; its id is its own.
             Self::Root(_, id) => (labels::REST_ROOT, *id, "root", 0),
-            Self::Service(id, number) => (labels::REST_SERVICE, *id.as_bytes(), "signing key", *number),
+            Self::Service(id) => (labels::REST_SERVICE, *id.as_bytes(), "signing key", 0),
         };
         Place { kind, id, field, number }
     }
@@ -215,6 +215,11 @@ impl Secret {
 pub(super) struct Undecodable;
 
 impl Entry {
+    /// As the record of this number.
+    pub(super) fn text(&self, seq: u64) -> Text {
+        Text { entries: self.bound(seq), body: self.encode() }
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
         postcard::to_extend(self, vec![VERSION]).expect("memory takes every octet")
     }

@@ -1,8 +1,8 @@
 //! The store on a real journal and a real sled, in a temporary folder.
 
+mod audit;
 mod engine;
 mod journal;
-mod keys;
 mod measured;
 mod policy;
 mod rekey;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use rand_core::Rng as _;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{About, Decision, Desk, Done, Order, QUEUE_MAX, Shared};
 use crate::fault::{Damage, Fault};
-use crate::store::journal::{BATCH_MAX, Journal, Unwritten};
+use crate::store::journal::{BATCH_MAX, Journal, Text, Unwritten};
 use crate::store::policy::AT_ONCE;
 use crate::store::record::{Entry, Record};
 
@@ -26,7 +27,7 @@ pub(super) struct Writer {
 #[derive(Default)]
 struct Batch {
     entries: Vec<Entry>,
-    bodies: Vec<Vec<u8>>,
+    texts: Vec<Text>,
     done: Vec<Done>,
     about: HashSet<u64>,
     everything: bool,
@@ -37,14 +38,14 @@ struct Batch {
 impl Batch {
     fn admits(&self, about: &About) -> bool {
         match about {
-            _ if self.everything || self.bodies.len() >= BATCH_MAX => false,
-            About::Clock | About::Everything => self.bodies.is_empty(),
+            _ if self.everything || self.texts.len() >= BATCH_MAX => false,
+            About::Clock | About::Everything => self.texts.is_empty(),
             About::These(keys) => !keys.iter().any(|key| self.about.contains(key)),
         }
     }
 
-    fn push(&mut self, entry: Entry, about: About, done: Done) {
-        self.bodies.push(entry.encode());
+    fn push(&mut self, entry: Entry, after: u64, about: About, done: Done) {
+        self.texts.push(entry.text(after + self.texts.len() as u64 + 1));
         self.urgent = matches!(entry.record, Record::Revoked { .. });
         self.entries.push(entry);
         self.done.push(done);
@@ -64,7 +65,7 @@ impl Writer {
         let mut closing = None;
         while self.fill(&mut closing) {
             let batch = self.decide();
-            if !batch.bodies.is_empty() && self.commit(batch).is_err() {
+            if !batch.texts.is_empty() && self.commit(batch).is_err() {
                 break;
             }
         }
@@ -135,7 +136,10 @@ impl Writer {
                 Err(fault) => (state.last_at, Err(fault)),
             };
             if let Some((record, done)) = decide(&state, desk) {
-                batch.push(Entry { at, by, record }, about, done);
+                let mut salt = [0; 16];
+                rng.fill_bytes(&mut salt);
+                let whom = state.whom(&record);
+                batch.push(Entry { salt, at, by, record, whom }, self.journal.end().seq, about, done);
             }
         }
         drop(state);
@@ -145,10 +149,10 @@ impl Writer {
 
     /// Makes a batch durable, then effective, then known.
     fn commit(&mut self, batch: Batch) -> Result<(), ()> {
-        let Batch { entries, bodies, done, urgent, .. } = batch;
+        let Batch { entries, texts, done, urgent, .. } = batch;
         let shared = self.shared.clone();
         let (meter, since) = (shared.meter.get(), Instant::now());
-        let positions = match self.journal.append(&bodies, urgent) {
+        let positions = match self.journal.append(&texts, urgent) {
             Ok(positions) => positions,
             Err(Unwritten::Refused(fault)) => {
                 meter.inspect(|meter| meter.unwritten());
@@ -167,12 +171,12 @@ impl Writer {
             meter.durable(entries.len(), self.journal.synced_in, last.at);
         }
         self.shared.full.store(false, Ordering::Release);
-        for ((position, body), (entry, done)) in
-            positions.into_iter().zip(bodies).zip(entries.into_iter().zip(done))
+        for ((position, text), (entry, done)) in
+            positions.into_iter().zip(texts).zip(entries.into_iter().zip(done))
         {
             meter.inspect(|meter| meter.took_effect(&entry.record));
             let mut state = self.shared.write();
-            let Ok(events) = state.apply(position, &body, entry) else {
+            let Ok(events) = state.apply(position, &text.body, entry) else {
                 drop(state);
                 let (segment, record) = (0, position.seq);
                 return self.fence(&Fault::Corrupt { segment, record, damage: Damage::Effect });

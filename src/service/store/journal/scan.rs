@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use sidekey_protocol::audit::Frame;
 use sidekey_protocol::crypto::sha256;
 
-use super::{FRAME_SIZE, HASH_SIZE, HEADER_SIZE, Position, RECORD_MAX, header, name};
+use super::{HASH_SIZE, HEADER_SIZE, Position, RECORD_MAX, header, name};
 use crate::fault::{Damage, Fault};
 
 /// Where the journal ends.
@@ -26,7 +27,7 @@ pub(super) struct Tail {
 pub(super) fn replay(
     folder: &Path,
     from: Position,
-    mut apply: impl FnMut(Position, &[u8]) -> Result<(), Damage>,
+    mut apply: impl FnMut(Position, &Frame, &[u8]) -> Result<(), Damage>,
 ) -> Result<Tail, Fault> {
     let segments = list(folder)?;
     let start = segments.iter().rposition(|&first| first <= from.seq + 1).ok_or(missing(from.seq + 1))?;
@@ -35,10 +36,10 @@ pub(super) fn replay(
         let bytes = fs::read(folder.join(name(first))).map_err(Fault::io("read a journal segment"))?;
         let before = tail.map(|tail: Tail| tail.end);
         let mut segment = Segment::open(first, &bytes, before)?;
-        while let Some(body) = segment.next() {
+        while let Some((frame, body)) = segment.next() {
             let end = segment.end;
             if end.seq > from.seq {
-                apply(end, body).map_err(|damage| corrupt(first, end.seq, damage))?;
+                apply(end, &frame, body).map_err(|damage| corrupt(first, end.seq, damage))?;
             } else if end.seq == from.seq && end.hash != from.hash {
                 return Err(corrupt(first, end.seq, Damage::Chain));
             }
@@ -53,7 +54,7 @@ pub(super) fn replay(
 }
 
 /// The segments' first records, in order.
-fn list(folder: &Path) -> Result<Vec<u64>, Fault> {
+pub(super) fn list(folder: &Path) -> Result<Vec<u64>, Fault> {
     let mut segments = Vec::new();
     for entry in fs::read_dir(folder).map_err(Fault::io("list the journal"))? {
         let file = entry.map_err(Fault::io("list the journal"))?.file_name();
@@ -98,15 +99,15 @@ impl<'a> Segment<'a> {
         Ok(Self { first, bytes, offset: HEADER_SIZE, end })
     }
 
-    /// The next record's body, if it stands there whole and continues the chain.
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let frame = Frame::read(self.bytes, self.offset)?;
-        if frame.seq != self.end.seq + 1 || frame.hash(&self.end.hash) != *frame.stored {
+    /// The next record, if it stands there whole and continues the chain.
+    fn next(&mut self) -> Option<(Frame, &'a [u8])> {
+        let record = Record::read(self.bytes, self.offset)?;
+        if record.frame.seq != self.end.seq + 1 || record.hash(self.end.hash) != *record.stored {
             return None;
         }
-        self.offset = frame.end;
-        self.end = Position { seq: frame.seq, hash: *frame.stored };
-        Some(frame.body)
+        self.offset = record.end;
+        self.end = Position { seq: record.frame.seq, hash: *record.stored };
+        Some((record.frame, record.body))
     }
 
     /// Judges what follows the last whole record.
@@ -125,22 +126,23 @@ impl<'a> Segment<'a> {
     /// Whether a record of a batch after this one's stands in the `torn` octets that follow.
     fn later_batch(&self, torn: usize) -> bool {
         let record = self.end.seq + 1;
-        let later = |frame: &Frame<'_>| {
-            frame.seq > record && frame.seq - record < FAR && frame.seq.saturating_sub(frame.nth) > record
+        let later = |found: &Record<'_>| {
+            let Frame { seq, nth, .. } = found.frame;
+            seq > record && seq - record < FAR && seq.saturating_sub(nth.into()) > record
         };
         // Where only the stored hash of this record is bent, the next one follows from the computed one.
-        if let Some(bent) = Frame::read(self.bytes, self.offset) {
-            let hash = bent.hash(&self.end.hash);
-            let next = Frame::read(self.bytes, bent.end);
-            if next.is_some_and(|next| later(&next) && next.hash(&hash) == *next.stored) {
+        if let Some(bent) = Record::read(self.bytes, self.offset) {
+            let hash = bent.hash(self.end.hash);
+            let next = Record::read(self.bytes, bent.end);
+            if next.is_some_and(|next| later(&next) && next.hash(hash) == *next.stored) {
                 return true;
             }
         }
         (self.offset + 1..self.offset + torn).any(|at| {
             // The hash before a record is where its own chain begins: a record proves itself wherever it stands.
             let before = self.bytes[at - HASH_SIZE..at].try_into().expect("32 octets");
-            Frame::read(self.bytes, at)
-                .is_some_and(|frame| later(&frame) && frame.hash(before) == *frame.stored)
+            Record::read(self.bytes, at)
+                .is_some_and(|found| later(&found) && found.hash(before) == *found.stored)
         })
     }
 }
@@ -159,40 +161,33 @@ fn written(rest: &[u8]) -> usize {
 }
 
 /// A record as it stands, not yet believed.
-struct Frame<'a> {
-    seq: u64,
-    nth: u64,
-    text: &'a [u8],
+struct Record<'a> {
+    frame: Frame,
     body: &'a [u8],
     stored: &'a [u8; HASH_SIZE],
     end: usize,
 }
 
-impl<'a> Frame<'a> {
+impl<'a> Record<'a> {
     fn read(bytes: &'a [u8], at: usize) -> Option<Self> {
-        let head = bytes.get(at..at + FRAME_SIZE)?;
-        let size = u32::from_be_bytes(head[..4].try_into().ok()?) as usize;
+        let frame = Frame::read(bytes.get(at..at + Frame::SIZE)?.try_into().ok()?);
+        let size = frame.size_bytes as usize;
         if size == 0 || size > RECORD_MAX {
             return None;
         }
-        let text_end = at + FRAME_SIZE + size;
-        let end = text_end + HASH_SIZE;
-        Some(Self {
-            seq: u64::from_be_bytes(head[4..12].try_into().ok()?),
-            nth: u64::from(u16::from_be_bytes(head[12..14].try_into().ok()?)),
-            text: bytes.get(at..text_end)?,
-            body: bytes.get(at + FRAME_SIZE..text_end)?,
-            stored: bytes.get(text_end..end)?.try_into().ok()?,
-            end,
-        })
+        let body_end = at + Frame::SIZE + size;
+        let end = body_end + HASH_SIZE;
+        let body = bytes.get(at + Frame::SIZE..body_end)?;
+        Some(Self { frame, body, stored: bytes.get(body_end..end)?.try_into().ok()?, end })
     }
 
-    fn hash(&self, before: &[u8; HASH_SIZE]) -> [u8; HASH_SIZE] {
-        sha256(&[before, self.text].concat())
+    /// h_n after this h_{n-1}.
+    fn hash(&self, before: [u8; HASH_SIZE]) -> [u8; HASH_SIZE] {
+        Position { seq: 0, hash: before }.next(&self.frame.leaf(&sha256(self.body))).hash
     }
 }
 
-fn corrupt(segment: u64, record: u64, damage: Damage) -> Fault {
+pub(super) fn corrupt(segment: u64, record: u64, damage: Damage) -> Fault {
     Fault::Corrupt { segment, record, damage }
 }
 

@@ -21,22 +21,21 @@ pub(in crate::store) struct Misfit;
 
 impl State {
     /// Applies a durable record, and says what its parties will want to know.
-    #[expect(clippy::too_many_lines, reason = "an exhaustive table: an arm for each record")]
     pub(in crate::store) fn apply(
         &mut self,
         position: Position,
         body: &[u8],
         entry: Entry,
     ) -> Result<Vec<Event>, Misfit> {
-        let Entry { at, by, record } = entry;
+        let Entry { at, by, record, .. } = entry;
         // Whoever decided on this record did so on a state in which it had been.
         self.carry(usize::MAX);
         let mut events = Vec::new();
         match record {
-            Record::Created { service, public_url, key, key_public, admin, admin_key, label } => {
+            Record::Created { service, public_url, key, admin, admin_key, label } => {
                 self.global.service = service;
                 self.global.public_url = public_url;
-                self.global.keys.begin(*key_public, key, at);
+                self.global.key = Some(key);
                 self.add_party(admin, Rights::Admin, &admin_key, label, at)?;
             }
             Record::ServerAdded { server } => self.add_server(server, at)?,
@@ -52,7 +51,6 @@ impl State {
                     used: None,
                     revoked: None,
                     verifier: Some(verifier),
-                    key: self.global.keys.newest(),
                 });
             }
             Record::AttemptSpent { invitation } => self.spend_attempt(invitation)?,
@@ -79,7 +77,6 @@ impl State {
             Record::Rekeyed(rekeyed) => self.rekey(*rekeyed, at)?,
             Record::EpochUsed { pairing, epoch } => self.use_epoch(pairing, epoch, at)?,
             Record::Lapsed { pairings } => self.lapse(&pairings, at)?,
-            Record::KeyRotated(rotated) => events.push(self.global.keys.rotate(*rotated, at)?),
             Record::PolicySet { server, user, setting } => {
                 events = self.set_policy(server, user, *setting, at)?;
             }
@@ -98,7 +95,6 @@ impl State {
         for handle in self.sessions.sweep(count, now) {
             self.drop_session(handle);
         }
-        self.global.keys.sweep(now);
         let over: Vec<u32> = self
             .invitations
             .iter()
@@ -353,7 +349,7 @@ impl State {
                     self.dirty.root(number);
                 }
             }
-            Secret::Service(_, number) => self.global.keys.reseal(number, sealed),
+            Secret::Service(_) => self.global.key = Some(sealed),
         }
     }
 

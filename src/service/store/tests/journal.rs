@@ -1,10 +1,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::super::journal::{Journal, Position};
+use super::super::journal::{Journal, Position, Text};
 use crate::fault::{Damage, Fault};
 
-const SIZE: u64 = 2048;
+const SIZE: u64 = 4096;
+
+fn text(body: &[u8]) -> Text {
+    Text { entries: sidekey_protocol::crypto::sha256(body), body: body.to_vec() }
+}
 
 /// A journal of batches of so many records each, and what they say.
 fn written(folder: &Path, batches: &[usize]) -> Vec<Vec<u8>> {
@@ -13,7 +17,8 @@ fn written(folder: &Path, batches: &[usize]) -> Vec<Vec<u8>> {
     for &count in batches {
         let batch: Vec<Vec<u8>> =
             (0..count).map(|n| format!("record {} of a batch", bodies.len() + n).into_bytes()).collect();
-        journal.append(&batch, false).unwrap();
+        let texts: Vec<_> = batch.iter().map(|body| text(body)).collect();
+        journal.append(&texts, false).unwrap();
         bodies.extend(batch);
     }
     bodies
@@ -66,7 +71,7 @@ fn a_tail_torn_at_any_octet_is_cut_off_cleanly() {
             assert_eq!(kept, all[..kept.len()]);
             // And on it goes: nothing of the torn record comes back.
             let mut journal = Journal::open(folder.path(), SIZE, Position::START, |_, _| Ok(())).unwrap();
-            journal.append(&[b"next".to_vec()], false).unwrap();
+            journal.append(&[text(b"next")], false).unwrap();
             drop(journal);
             assert_eq!(read(folder.path()).unwrap().len(), kept.len() + 1);
         }
@@ -127,7 +132,7 @@ fn a_flipped_octet_anywhere_in_the_middle_is_named() {
 #[test]
 fn a_missing_segment_or_a_short_one_is_named() {
     let folder = super::scratch();
-    written(folder.path(), &[10, 10, 10, 10, 10]);
+    written(folder.path(), &[10; 10]);
     let files = segments(folder.path());
     assert!(files.len() > 2);
     let whole = fs::read(&files[1]).unwrap();

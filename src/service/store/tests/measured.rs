@@ -42,7 +42,7 @@ fn many_sessions_in_memory() {
     let mut seq = 0;
     let mut apply = |state: &mut State, record| {
         seq += 1;
-        let entry = Entry { at: START, by: Some(ADMIN), record };
+        let entry = Entry { salt: [0; 16], at: START, by: Some(ADMIN), record, whom: Vec::new() };
         state.apply(Position { seq, hash: [0; 32] }, &[], entry).unwrap();
     };
     let key = SigningKey::generate(&mut rng).verifying_key();
@@ -52,7 +52,6 @@ fn many_sessions_in_memory() {
         service,
         public_url,
         key: sealed.clone(),
-        key_public: Box::new(spki(&key)),
         admin: ADMIN,
         admin_key: spki(&key),
         label,

@@ -1,0 +1,192 @@
+//! What a record says in words: the entries of the audit log (proto/audit/spec.md, section 2). No secret is among them,
+//! sealed or not. What is said here is bound by the chain: an entry of a record that was ever written never changes.
+
+use sidekey_protocol::audit::{self, Action, entries, entry_hash, entry_salt};
+use sidekey_protocol::ids::{InvitationId, PartyId, SessionId};
+use sidekey_protocol::revocation::Target;
+
+use super::record::{Entry, Opened, Record, Whom};
+use super::state::State;
+use super::state::sessions::NONE;
+
+impl Entry {
+    /// What the record says, as that of this number.
+    pub(super) fn lines(&self, seq: u64) -> Vec<audit::Entry> {
+        let lines = self.said(seq);
+        let number = |(item, line): (usize, audit::Entry)| audit::Entry { item: item as u16, ..line };
+        lines.into_iter().enumerate().map(number).collect()
+    }
+
+    /// What binds that.
+    pub(super) fn bound(&self, seq: u64) -> [u8; 32] {
+        let hash = |line: audit::Entry| entry_hash(&entry_salt(&self.salt, line.item), &line.text());
+        entries(&self.lines(seq).into_iter().map(hash).collect::<Vec<_>>())
+    }
+
+    #[expect(clippy::too_many_lines, reason = "a table: one arm for each kind of record")]
+    fn said(&self, seq: u64) -> Vec<audit::Entry> {
+        let line = |action| audit::Entry::new(seq, self.at, self.by, action);
+        let of = |whom: Option<&Whom>, action| placed(line(action), whom);
+        let here = |action| of(self.whom.first(), action);
+        let one = match &self.record {
+            Record::Created { service, admin, label, .. } => audit::Entry {
+                service: Some(*service),
+                pairing: Some(*admin),
+                label: Some(label.clone()),
+                ..line(Action::ServiceCreated)
+            },
+            Record::ServerAdded { server } => {
+                audit::Entry { server: Some(server.clone()), ..line(Action::ServerAdded) }
+            }
+            Record::Invited { invitation, role, server, user, expires, .. } => audit::Entry {
+                server: Some(server.clone()),
+                user: user.clone(),
+                role: Some(*role),
+                invitation: Some(*invitation),
+                not_after: Some(*expires),
+                ..line(Action::InvitationCreated)
+            },
+            Record::AttemptSpent { invitation } => {
+                audit::Entry { invitation: Some(*invitation), ..here(Action::InvitationAttemptSpent) }
+            }
+            Record::Confirmed(confirmed) => audit::Entry {
+                invitation: Some(confirmed.invitation),
+                pairing: Some(confirmed.pairing),
+                label: Some(confirmed.label.clone()),
+                pinned: Some(confirmed.pinned),
+                epoch: Some(0),
+                not_after: Some(confirmed.epoch_not_after),
+                ..here(Action::PairingConfirmed)
+            },
+            Record::Used { .. } => here(Action::PairingUsed),
+            Record::Opened(opened) => session(line(Action::SessionOpened), opened),
+            Record::BatchOpened(opened) => {
+                let line = |opened| session(line(Action::SessionOpened), opened);
+                return opened.iter().map(line).collect();
+            }
+            Record::Rotated { session } => {
+                audit::Entry { session: Some(*session), ..here(Action::SessionRotated) }
+            }
+            Record::Ended { session } => {
+                audit::Entry { session: Some(*session), ..here(Action::SessionEnded) }
+            }
+            Record::Revoked { target, reason, .. } => {
+                audit::Entry { reason: Some(reason.clone()), ..struck(target, here) }
+            }
+            Record::Resealed { secrets } => {
+                audit::Entry { count: Some(secrets.len() as u64), ..line(Action::SecretsResealed) }
+            }
+            Record::Rekeyed(rekeyed) => audit::Entry {
+                epoch: Some(rekeyed.epoch),
+                not_after: Some(rekeyed.answer.not_after),
+                ..here(Action::PairingRekeyed)
+            },
+            Record::EpochUsed { epoch, .. } => {
+                audit::Entry { epoch: Some(*epoch), ..here(Action::PairingEpochUsed) }
+            }
+            Record::Lapsed { .. } => {
+                return self.whom.iter().map(|whom| of(Some(whom), Action::PairingLapsed)).collect();
+            }
+            Record::ClockAccepted { behind_s } => {
+                audit::Entry { count: Some((*behind_s).into()), ..line(Action::ClockAccepted) }
+            }
+            Record::PolicySet { server, user, .. } => {
+                audit::Entry { server: server.clone(), user: user.clone(), ..line(Action::PolicySet) }
+            }
+        };
+        vec![one]
+    }
+}
+
+fn placed(line: audit::Entry, whom: Option<&Whom>) -> audit::Entry {
+    let Some(Whom { role, server, user, pairing }) = whom.cloned() else { return line };
+    audit::Entry { role, server: Some(server), user, pairing, ..line }
+}
+
+fn session(line: audit::Entry, opened: &Opened) -> audit::Entry {
+    audit::Entry {
+        server: Some(opened.server.clone()),
+        user: Some(opened.user.clone()),
+        pairing: opened.audience,
+        session: Some(opened.session),
+        suite: Some(opened.suite),
+        not_after: Some(opened.not_after),
+        ..line
+    }
+}
+
+fn struck(target: &Target, here: impl Fn(Action) -> audit::Entry) -> audit::Entry {
+    match target {
+        Target::Invitation { invitation } => {
+            audit::Entry { invitation: Some(*invitation), ..here(Action::InvitationRevoked) }
+        }
+        Target::Pairing { pairing } => {
+            audit::Entry { pairing: Some(*pairing), ..here(Action::PairingRevoked) }
+        }
+        Target::Server { server } => {
+            audit::Entry { server: Some(server.clone()), ..here(Action::ServerRevoked) }
+        }
+        Target::Session { session } => {
+            audit::Entry { session: Some(*session), ..here(Action::SessionRevoked) }
+        }
+        Target::User { server, user } => audit::Entry {
+            server: Some(server.clone()),
+            user: Some(user.clone()),
+            ..here(Action::UserRevoked)
+        },
+    }
+}
+
+/// Whom a record concerns that does not say so itself.
+impl State {
+    pub(super) fn whom(&self, record: &Record) -> Vec<Whom> {
+        let one = match record {
+            Record::AttemptSpent { invitation } => self.invited_whom(*invitation),
+            Record::Confirmed(confirmed) => self.invited_whom(confirmed.invitation),
+            Record::Used { pairing } | Record::EpochUsed { pairing, .. } => self.paired_whom(*pairing),
+            Record::Rekeyed(rekeyed) => self.paired_whom(rekeyed.pairing),
+            Record::Rotated { session } | Record::Ended { session } => self.session_whom(*session),
+            Record::Revoked { target, .. } => match target {
+                Target::Invitation { invitation } => self.invited_whom(*invitation),
+                Target::Pairing { pairing } => self.paired_whom(*pairing),
+                Target::Session { session } => self.session_whom(*session),
+                Target::Server { .. } | Target::User { .. } => None,
+            },
+            Record::Lapsed { pairings } => {
+                return pairings.iter().filter_map(|&pairing| self.paired_whom(pairing)).collect();
+            }
+            Record::Created { .. }
+            | Record::ServerAdded { .. }
+            | Record::Invited { .. }
+            | Record::Opened(_)
+            | Record::Resealed { .. }
+            | Record::PolicySet { .. }
+            | Record::BatchOpened(_)
+            | Record::ClockAccepted { .. } => None,
+        };
+        one.into_iter().collect()
+    }
+
+    fn invited_whom(&self, id: InvitationId) -> Option<Whom> {
+        let (_, invited) = self.invitation(id)?;
+        let (role, server, user) = (Some(invited.role), invited.server.clone(), invited.user.clone());
+        Some(Whom { role, server, user, pairing: None })
+    }
+
+    fn paired_whom(&self, id: PartyId) -> Option<Whom> {
+        let (_, found) = self.party(id)?;
+        let (role, server, user) = found.party.place()?;
+        Some(Whom { role: Some(role), server: server.clone(), user: user.cloned(), pairing: Some(id) })
+    }
+
+    fn session_whom(&self, id: SessionId) -> Option<Whom> {
+        let slot = self.find_session(id)?;
+        let user = &self.users[slot.user as usize];
+        let server = self.servers[user.server as usize].name.clone();
+        let pairing = (slot.audience != NONE).then(|| self.parties[slot.audience as usize].party.id);
+        Some(Whom { role: None, server, user: Some(user.name.clone()), pairing })
+    }
+}
+
+#[cfg(test)]
+mod tests;

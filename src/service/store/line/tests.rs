@@ -1,0 +1,271 @@
+use sidekey_protocol::audit::Action;
+use sidekey_protocol::encoding::{Bytes, Octets};
+use sidekey_protocol::ids::{InvitationId, PartyId, Role, ServiceId, SessionId, Timestamp};
+use sidekey_protocol::pairing::wire::RekeyAnswer;
+use sidekey_protocol::policy::setting::Setting;
+use sidekey_protocol::revocation::Target;
+use sidekey_protocol::session::{Capabilities, Suite};
+
+use super::super::at_rest::Sealed;
+use super::super::record::{Confirmed, Entry, NewRoot, Opened, Record, Rekeyed, RootOf, Secret, Whom};
+
+const PAIRING: PartyId = PartyId::from_bytes([0xaa; 16]);
+const SESSION: SessionId = SessionId::from_bytes([0x55; 16]);
+const INVITATION: InvitationId = InvitationId::from_bytes([0x11; 16]);
+/// An octet that stands in every secret, and in nothing else.
+const SECRET: u8 = 0xee;
+
+fn sealed() -> Sealed {
+    // Read from the store's own format: nobody else makes one.
+    postcard::from_bytes(&[&[1][..], &[SECRET; 12], &[40], &[SECRET; 40]].concat()).unwrap()
+}
+
+fn opened(audience: Option<PartyId>) -> Opened {
+    Opened {
+        session: SESSION,
+        server: "mail".parse().unwrap(),
+        user: "ann".parse().unwrap(),
+        audience,
+        root: RootOf::Fresh(NewRoot { id: [SECRET; 16], sealed: sealed() }),
+        suite: Suite::A256gcm,
+        capabilities: Capabilities::parse(&["A256GCM"]).unwrap(),
+        policy: Octets([SECRET; 32]),
+        offer: Octets([SECRET; 32]),
+        not_after: Timestamp(4600),
+        idempotency: [[SECRET; 16]; 2],
+    }
+}
+
+fn revoked(target: Target) -> Record {
+    let root = ("mail".parse().unwrap(), "bob".parse().unwrap(), NewRoot { id: [0; 16], sealed: sealed() });
+    Record::Revoked { target, reason: "lost".parse().unwrap(), roots: vec![root] }
+}
+
+fn whom(user: Option<&str>, pairing: Option<PartyId>) -> Whom {
+    let role = if user.is_some() { Role::Client } else { Role::Server };
+    let user = user.map(|user| user.parse().unwrap());
+    Whom { role: Some(role), server: "mail".parse().unwrap(), user, pairing }
+}
+
+/// One record of every kind, whom it concerns, and what is said of it after `{"seq":7,`.
+#[expect(clippy::too_many_lines, reason = "a table: a row for each kind of record")]
+fn table() -> Vec<(Record, Vec<Whom>, &'static [&'static str])> {
+    let (ann, gateway) = (whom(Some("ann"), Some(PAIRING)), whom(None, Some(PAIRING)));
+    let session = Whom { role: None, ..whom(Some("ann"), None) };
+    let answer = RekeyAnswer {
+        to: 2,
+        point: Bytes(vec![SECRET; 65]),
+        kem_ct: Bytes(vec![SECRET; 1088]),
+        not_after: Timestamp(9000),
+        confirm: Octets([SECRET; 32]),
+    };
+    vec![
+        (
+            Record::Created {
+                service: ServiceId::from_bytes([1; 16]),
+                public_url: "https://keys.example.org".into(),
+                key: sealed(),
+                admin: PAIRING,
+                admin_key: Octets([SECRET; 91]),
+                label: "admin".into(),
+            },
+            vec![],
+            &[
+                r#""action":"service_created","service":"01010101010101010101010101010101","pairing":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","label":"admin"}"#,
+            ],
+        ),
+        (
+            Record::ServerAdded { server: "mail".parse().unwrap() },
+            vec![],
+            &[r#""action":"server_added","server":"mail"}"#],
+        ),
+        (
+            Record::Invited {
+                invitation: INVITATION,
+                role: Role::Client,
+                server: "mail".parse().unwrap(),
+                user: Some("ann".parse().unwrap()),
+                expires: Timestamp(1900),
+                verifier: sealed(),
+            },
+            vec![],
+            &[
+                r#""action":"invitation_created","server":"mail","user":"ann","role":"client","invitation":"11111111111111111111111111111111","not_after":1900}"#,
+            ],
+        ),
+        (
+            Record::AttemptSpent { invitation: INVITATION },
+            vec![whom(Some("ann"), None)],
+            &[
+                r#""action":"invitation_attempt_spent","server":"mail","user":"ann","role":"client","invitation":"11111111111111111111111111111111"}"#,
+            ],
+        ),
+        (
+            Record::Confirmed(Box::new(Confirmed {
+                invitation: INVITATION,
+                pairing: PAIRING,
+                key: Octets([SECRET; 91]),
+                label: "Ann's phone".into(),
+                offer: None,
+                pinned: true,
+                root: sealed(),
+                kek: Octets([SECRET; 8]),
+                epoch_not_after: Timestamp(9000),
+                finish: Octets([SECRET; 32]),
+                answer: vec![SECRET; 40].into(),
+            })),
+            vec![whom(Some("ann"), None)],
+            &[
+                r#""action":"pairing_confirmed","server":"mail","user":"ann","role":"client","invitation":"11111111111111111111111111111111","pairing":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","label":"Ann's phone","pinned":true,"epoch":0,"not_after":9000}"#,
+            ],
+        ),
+        (
+            Record::Used { pairing: PAIRING },
+            vec![gateway],
+            &[
+                r#""action":"pairing_used","server":"mail","role":"server","pairing":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}"#,
+            ],
+        ),
+        (
+            Record::Opened(Box::new(opened(None))),
+            vec![],
+            &[
+                r#""action":"session_opened","server":"mail","user":"ann","session":"55555555555555555555555555555555","suite":"A256GCM","not_after":4600}"#,
+            ],
+        ),
+        (
+            Record::Rotated { session: SESSION },
+            vec![session.clone()],
+            &[
+                r#""action":"session_rotated","server":"mail","user":"ann","session":"55555555555555555555555555555555"}"#,
+            ],
+        ),
+        (
+            Record::Ended { session: SESSION },
+            vec![session.clone()],
+            &[
+                r#""action":"session_ended","server":"mail","user":"ann","session":"55555555555555555555555555555555"}"#,
+            ],
+        ),
+        (
+            revoked(Target::Pairing { pairing: PAIRING }),
+            vec![ann.clone()],
+            &[
+                r#""action":"pairing_revoked","server":"mail","user":"ann","role":"client","pairing":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","reason":"lost"}"#,
+            ],
+        ),
+        (
+            revoked(Target::User { server: "mail".parse().unwrap(), user: "ann".parse().unwrap() }),
+            vec![],
+            &[r#""action":"user_revoked","server":"mail","user":"ann","reason":"lost"}"#],
+        ),
+        (
+            revoked(Target::Server { server: "mail".parse().unwrap() }),
+            vec![],
+            &[r#""action":"server_revoked","server":"mail","reason":"lost"}"#],
+        ),
+        (
+            revoked(Target::Session { session: SESSION }),
+            vec![session],
+            &[
+                r#""action":"session_revoked","server":"mail","user":"ann","session":"55555555555555555555555555555555","reason":"lost"}"#,
+            ],
+        ),
+        (
+            revoked(Target::Invitation { invitation: INVITATION }),
+            vec![whom(None, None)],
+            &[
+                r#""action":"invitation_revoked","server":"mail","role":"server","invitation":"11111111111111111111111111111111","reason":"lost"}"#,
+            ],
+        ),
+        (
+            Record::Resealed { secrets: vec![(Secret::Pairing(PAIRING, 0), sealed())] },
+            vec![],
+            &[r#""action":"secrets_resealed","count":1}"#],
+        ),
+        (
+            Record::Rekeyed(Box::new(Rekeyed {
+                pairing: PAIRING,
+                epoch: 2,
+                root: sealed(),
+                kek: Octets([SECRET; 8]),
+                request: Octets([SECRET; 32]),
+                answer,
+            })),
+            vec![ann.clone()],
+            &[
+                r#""action":"pairing_rekeyed","server":"mail","user":"ann","role":"client","pairing":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","epoch":2,"not_after":9000}"#,
+            ],
+        ),
+        (
+            Record::EpochUsed { pairing: PAIRING, epoch: 2 },
+            vec![ann.clone()],
+            &[
+                r#""action":"pairing_epoch_used","server":"mail","user":"ann","role":"client","pairing":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","epoch":2}"#,
+            ],
+        ),
+        (
+            Record::Lapsed { pairings: vec![PAIRING, PAIRING] },
+            vec![ann.clone(), whom(Some("bob"), Some(PAIRING))],
+            &[
+                r#""action":"pairing_lapsed","server":"mail","user":"ann","role":"client","pairing":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}"#,
+                r#""action":"pairing_lapsed","server":"mail","user":"bob","role":"client","pairing":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}"#,
+            ],
+        ),
+        (
+            Record::PolicySet {
+                server: Some("mail".parse().unwrap()),
+                user: None,
+                setting: Box::new(Setting::default()),
+            },
+            vec![],
+            &[r#""action":"policy_set","server":"mail"}"#],
+        ),
+        (Record::ClockAccepted { behind_s: 3600 }, vec![], &[r#""action":"clock_accepted","count":3600}"#]),
+        (
+            Record::BatchOpened(vec![opened(None), opened(Some(PAIRING))]),
+            vec![],
+            &[
+                r#""action":"session_opened","server":"mail","user":"ann","session":"55555555555555555555555555555555","suite":"A256GCM","not_after":4600}"#,
+                r#""action":"session_opened","server":"mail","user":"ann","pairing":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","session":"55555555555555555555555555555555","suite":"A256GCM","not_after":4600}"#,
+            ],
+        ),
+    ]
+}
+
+#[test]
+fn every_kind_of_record_is_told_in_words_that_never_change() {
+    let mut actions = Vec::new();
+    for (record, whom, expected) in table() {
+        let entry = Entry { salt: [SECRET; 16], at: Timestamp(1000), by: None, record, whom };
+        let lines = entry.lines(7);
+        assert_eq!(lines.len(), expected.len(), "{lines:?}");
+        for (item, (line, expected)) in lines.iter().zip(expected).enumerate() {
+            let item = if item == 0 { String::new() } else { format!(r#""item":{item},"#) };
+            assert_eq!(line.text(), format!(r#"{{"seq":7,{item}"at":1000,{expected}"#));
+            assert_eq!(serde_json::from_str::<sidekey_protocol::audit::Entry>(&line.text()).unwrap(), *line);
+            actions.push(line.action);
+        }
+        let said: String = lines.iter().map(sidekey_protocol::audit::Entry::text).collect();
+        assert!(!said.contains("eeee") && !said.contains("7u7u"), "a secret is told: {said}");
+    }
+    let untold: Vec<_> = Action::ALL.iter().filter(|action| !actions.contains(action)).collect();
+    assert!(untold.is_empty(), "no row for {untold:?}");
+}
+
+#[test]
+fn what_is_bound_changes_with_every_word_and_the_salt() {
+    let entry = |salt, by, user: &str| Entry {
+        salt: [salt; 16],
+        at: Timestamp(1000),
+        by,
+        record: Record::Ended { session: SESSION },
+        whom: vec![whom(Some(user), None)],
+    };
+    let bound = entry(1, None, "ann").bound(7);
+    assert_eq!(bound, entry(1, None, "ann").bound(7));
+    assert_ne!(bound, entry(1, None, "ann").bound(8));
+    assert_ne!(bound, entry(1, None, "bob").bound(7));
+    assert_ne!(bound, entry(1, Some(PAIRING), "ann").bound(7));
+    assert_ne!(bound, entry(2, None, "ann").bound(7));
+}
