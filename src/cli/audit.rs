@@ -261,6 +261,7 @@ pub(crate) fn members(entry: &Entry) -> Vec<(&'static str, String)> {
         ("service", entry.service.map(|id| id.to_string())),
         ("pinned", entry.pinned.map(|pinned| pinned.to_string())),
         ("epoch", entry.epoch.map(|epoch| epoch.to_string())),
+        ("key", entry.kid.clone()),
         ("suite", entry.suite.map(|suite| suite.name().to_owned())),
         ("until", entry.not_after.map(rfc3339)),
         ("count", entry.count.map(|count| count.to_string())),

@@ -15,6 +15,7 @@ use crate::output::{List, Report, Screen, count, shell, word};
 use crate::remote::Admin;
 use crate::revoke::Act;
 use crate::server;
+use crate::since::Since;
 use crate::time::rfc3339;
 
 /// The verbs.
@@ -51,6 +52,8 @@ pub enum Client {
         /// List invitations instead
         #[arg(long)]
         invitations: bool,
+        #[command(flatten)]
+        since: Since,
         #[command(flatten)]
         admin: Admin,
     },
@@ -97,12 +100,15 @@ impl Client {
                 let server = server::meant(server, &admin).await?;
                 options.invite(did, &server, Some(&user), &admin, screen).await
             }
-            Self::List { user, server, invitations: true, admin, .. } => {
-                invitations(&InvitationFilter { user, server, state: None }, &admin).await
+            Self::List { user, server, invitations: true, since, admin, .. } => {
+                let (role, created_after) = (Some(Role::Client), since.after());
+                invitations(&InvitationFilter { user, server, role, state: None, created_after }, &admin)
+                    .await
             }
-            Self::List { user, server, state, admin, .. } => {
-                let state = state.map(Standing::from);
-                pairings(&PairingFilter { role: Some(Role::Client), user, server, state }, &admin).await
+            Self::List { user, server, state, since, admin, .. } => {
+                let (role, state) = (Some(Role::Client), state.map(Standing::from));
+                let created_after = since.after();
+                pairings(&PairingFilter { role, user, server, state, created_after }, &admin).await
             }
             Self::Show { pairing, admin } => show(pairing, &admin).await,
             Self::Revoke { pairing, user, server, label, act } => {
@@ -155,8 +161,13 @@ async fn labelled(
 ) -> Result<PartyId, Stop> {
     let list =
         format!("sidekey client list --user {} --server {}", shell(user.as_str()), shell(server.as_str()));
-    let state = Some(Standing::Active);
-    let wanted = PairingFilter { role: Some(Role::Client), user: Some(user), server: Some(server), state };
+    let wanted = PairingFilter {
+        role: Some(Role::Client),
+        user: Some(user),
+        server: Some(server),
+        state: Some(Standing::Active),
+        ..PairingFilter::default()
+    };
     let mut found = admin.run(async |service| service.pairings(&wanted).await).await?;
     found.retain(|pairing| pairing.label == *label);
     match found.as_slice() {
@@ -244,8 +255,7 @@ pub(crate) fn pairing_rows(pairings: &[Pairing]) -> List {
 }
 
 async fn invitations(wanted: &InvitationFilter, admin: &Admin) -> Result<Report, Stop> {
-    let mut found = admin.run(async |service| service.invitations(wanted).await).await?;
-    found.retain(|invitation| invitation.role == Role::Client);
+    let found = admin.run(async |service| service.invitations(wanted).await).await?;
     let mut list = List::new(&["invitation", "user", "server", "state", "tries left", "expires"]);
     for invitation in &found {
         list.row(&[
@@ -273,7 +283,7 @@ const LIST_EXAMPLES: &str = "\
 Examples:
   sidekey client list
   sidekey client list --user ann@example.org --state active
-  sidekey client list --invitations -o json";
+  sidekey client list --invitations --since 1d -o json";
 const SHOW_EXAMPLES: &str = "\
 Examples:
   sidekey client show 5b0f3c2a9d8e4f718293a4b5c6d7e8f9";

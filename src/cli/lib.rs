@@ -17,6 +17,7 @@ pub mod hardening;
 pub mod init;
 pub mod invitation;
 pub mod join;
+pub mod key;
 pub mod manager;
 pub mod output;
 pub mod owner;
@@ -30,6 +31,7 @@ pub mod serve;
 pub mod server;
 pub mod session;
 pub mod signals;
+pub mod since;
 pub mod terminal;
 pub mod time;
 pub mod token;
@@ -94,6 +96,9 @@ enum Command {
     /// Revoke a pairing, a user, a server, a session or an invitation, for ever
     #[command(subcommand, arg_required_else_help = true, after_help = revoke::EXAMPLES)]
     Revoke(revoke::Revoke),
+    /// The keys that the service signs with
+    #[command(subcommand, arg_required_else_help = true, after_help = key::EXAMPLES)]
+    Key(key::Key),
     /// The key under which every other key is sealed
     #[command(subcommand, arg_required_else_help = true, after_help = root::EXAMPLES)]
     Root(root::Root),
@@ -162,6 +167,7 @@ impl Command {
             Self::Completion(completion) => completion.run(screen).map(|()| None),
             Self::Man(manual) => manual.run(screen),
             Self::Revoke(revoke) => remote::block_on(revoke.run(screen)).map(Some),
+            Self::Key(key) => remote::block_on(key.run(screen)).map(Some),
             Self::Root(root) => root.run().map(Some),
             Self::Clock(clock) => clock.run(screen).map(Some),
         }

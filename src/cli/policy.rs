@@ -5,12 +5,13 @@ use serde_json::json;
 use sidekey_protocol::ids::{ServerName, UserName};
 use sidekey_protocol::pairing::Approval;
 use sidekey_protocol::policy::setting::{Asked, Effective, Level, Member};
-use sidekey_protocol::policy::wire::{Concerns, PolicyChange, PolicyView, Whose};
+use sidekey_protocol::policy::wire::{Concerns, PoliciesQuery, PolicyChange, PolicyView, Whose};
 
 use crate::confirm::Confirm;
 use crate::exit::Stop;
 use crate::output::{List, Report, Screen, count, shell, word};
 use crate::remote::Admin;
+use crate::since::Since;
 use crate::time::{duration_s, rfc3339};
 
 /// The verbs.
@@ -33,6 +34,11 @@ pub enum Policy {
         /// Of this mail server and its users only
         #[arg(long, value_name = "NAME")]
         server: Option<ServerName>,
+        /// Of this user only
+        #[arg(long, value_name = "NAME")]
+        user: Option<UserName>,
+        #[command(flatten)]
+        since: Since,
         #[command(flatten)]
         admin: Admin,
     },
@@ -168,7 +174,9 @@ impl Policy {
                     .list(rows(&view))
                     .next(format!("sidekey policy set{} --help", at.option())))
             }
-            Self::List { server, admin } => list(server.as_ref(), &admin).await,
+            Self::List { server, user, since, admin } => {
+                list(&PoliciesQuery { server, user, changed_after: since.after() }, &admin).await
+            }
             Self::Set { at, members, act } => change(&at, &act, screen, |setting| members.put(setting)).await,
             Self::Unset { at, members, act } => {
                 change(&at, &act, screen, |setting| unset(setting, &members)).await
@@ -281,8 +289,8 @@ fn facts(concerns: &Concerns) -> Vec<(&'static str, String)> {
     facts
 }
 
-async fn list(server: Option<&ServerName>, admin: &Admin) -> Result<Report, Stop> {
-    let found = admin.run(async |service| service.policies(server).await).await?;
+async fn list(wanted: &PoliciesQuery, admin: &Admin) -> Result<Report, Stop> {
+    let found = admin.run(async |service| service.policies(wanted).await).await?;
     let mut list = List::new(&["server", "user", "changed", "sets"]);
     for row in &found {
         let sets = json!(row.setting);

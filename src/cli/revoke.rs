@@ -193,7 +193,7 @@ async fn acts_on(target: &Target, admin: &Admin) -> Result<Vec<(&'static str, St
 
 fn live(server: &ServerName, user: Option<&UserName>) -> PairingFilter {
     let state = Some(Standing::Active);
-    PairingFilter { server: Some(server.clone()), user: user.cloned(), state, role: None }
+    PairingFilter { server: Some(server.clone()), user: user.cloned(), state, ..PairingFilter::default() }
 }
 
 fn name(target: &Target) -> String {

@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 use serde_json::json;
-use sidekey_client::admin::{self, Pairing, PairingFilter};
+use sidekey_client::admin::{self, Pairing, PairingFilter, ServerFilter};
 use sidekey_protocol::ids::{Role, ServerName};
 use sidekey_protocol::revocation::Target;
 
@@ -12,6 +12,7 @@ use crate::invitation::Options;
 use crate::output::{List, Report, Screen, count, shell, word};
 use crate::remote::Admin;
 use crate::revoke::Act;
+use crate::since::Since;
 use crate::time::rfc3339;
 
 /// The verbs.
@@ -34,6 +35,8 @@ pub enum Server {
     List {
         /// A server whose pairings to list, one a machine
         name: Option<ServerName>,
+        #[command(flatten)]
+        since: Since,
         #[command(flatten)]
         admin: Admin,
     },
@@ -91,8 +94,8 @@ impl Server {
             }
             Self::Show { name, admin } => show(&name, &admin).await,
             Self::Revoke { name, act } => act.run(&Target::Server { server: name }, screen).await,
-            Self::List { name: None, admin } => servers(&admin).await,
-            Self::List { name: Some(name), admin } => pairings(&name, &admin).await,
+            Self::List { name: None, since, admin } => servers(since, &admin).await,
+            Self::List { name: Some(name), since, admin } => pairings(&name, since, &admin).await,
         }
     }
 }
@@ -126,8 +129,9 @@ impl Add {
     }
 }
 
-async fn servers(admin: &Admin) -> Result<Report, Stop> {
-    let servers = admin.run(async |service| service.servers().await).await?;
+async fn servers(since: Since, admin: &Admin) -> Result<Report, Stop> {
+    let wanted = ServerFilter { created_after: since.after(), ..ServerFilter::default() };
+    let servers = admin.run(async |service| service.servers_among(&wanted).await).await?;
     let mut list = List::new(&["server", "state", "pairings", "users", "created"]);
     for server in &servers {
         list.row(&[
@@ -174,9 +178,13 @@ async fn show(name: &ServerName, admin: &Admin) -> Result<Report, Stop> {
         .next(format!("sidekey client list --server {}", shell(name.as_str()))))
 }
 
-async fn pairings(name: &ServerName, admin: &Admin) -> Result<Report, Stop> {
-    let wanted =
-        PairingFilter { role: Some(Role::Server), server: Some(name.clone()), ..PairingFilter::default() };
+async fn pairings(name: &ServerName, since: Since, admin: &Admin) -> Result<Report, Stop> {
+    let wanted = PairingFilter {
+        role: Some(Role::Server),
+        server: Some(name.clone()),
+        created_after: since.after(),
+        ..PairingFilter::default()
+    };
     let found = admin.run(async |service| service.pairings(&wanted).await).await?;
     Ok(Report::new(count(found.len(), "pairing"), json!({ "items": found })).list(pairing_rows(&found)))
 }
@@ -202,5 +210,5 @@ Examples:
 const LIST_EXAMPLES: &str = "\
 Examples:
   sidekey server list
-  sidekey server list mail.example.org
+  sidekey server list mail.example.org --since 7d
   sidekey server list -o json";

@@ -11,6 +11,7 @@ use std::path::Path;
 use http::Method;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sidekey_protocol::crypto::SigningKey;
 use sidekey_protocol::ids::{InvitationId, PartyId, Role, ServerName, ServiceId, Timestamp, UserName};
 use sidekey_protocol::pairing::registry::{CreateServer, Page};
@@ -89,7 +90,11 @@ impl fmt::Debug for AdminCredential {
 
 /// An administrator at a service.
 #[derive(Clone, Debug)]
-pub struct Admin(Transport);
+pub struct Admin {
+    transport: Transport,
+    service: ServiceId,
+    service_key: Pin,
+}
 
 impl Admin {
     /// Signs with `credential`. Sends nothing.
@@ -97,15 +102,26 @@ impl Admin {
     /// # Errors
     /// [`Error::Usage`]: the credential's authority is no certificate.
     pub fn new(credential: AdminCredential, ambient: Ambient) -> Result<Self, Error> {
-        let AdminCredential { url, other_urls, roots, service, party, key, .. } = credential;
+        let AdminCredential { url, other_urls, roots, service, service_key, party, key } = credential;
         let transport = Transport::at_several(&url, &other_urls, &roots, ambient)?;
-        Ok(Self(transport.signed(Identity { party, service, key, kek: None })))
+        let transport = transport.signed(Identity { party, service, key, kek: None });
+        Ok(Self { transport, service, service_key })
     }
 
     /// For requests that this has no method for.
     #[must_use]
     pub fn transport(&self) -> &Transport {
-        &self.0
+        &self.transport
+    }
+
+    /// The service's id.
+    pub(crate) const fn service(&self) -> ServiceId {
+        self.service
+    }
+
+    /// Names the signing key that the service had when the credential was made.
+    pub(crate) const fn service_key(&self) -> Pin {
+        self.service_key
     }
 
     /// Adds a mail server.
@@ -113,7 +129,11 @@ impl Admin {
     /// # Errors
     /// [`Error::Refused`] with `server_exists`: also when an earlier call's answer was lost.
     pub async fn add_server(&self, name: &ServerName) -> Result<ServerCreated, Error> {
-        self.0.call(Method::POST, "/v1/servers").json(&CreateServer { name: name.clone() }).send().await
+        self.transport
+            .call(Method::POST, "/v1/servers")
+            .json(&CreateServer { name: name.clone() })
+            .send()
+            .await
     }
 
     /// All mail servers.
@@ -121,7 +141,15 @@ impl Admin {
     /// # Errors
     /// As [`Error`] says.
     pub async fn servers(&self) -> Result<Vec<Server>, Error> {
-        self.all("/v1/servers", &PairingFilter::default()).await
+        self.servers_among(&ServerFilter::default()).await
+    }
+
+    /// The mail servers that are asked for.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn servers_among(&self, filter: &ServerFilter) -> Result<Vec<Server>, Error> {
+        self.all("/v1/servers", filter).await
     }
 
     /// Invites a client or a server. When the answer is lost, so is the code: invite again, the other one expires.
@@ -129,7 +157,7 @@ impl Admin {
     /// # Errors
     /// [`Error::Refused`]: no such server, a user where there must be none, a time out of range …
     pub async fn invite(&self, invite: &Invite) -> Result<Invited, Error> {
-        let made: Made = self.0.call(Method::POST, "/v1/invitations").json(invite).send().await?;
+        let made: Made = self.transport.call(Method::POST, "/v1/invitations").json(invite).send().await?;
         let (code, link) = (Zeroizing::new(made.code), Zeroizing::new(made.link));
         let malformed = |_| Error::Answer(Unintelligible::Malformed);
         Ok(Invited {
@@ -163,7 +191,7 @@ impl Admin {
     pub async fn revoke(&self, target: &Target, reason: &Reason) -> Result<Option<RevokeAnswer>, Error> {
         let request = Revoke { target: target.clone(), reason: reason.clone() };
         // What was revoked by the first of two requests is revoked: the second changes nothing.
-        self.0.call(Method::POST, "/v1/revocations").json(&request).repeatable().send_optional().await
+        self.transport.call(Method::POST, "/v1/revocations").json(&request).repeatable().send_optional().await
     }
 
     /// A whole list, page by page.
@@ -180,7 +208,7 @@ impl Admin {
                 filter.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
             query.push(("page_size", PAGE_SIZE));
             query.extend(next.as_deref().map(|token| ("page_token", token)));
-            let page: Page<T> = self.0.call(Method::GET, with_query(path, &query)).send().await?;
+            let page: Page<T> = self.transport.call(Method::GET, with_query(path, &query)).send().await?;
             items.extend(page.items);
             match page.next_page_token {
                 Some(token) => next = Some(token),
@@ -219,6 +247,15 @@ pub struct Invited {
     pub expires: Timestamp,
 }
 
+/// Which mail servers to list: all that are not said otherwise.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ServerFilter {
+    /// That stand so.
+    pub state: Option<Standing>,
+    /// That were added later than this.
+    pub created_after: Option<Timestamp>,
+}
+
 /// Which invitations to list: all that are not said otherwise.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct InvitationFilter {
@@ -226,8 +263,12 @@ pub struct InvitationFilter {
     pub server: Option<ServerName>,
     /// Of this user.
     pub user: Option<UserName>,
+    /// Of a client or of a server.
+    pub role: Option<Role>,
     /// That stand so.
     pub state: Option<InvitationState>,
+    /// That were made later than this.
+    pub created_after: Option<Timestamp>,
 }
 
 /// Which pairings to list: all that are not said otherwise.
@@ -241,6 +282,8 @@ pub struct PairingFilter {
     pub role: Option<Role>,
     /// That stand so.
     pub state: Option<Standing>,
+    /// That were made later than this.
+    pub created_after: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -268,11 +311,12 @@ struct Made {
 fn query(filter: &impl Serialize) -> Vec<(String, String)> {
     let members = serde_json::to_value(filter).expect("filters are representable as JSON");
     let members = members.as_object().into_iter().flatten();
-    let spelled = |value: &serde_json::Value| match value {
-        serde_json::Value::Number(number) => Some(number.to_string()),
-        other => other.as_str().map(str::to_owned),
+    let said = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
     };
-    members.filter_map(|(name, value)| Some((name.clone(), spelled(value)?))).collect()
+    members.filter_map(|(name, value)| Some((name.clone(), said(value)?))).collect()
 }
 
 /// A page stays far below the largest answer.
@@ -287,9 +331,15 @@ mod tests {
     #[test]
     fn a_filter_says_what_was_asked_for_and_no_more() {
         let (server, user) = ("mail.example.org".parse().unwrap(), "ann@example.org".parse().unwrap());
-        let filter =
-            InvitationFilter { server: Some(server), user: Some(user), state: Some(InvitationState::Paired) };
-        let expected = [("server", "mail.example.org"), ("state", "paired"), ("user", "ann@example.org")];
+        let state = Some(InvitationState::Paired);
+        let (server, user, created_after) = (Some(server), Some(user), Some(Timestamp(7)));
+        let filter = InvitationFilter { server, user, state, created_after, ..InvitationFilter::default() };
+        let expected = [
+            ("created_after", "7"),
+            ("server", "mail.example.org"),
+            ("state", "paired"),
+            ("user", "ann@example.org"),
+        ];
         assert_eq!(query(&filter), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
         assert!(query(&PairingFilter::default()).is_empty());
         for state in [Standing::Active, Standing::Revoked] {

@@ -7,7 +7,7 @@ use std::{fmt, io};
 
 use sidekey_protocol::ids::Timestamp;
 use sidekey_protocol::session::envelope;
-use sidekey_protocol::{object, pairing, policy};
+use sidekey_protocol::{keys, object, pairing, policy};
 
 /// What went wrong, told by what the app should do next. Holds no secret: it may be shown and logged.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -203,6 +203,9 @@ pub enum Tampered {
     /// A sealed frame.
     #[error("sealed object: {0}")]
     Object(object::Reject),
+    /// The service's signing keys.
+    #[error("signing keys: {0}")]
+    Keys(keys::Reject),
     /// The exchange that pairs this device.
     #[error("pairing: {0}")]
     Pairing(pairing::Refusal),
@@ -221,6 +224,9 @@ pub enum Downgrade {
     /// A session key made for another suite, offer, policy or list of capabilities, or of an older generation.
     #[error("session key: {0}")]
     Envelope(envelope::Reject),
+    /// A signing key of the service that was replaced.
+    #[error("signing keys: {0}")]
+    Keys(keys::Reject),
     /// A pairing without the policy that belongs to it.
     #[error("pairing: {0}")]
     Pairing(pairing::Refusal),
@@ -268,6 +274,15 @@ impl From<envelope::Reject> for Error {
             | R::SuiteLegacy
             | R::SuiteUnknown => Self::Downgrade(Downgrade::Envelope(reject)),
             _ => Self::Tampered(Tampered::Envelope(reject)),
+        }
+    }
+}
+
+impl From<keys::Reject> for Error {
+    fn from(reject: keys::Reject) -> Self {
+        match reject {
+            keys::Reject::Older => Self::Downgrade(Downgrade::Keys(reject)),
+            _ => Self::Tampered(Tampered::Keys(reject)),
         }
     }
 }

@@ -15,6 +15,7 @@ mod cache;
 mod carried;
 pub mod error;
 mod kept;
+mod keys;
 mod keystore;
 mod look;
 mod mismatch;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::Method;
 use sidekey_protocol::crypto::SigningKey;
 use sidekey_protocol::ids::{InvitationId, PartyId, Role, ServerName, UserName};
+use sidekey_protocol::keys::ServiceKeys;
 use sidekey_protocol::pairing::wire::{BeginAnswer, FinishAnswer};
 use sidekey_protocol::pairing::{
     self, Checked, Link, PairingCode, PartyLabel, Pin, Prover, PublicUrl, Target,
@@ -203,7 +204,7 @@ fn profile(paired: pairing::Paired, invitation: &Invitation, offer: SuiteList) -
         other_urls: invitation.other_urls.clone(),
         roots: invitation.roots.clone(),
         service: paired.service,
-        service_key: paired.service_key,
+        service_keys: ServiceKeys::new(paired.service_key),
         pairing: paired.pairing,
         role: paired.role,
         server: paired.server,

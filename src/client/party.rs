@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::Method;
-use sidekey_protocol::crypto::{SigningKey, VerifyingKey};
+use sidekey_protocol::crypto::SigningKey;
 use sidekey_protocol::ids::{PartyId, Role, ServerName, ServiceId, SessionId, UserName};
+use sidekey_protocol::keys::ServiceKeys;
 use sidekey_protocol::pairing::{Kek, PublicUrl};
 use sidekey_protocol::policy::{self, Held, PolicyAnswer, Scope};
 use sidekey_protocol::revocation::{SealedHead, Seen, Shown};
@@ -19,6 +20,7 @@ use crate::blocking;
 use crate::cache::{Cache, Flight, Slot};
 use crate::error::{Error, Unavailable, Unintelligible, Usage};
 use crate::kept::Kept;
+use crate::keys;
 use crate::keystore::KeyStore;
 use crate::profile::{KeptPolicy, Profile};
 use crate::rekey::{Epochs, Key};
@@ -33,7 +35,7 @@ pub(crate) struct Party {
     pub(crate) user: Option<UserName>,
     pub(crate) cache: Cache,
     pub(crate) service: ServiceId,
-    service_key: VerifyingKey,
+    pub(crate) service_keys: Mutex<Arc<ServiceKeys>>,
     pub(crate) offer: SuiteList,
     pub(crate) epochs: Arc<Epochs>,
     /// The last list that a client's server was heard to name.
@@ -76,7 +78,8 @@ impl Party {
         let policy = match (&profile.policy, &profile.user) {
             (Some(kept), Some(user)) => {
                 let scope = Scope { service: profile.service, server: &profile.server, user };
-                Some(policy::verify(&kept.jws, &profile.service_key, &scope, Some(kept.seen))?)
+                let keys = profile.service_keys.all();
+                Some(keys::verify(&kept.jws, keys, &scope, Some(kept.seen))?)
             }
             _ => None,
         };
@@ -84,7 +87,7 @@ impl Party {
             Transport::at_several(&profile.url, &others, &profile.roots, ambient)?.signed(identity);
         let Profile { pairing, service, head, .. } = profile;
         let (server, user) = (profile.server.clone(), profile.user.clone());
-        let (service_key, offer) = (profile.service_key.clone(), profile.offer.clone());
+        let (service_keys, offer) = (Arc::new(profile.service_keys.clone()), profile.offer.clone());
         let capabilities = profile.capabilities.clone();
         let kept = Kept::new(profile, store);
         let epochs = Arc::new(Epochs::new(&kept));
@@ -95,7 +98,7 @@ impl Party {
             user,
             cache: Cache::default(),
             service,
-            service_key,
+            service_keys: Mutex::new(service_keys),
             offer,
             epochs,
             capabilities: Mutex::new(capabilities),
@@ -294,23 +297,20 @@ impl Party {
         let held = self.policy();
         let mut call = self.transport.call(Method::GET, "/v1/policy");
         if let Some(held) = &held {
-            call = call.if_none_match(&policy::tag(&held.hash, &self.service_key));
+            call = call.if_none_match(&policy::tag(&held.hash, &held.kid));
         }
         let Some(answer) = call.send_optional::<PolicyAnswer>().await? else {
             return held.ok_or(Unintelligible::Malformed.into());
         };
         let seen = held.as_ref().map(|held| held.seen());
-        let fresh = policy::verify(&answer.policy, &self.service_key, &scope, seen)?;
+        let fresh = self.verified(&answer.policy, &scope, seen).await?;
         fresh.policy.supported_by(&self.offer)?;
-        match held {
-            Some(held) if held.hash == fresh.hash => return Ok(held),
-            _ => {}
-        }
-        // Durable before it is used: a restart must not go back to the older one.
+        // Durable before it is used: a restart must not go back to the older one. The same under another signature
+        // takes its place too: what the key before signed will not count for ever.
         let kept = KeptPolicy { jws: answer.policy, seen: fresh.seen() };
         self.kept
             .update(move |profile| match &profile.policy {
-                Some(other) if other.seen.version >= kept.seen.version => false,
+                Some(other) if other.seen.version > kept.seen.version || *other == kept => false,
                 _ => {
                     profile.policy = Some(kept);
                     true
@@ -321,7 +321,7 @@ impl Party {
         let mut policy = self.policy.lock().unwrap_or_else(PoisonError::into_inner);
         match policy.as_ref() {
             // A later question was answered first.
-            Some(held) if held.policy.version >= fresh.policy.version => Ok(Arc::clone(held)),
+            Some(held) if held.policy.version > fresh.policy.version => Ok(Arc::clone(held)),
             _ => {
                 *policy = Some(Arc::clone(&fresh));
                 Ok(fresh)

@@ -1,21 +1,19 @@
 //! The administrator's policies: what is set for the service, a server or a user.
 
 use http::Method;
-use sidekey_protocol::ids::ServerName;
 use sidekey_protocol::policy::setting::Asked;
-use sidekey_protocol::policy::wire::{PolicyChange, PolicyRow, PolicyView, Whose};
+use sidekey_protocol::policy::wire::{PoliciesQuery, PolicyChange, PolicyRow, PolicyView, Whose};
 
-use crate::admin::{Admin, PairingFilter};
+use crate::admin::Admin;
 use crate::error::Error;
 
 impl Admin {
-    /// The levels at which something is set; of one server and its users, when it is named.
+    /// The levels at which something is set, those that are asked for.
     ///
     /// # Errors
     /// As [`Error`] says.
-    pub async fn policies(&self, server: Option<&ServerName>) -> Result<Vec<PolicyRow>, Error> {
-        let filter = PairingFilter { server: server.cloned(), ..PairingFilter::default() };
-        self.all("/v1/policies", &filter).await
+    pub async fn policies(&self, filter: &PoliciesQuery) -> Result<Vec<PolicyRow>, Error> {
+        self.all("/v1/policies", filter).await
     }
 
     /// What is set at a level, and what holds there.

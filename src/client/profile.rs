@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sidekey_protocol::crypto::{Secret, SigningKey, VerifyingKey};
 use sidekey_protocol::encoding::{Bytes, base64url, from_base64url};
 use sidekey_protocol::ids::{PartyId, Role, ServerName, ServiceId, Timestamp, UserName};
+use sidekey_protocol::keys::{Previous, ServiceKeys};
 use sidekey_protocol::pairing::PublicUrl;
 use sidekey_protocol::pairing::rekey::Epoch;
 use sidekey_protocol::policy::SeenPolicy;
@@ -26,8 +27,8 @@ pub struct Profile {
     pub roots: Roots,
     /// The service's id.
     pub service: ServiceId,
-    /// The service's signing key: policies are checked against it.
-    pub service_key: VerifyingKey,
+    /// The service's signing keys: policies are checked against them.
+    pub service_keys: ServiceKeys,
     /// This pairing's id.
     pub pairing: PartyId,
     /// What the pairing is for.
@@ -120,6 +121,12 @@ struct File {
     ca: Option<String>,
     service: ServiceId,
     service_key: Bytes,
+    /// Once the service has told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    service_key_number: Option<u32>,
+    /// Those that it took over from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    previous_service_keys: Vec<PreviousKey>,
     pairing: PartyId,
     role: Role,
     server: ServerName,
@@ -142,6 +149,14 @@ struct File {
     capabilities: Option<Capabilities>,
 }
 
+/// A signing key of the service that was replaced.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct PreviousKey {
+    key: Bytes,
+    until: Timestamp,
+}
+
 /// The next epoch's root, and when it ends.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -162,7 +177,9 @@ impl From<&Profile> for File {
             other_urls: profile.other_urls.clone(),
             ca,
             service: profile.service,
-            service_key: Bytes(profile.service_key.spki().to_vec()),
+            service_key: Bytes(profile.service_keys.key().spki().to_vec()),
+            service_key_number: profile.service_keys.number(),
+            previous_service_keys: profile.service_keys.previous().iter().map(PreviousKey::from).collect(),
             pairing: profile.pairing,
             role: profile.role,
             server: profile.server.clone(),
@@ -197,7 +214,11 @@ impl TryFrom<File> for Profile {
             other_urls: file.other_urls,
             roots: file.ca.map_or(Roots::Native, Roots::Pem),
             service: file.service,
-            service_key: VerifyingKey::from_spki(&file.service_key.0).map_err(|_| Malformed)?,
+            service_keys: service_keys(
+                &file.service_key,
+                file.service_key_number,
+                &file.previous_service_keys,
+            )?,
             pairing: file.pairing,
             role: file.role,
             server: file.server,
@@ -215,6 +236,23 @@ impl TryFrom<File> for Profile {
             capabilities: file.capabilities,
         })
     }
+}
+
+impl From<&Previous> for PreviousKey {
+    fn from(previous: &Previous) -> Self {
+        Self { key: Bytes(previous.key.spki().to_vec()), until: previous.until }
+    }
+}
+
+fn service_keys(
+    key: &Bytes,
+    number: Option<u32>,
+    previous: &[PreviousKey],
+) -> Result<ServiceKeys, Malformed> {
+    let key_of = |spki: &Bytes| VerifyingKey::from_spki(&spki.0).map_err(|_| Malformed);
+    let previous =
+        previous.iter().map(|PreviousKey { key, until }| Ok(Previous { key: key_of(key)?, until: *until }));
+    Ok(ServiceKeys::kept(key_of(key)?, number, previous.collect::<Result<_, _>>()?))
 }
 
 impl Next {
@@ -259,7 +297,11 @@ pub(crate) mod tests {
             other_urls: vec!["https://localhost:8444/keys".parse().unwrap()],
             roots: Roots::Pem("-----BEGIN CERTIFICATE-----".to_owned()),
             service: ServiceId::random(&mut rng),
-            service_key: SigningKey::generate(&mut rng).verifying_key(),
+            service_keys: ServiceKeys::kept(
+                SigningKey::generate(&mut rng).verifying_key(),
+                Some(1),
+                vec![Previous { key: SigningKey::generate(&mut rng).verifying_key(), until: Timestamp(9) }],
+            ),
             pairing: PartyId::random(&mut rng),
             role,
             server: "mail.example.org".parse().unwrap(),
@@ -296,6 +338,7 @@ pub(crate) mod tests {
                 profile.next.as_ref().map(|next| (next.number, *next.root.expose(), next.not_after))
             };
             assert_eq!(next(&read), next(&kept));
+            assert_eq!(read.service_keys, kept.service_keys);
             assert_eq!(read.signing_key.verifying_key(), kept.signing_key.verifying_key());
             assert_eq!(read.expose_json(), json);
         }

@@ -161,8 +161,10 @@ fn heard(party: &Arc<Party>, message: &Message, notices: &Sender<Result<Notice, 
         _ => {}
     }
     apply(party, &event);
-    if let Event::Policy(_) = &event {
-        fetch_policy(party);
+    match &event {
+        Event::Keys(_) => follow_keys(party),
+        Event::Policy(_) => fetch_policy(party),
+        _ => {}
     }
     let ours = match &event {
         Event::Revoked(revoked) if revoked.target == (Target::Pairing { pairing: party.pairing }) => {
@@ -176,7 +178,7 @@ fn heard(party: &Arc<Party>, message: &Message, notices: &Sender<Result<Notice, 
 
 fn apply(party: &Party, event: &Event) {
     match event {
-        Event::Opened(_) | Event::Reset(_) | Event::Stopping(_) => {}
+        Event::Keys(_) | Event::Opened(_) | Event::Reset(_) | Event::Stopping(_) => {}
         Event::Rotated(rotated) => {
             party.cache.rotated(rotated.session, rotated.generation, rotated.reason, rotated.at);
         }
@@ -207,6 +209,21 @@ fn fetch_policy(party: &Arc<Party>) {
         sleep(Duration::from_millis(party.transport.ambient().up_to(POLICY_SPREAD_MS))).await;
         if let Err(error) = party.refresh_policy().await {
             tracing::warn!(pairing = %party.pairing, %error, "the new policy was not fetched");
+        }
+    });
+}
+
+/// The next policy will be signed by another key. The one that is held is fetched again too, under its signature.
+fn follow_keys(party: &Arc<Party>) {
+    let party = Arc::clone(party);
+    tokio::spawn(async move {
+        sleep(Duration::from_millis(party.transport.ambient().up_to(POLICY_SPREAD_MS))).await;
+        let followed = match (party.follow_keys().await, &party.user) {
+            (Ok(()), Some(_)) => party.refresh_policy().await.map(drop),
+            (followed, _) => followed,
+        };
+        if let Err(error) = followed {
+            tracing::warn!(pairing = %party.pairing, %error, "the new signing key was not followed");
         }
     });
 }

@@ -8,6 +8,7 @@ pub mod crypto;
 pub mod encoding;
 pub mod ids;
 mod jose;
+pub mod keys;
 pub mod object;
 pub mod pairing;
 pub mod policy;

@@ -7,7 +7,7 @@ pub mod wire;
 use serde::{Deserialize, Serialize};
 
 use crate::crypto::{SigningKey, VerifyingKey, sha256};
-use crate::encoding::{Bytes, base64url, from_base64url};
+use crate::encoding::{base64url, from_base64url};
 use crate::ids::{ServerName, ServiceId, UserName};
 use crate::jose::{Flaw, Jws, signed_part, strict};
 use crate::session::{self, SuiteList};
@@ -141,6 +141,8 @@ pub struct Held {
     pub policy: Policy,
     /// `SHA-256(payload octets)`.
     pub hash: [u8; 32],
+    /// Names the key that signed it.
+    pub kid: String,
 }
 
 impl Held {
@@ -246,7 +248,7 @@ pub fn verify(
         }
     }
     policy.supported_by(&SuiteList::ours())?;
-    Ok(Held { policy, hash })
+    Ok(Held { policy, hash, kid: jws.kid })
 }
 
 fn parse(payload: &[u8]) -> Result<Policy, Reject> {
@@ -289,8 +291,8 @@ pub fn key_id(key: &VerifyingKey) -> String {
 
 /// What names a signed policy in `ETag`, `If-None-Match`: its hash, and whose signature it carries.
 #[must_use]
-pub fn tag(hash: &[u8; 32], key: &VerifyingKey) -> String {
-    format!("{}.{}", base64url(hash), key_id(key))
+pub fn tag(hash: &[u8; 32], kid: &str) -> String {
+    format!("{}.{kid}", base64url(hash))
 }
 
 /// Answer to `GET /v1/policy`.
@@ -300,39 +302,6 @@ pub fn tag(hash: &[u8; 32], key: &VerifyingKey) -> String {
 pub struct PolicyAnswer {
     /// The JWS.
     pub policy: String,
-}
-
-/// Answer to `GET /v1/keys`.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct KeysAnswer {
-    /// The service, whose id is every token's audience.
-    pub service: ServiceId,
-    /// Its signing keys.
-    pub keys: Vec<ServiceKey>,
-}
-
-/// One signing key of the service.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct ServiceKey {
-    /// [`key_id`].
-    pub kid: String,
-    /// SubjectPublicKeyInfo, DER.
-    pub spki: Bytes,
-    /// Whether it signs.
-    pub state: ServiceKeyState,
-}
-
-/// What a signing key of the service is good for.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum ServiceKeyState {
-    /// It signs.
-    Active,
 }
 
 impl From<Flaw> for Reject {

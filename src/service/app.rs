@@ -28,6 +28,7 @@ pub(crate) struct App {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) health: Arc<Health>,
     pub(crate) public_url: PublicUrl,
+    pub(crate) key_overlap: KeyOverlap,
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) rates: Arc<Rates>,
     pub(crate) exchanges: Arc<Exchanges>,
@@ -50,10 +51,15 @@ parts! {
     store: Arc<Store>,
     rng: SharedRng,
     public_url: PublicUrl,
+    key_overlap: KeyOverlap,
     exchanges: Arc<Exchanges>,
     health: Arc<Health>,
     audit_readers: Readers,
 }
+
+/// Seconds for which what a replaced signing key signed still counts, unless said.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeyOverlap(pub(crate) u32);
 
 /// One source of randomness for all requests; a draw locks it, nothing else does.
 #[derive(Clone)]

@@ -12,6 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use sidekey_protocol::keys::{OVERLAP_DEFAULT_S, OVERLAP_MAX_S};
 use sidekey_protocol::pairing::PublicUrl;
 
 pub use self::layers::{Effective, Flag, Origin, PREFIX, Setting};
@@ -36,6 +37,8 @@ pub struct Config {
     pub data: PathBuf,
     /// Where the root key comes from.
     pub root_key: RootKey,
+    /// For how long what a replaced signing key signed still counts.
+    pub key_overlap_s: u32,
     /// For those who keep the service running.
     pub operations: Operations,
     /// The certificate.
@@ -92,6 +95,9 @@ pub enum BadOption {
     /// Nobody could ask for anything.
     #[error("limits.{0} is 0: nobody could be served")]
     NobodyServed(&'static str),
+    /// Nobody would know any more what the old key is good for.
+    #[error("key_overlap_s is at most {OVERLAP_MAX_S}: 30 days")]
+    OverlapTooLong,
     /// Metrics would be told in the clear to other machines.
     #[error("operations.listen is reached by other machines, and operations.tls is false")]
     OperationsExposed,
@@ -108,6 +114,9 @@ impl Config {
         }
         if let Some(option) = self.limits.denies_all() {
             return Err(BadOption::NobodyServed(option));
+        }
+        if self.key_overlap_s > OVERLAP_MAX_S {
+            return Err(BadOption::OverlapTooLong);
         }
         if self.operations.exposed() { Err(BadOption::OperationsExposed) } else { Ok(()) }
     }
@@ -172,6 +181,7 @@ impl Default for Config {
             public_url: "https://localhost:8443".parse().expect("a public URL in its one spelling"),
             data: PathBuf::from("."),
             root_key: RootKey::default(),
+            key_overlap_s: OVERLAP_DEFAULT_S,
             operations: Operations::default(),
             tls: Tls::default(),
             limits: Limits::default(),
@@ -196,7 +206,17 @@ mod tests {
         let names = |table: &toml::Table| table.keys().cloned().collect::<Vec<_>>();
         assert_eq!(
             names(&shipped),
-            ["data", "limits", "listen", "log", "operations", "public_url", "root_key", "tls"]
+            [
+                "data",
+                "key_overlap_s",
+                "limits",
+                "listen",
+                "log",
+                "operations",
+                "public_url",
+                "root_key",
+                "tls"
+            ]
         );
         assert_eq!(shipped["limits"].as_table().unwrap().len(), 22);
     }
@@ -222,6 +242,8 @@ mod tests {
             assert_eq!(check(&format!("{text}\ntls = true")), Ok(()), "{exposed}");
         }
         assert_eq!(check("[operations]\nlisten = '[::1]:1'"), Ok(()));
+        assert_eq!(check("key_overlap_s = 2592001"), Err(BadOption::OverlapTooLong));
+        assert_eq!(check("key_overlap_s = 0"), Ok(()));
     }
 
     #[test]

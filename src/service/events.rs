@@ -164,7 +164,7 @@ type Place<'a> = (Role, &'a ServerName, Option<&'a UserName>);
 /// Whether `event` is told to a pairing: a server hears of its own users, a client of itself.
 fn concerns(id: PartyId, place: Place<'_>, event: &Event) -> bool {
     let (role, server, user) = place;
-    if event.what == Happened::Policy && event.server.is_none() {
+    if matches!(event.what, Happened::Keys { .. } | Happened::Policy) && event.server.is_none() {
         return true;
     }
     if event.server.as_ref() != Some(server) {
@@ -221,6 +221,7 @@ fn told(event: &Event, place: Place<'_>, store: &Store) -> Option<wire::Event> {
             wire::Event::Ended(wire::Ended { session, reason, at })
         }
         Happened::Revoked { target, reason } => wire::Event::Revoked(wire::Revoked { target, reason, at }),
+        Happened::Keys { number } => wire::Event::Keys(wire::KeysChanged { number, at }),
         // Told to each party in its own words.
         Happened::Policy => policy(event, place, store),
     })
@@ -297,6 +298,13 @@ mod tests {
         ] {
             assert_eq!((hears(CLIENT, &event), hears(SERVER, &event)), (client, server), "{event:?}");
         }
+    }
+
+    #[test]
+    fn everybody_hears_that_another_key_signs() {
+        let what = Happened::Keys { number: 1 };
+        let rotated = Event { server: None, what, ..event("mail", None, None) };
+        assert!(hears(CLIENT, &rotated) && hears(SERVER, &rotated));
     }
 
     #[test]

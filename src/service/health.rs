@@ -136,7 +136,9 @@ impl Health {
     fn keys(&self) -> Check {
         let age_s = self.store.sealing_key_age_s();
         let status = if age_s > KEY_AGE_WARN_S { Grade::Warn } else { Grade::Ok };
-        Check { name: "keys", status, detail: format!("the newest sealing key is {age_s} s old") }
+        let signing = self.store.signing_key_age_s() / 86_400;
+        let detail = format!("the newest sealing key is {age_s} s old, the signing key {signing} days");
+        Check { name: "keys", status, detail }
     }
 
     fn disk(&self) -> Check {

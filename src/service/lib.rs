@@ -14,6 +14,7 @@ pub mod health;
 mod housekeeping;
 mod http;
 pub mod init;
+mod keys;
 mod listener;
 mod live;
 mod metrics;
@@ -46,7 +47,7 @@ pub use crate::files::BadFile;
 pub use crate::http::{openapi, problem};
 pub use crate::init::init;
 
-use crate::app::{App, SharedRng};
+use crate::app::{App, KeyOverlap, SharedRng};
 use crate::audit::Readers;
 use crate::certificate::Certificate;
 use crate::clock::Clock;
@@ -273,6 +274,7 @@ impl App {
             metrics,
             health: Arc::new(health),
             public_url: config.public_url.clone(),
+            key_overlap: KeyOverlap(config.key_overlap_s),
             tokens: Arc::new(Tokens::up_to(config.limits.tokens)),
             rates: Arc::default(),
             exchanges: Arc::default(),

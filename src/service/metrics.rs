@@ -135,6 +135,7 @@ struct Asked {
     store_size_bytes: Gauge,
     seal_state: Gauge,
     certificate: Gauge,
+    signing_key_age: Gauge,
     cpu: Counter,
     resident: Gauge,
     virtual_size: Gauge,
@@ -155,6 +156,8 @@ pub(crate) struct Figures {
     pub(crate) open: bool,
     /// When the certificate ends, in Unix seconds.
     pub(crate) certificate_not_after: i64,
+    /// How long the active signing key has been one.
+    pub(crate) signing_key_age_s: u32,
 }
 
 /// A request is on its way until this is dropped.
@@ -240,6 +243,7 @@ impl Asked {
             store_size_bytes: gauge("sidekey_store_size_bytes"),
             seal_state: gauge("sidekey_seal_state"),
             certificate: gauge("sidekey_tls_cert_not_after_timestamp_seconds"),
+            signing_key_age: gauge("sidekey_signing_key_age_seconds"),
             cpu: registry.counter("process_cpu_seconds_total", &[]),
             resident: gauge("process_resident_memory_bytes"),
             virtual_size: gauge("process_virtual_memory_bytes"),
@@ -255,6 +259,7 @@ impl Asked {
         self.store_size_bytes.set(figures.store_size_bytes as f64);
         self.seal_state.set(if figures.open { 1.0 } else { 0.0 });
         self.certificate.set(figures.certificate_not_after as f64);
+        self.signing_key_age.set(f64::from(figures.signing_key_age_s));
         let Some(process) = Process::read() else { return };
         // Whole ones: a counter of this registry has no others.
         self.cpu.absolute(process.cpu_s as u64);
@@ -331,8 +336,13 @@ mod tests {
         meter.answered(299, None, Duration::from_millis(3));
         metrics.not_admitted(Code::TokenExpired);
         metrics.not_admitted(Code::BodyTooLarge);
-        let figures =
-            Figures { pairings_active: 2, store_size_bytes: 5, open: true, certificate_not_after: 7 };
+        let figures = Figures {
+            pairings_active: 2,
+            store_size_bytes: 5,
+            open: true,
+            certificate_not_after: 7,
+            signing_key_age_s: 9,
+        };
         let text = metrics.render(&figures);
         for line in [
             r#"sidekey_http_requests_total{route="/v1/sessions/{session}/key",method="GET",status="200"} 1"#,
@@ -342,6 +352,7 @@ mod tests {
             r#"sidekey_auth_failures_total{reason="token_expired"} 1"#,
             "sidekey_pairings_active 2",
             "sidekey_seal_state 1",
+            "sidekey_signing_key_age_seconds 9",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }

@@ -51,6 +51,7 @@ async fn metrics(State(operations): State<Operations>) -> Response {
             store_size_bytes: store.size_bytes(),
             open: store.ready().is_ok(),
             certificate_not_after: health.certificate().not_after(),
+            signing_key_age_s: store.signing_key_age_s(),
         })
     };
     match tokio::task::spawn_blocking(render).await {

@@ -17,17 +17,16 @@ use crate::http::auth::Caller;
 use crate::http::described::As;
 use crate::http::etag;
 use crate::http::extract::{Json, Path, Query};
-use crate::http::list::{list, page};
+use crate::http::list::{Listed, list};
 use crate::http::problem::{Code, Problem};
 use crate::store::{Error, Refused, Store};
 
 /// `GET /v1/policies`: the levels at which something is set.
 pub(crate) async fn policies(
     State(store): State<Arc<Store>>,
-    Query(query): Query<PoliciesQuery>,
-) -> Result<Json<Page<PolicyRow>>, Problem> {
-    let page = page(query.page_size, query.page_token.as_deref())?;
-    Ok(Json(list(store.policies(page, query.server.as_ref()), Some)))
+    Listed { page, filter }: Listed<PoliciesQuery>,
+) -> Json<Page<PolicyRow>> {
+    Json(list(store.policies(page, &filter), Some))
 }
 
 macro_rules! of_level {

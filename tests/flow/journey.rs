@@ -326,7 +326,7 @@ fn at_rest(system: &System, secrets: &mut Known) {
     session_roots(system, &sealing, secrets);
     let copy = Secret::fill_with(|copy: &mut [u8; 32]| copy.copy_from_slice(root.expose()));
     let store = Store::open(&data, copy, Arc::new(system.clock.clone()), Box::new(system.rng())).unwrap();
-    secrets.signing_key("service", &store.identity().key);
+    secrets.signing_key("service", &store.signer().unwrap().key);
 }
 
 /// `seal.keys`: version, one slot (the root key's id 8, no passphrase, the master key wrapped), K_head wrapped, then a

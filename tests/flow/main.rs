@@ -9,6 +9,7 @@ mod batch;
 mod clock;
 mod envelope;
 mod journey;
+mod keys;
 mod object;
 mod pairing;
 mod resume;

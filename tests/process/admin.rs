@@ -142,3 +142,25 @@ fn profiles_keep_several_services_apart() {
     assert!(!here.path("home/admins/work.json").exists());
     assert_eq!(first("server list"), "here.example");
 }
+
+#[test]
+fn a_list_shows_what_is_new() {
+    let sidekey = Sidekey::new();
+    let (_serving, ..) = enterprise(&sidekey);
+    sidekey.json("policy set --suites A256GCM --yes");
+    let lists = [
+        "server list",
+        &format!("server list {SERVER}"),
+        "client list",
+        "client list --invitations",
+        "policy list",
+    ];
+    for list in lists.into_iter().chain(["session list --admin data/admin.json"]) {
+        let items =
+            |since: &str| sidekey.json(&format!("{list} --since {since}"))["items"].as_array().unwrap().len();
+        assert!(items("1h") > 0 && items("1970-01-01") > 0, "{list}");
+        assert_eq!(items("2100-01-01T00:00:00Z"), 0, "{list}");
+    }
+    let wrong = sidekey.run("client list --since yesterday").failed(2);
+    assert!(wrong.err.contains("2026-11-29"), "{}", wrong.err);
+}

@@ -13,6 +13,7 @@ mod demo;
 mod disk;
 mod doctor;
 mod kept;
+mod key;
 mod load;
 mod machine;
 mod operations;

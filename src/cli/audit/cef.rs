@@ -43,7 +43,7 @@ fn extension(entry: &Entry) -> Vec<(&'static str, String)> {
         ("cs1", "cs1Label", "pairing", entry.pairing.map(|id| id.to_string())),
         ("cs2", "cs2Label", "session", entry.session.map(|id| id.to_string())),
         ("cs3", "cs3Label", "invitation", entry.invitation.map(|id| id.to_string())),
-        ("cs4", "cs4Label", "label", entry.label.clone()),
+        ("cs4", "cs4Label", "label", entry.label.clone().or_else(|| entry.kid.clone())),
         ("cs5", "cs5Label", "suite", entry.suite.map(|suite| suite.name().to_owned())),
         ("cs6", "cs6Label", "hash", entry.hash.map(|hash| hex(&hash.0))),
         ("cn1", "cn1Label", "epoch", entry.epoch.map(|epoch| epoch.to_string())),
@@ -61,7 +61,11 @@ const fn severity(action: Action) -> u8 {
     match action {
         Action::ServerRevoked | Action::UserRevoked => 7,
         Action::PairingRevoked | Action::SessionRevoked | Action::InvitationRevoked => 6,
-        Action::ServiceCreated | Action::ServerAdded | Action::PolicySet | Action::PairingConfirmed => 5,
+        Action::SigningKeyRotated
+        | Action::ServiceCreated
+        | Action::ServerAdded
+        | Action::PolicySet
+        | Action::PairingConfirmed => 5,
         Action::ClockAccepted
         | Action::InvitationCreated
         | Action::InvitationAttemptSpent

@@ -9,6 +9,7 @@ use crate::exit::Stop;
 use crate::output::{List, Report, count, word};
 use crate::profile::Party;
 use crate::remote;
+use crate::since::Since;
 use crate::time::rfc3339;
 
 /// Which sessions an administrator wants to see.
@@ -23,6 +24,8 @@ pub struct Among {
     /// In this state only, as an administrator; what is over is known for two more minutes
     #[arg(long, value_enum)]
     state: Option<State>,
+    #[command(flatten)]
+    since: Since,
 }
 
 /// Whether a session gives keys.
@@ -49,13 +52,14 @@ impl From<State> for SessionState {
 impl Among {
     /// Nothing is left out.
     pub(super) const fn is_all(&self) -> bool {
-        self.server.is_none() && self.pairing.is_none() && self.state.is_none()
+        self.server.is_none() && self.pairing.is_none() && self.state.is_none() && self.since.is_all()
     }
 }
 
 pub(super) async fn list(admin: &admin::Admin, user: Option<UserName>, among: Among) -> Result<Report, Stop> {
-    let Among { server, pairing, state } = among;
-    let filter = SessionFilter { server, user, pairing, state: state.map(Into::into) };
+    let Among { server, pairing, state, since } = among;
+    let (state, created_after) = (state.map(Into::into), since.after());
+    let filter = SessionFilter { server, user, pairing, state, created_after };
     let sessions = admin.sessions(&filter).await.map_err(remote::refusal)?;
     let mut list =
         List::new(&["session", "user", "server", "state", "generation", "suite", "opened", "until"]);

@@ -2,7 +2,7 @@
 
 use http::Method;
 use serde::Serialize;
-use sidekey_protocol::ids::{InvitationId, PartyId, ServerName, SessionId, UserName};
+use sidekey_protocol::ids::{InvitationId, PartyId, ServerName, SessionId, Timestamp, UserName};
 use sidekey_protocol::revocation::wire::{Revoke, RevokeAnswer};
 use sidekey_protocol::revocation::{Reason, Target};
 use sidekey_protocol::session::wire::Rotate;
@@ -24,6 +24,8 @@ pub struct SessionFilter {
     pub pairing: Option<PartyId>,
     /// That stand so.
     pub state: Option<SessionState>,
+    /// That were opened later than this.
+    pub created_after: Option<Timestamp>,
 }
 
 impl Admin {

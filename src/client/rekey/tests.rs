@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use sidekey_protocol::crypto::{Secret, SigningKey};
 use sidekey_protocol::encoding::Octets;
 use sidekey_protocol::ids::{PartyId, Role, ServiceId};
+use sidekey_protocol::keys::ServiceKeys;
 use sidekey_protocol::pairing::rekey::Refusal;
 use sidekey_protocol::pairing::wire::Rekey;
 use sidekey_protocol::revocation::Seen;
@@ -57,7 +58,7 @@ async fn server(script: &Script, ends_in_s: u32) -> (Server, Arc<Failing>) {
         other_urls: Vec::new(),
         roots: script.roots.clone(),
         service: ServiceId::from_bytes([1; 16]),
-        service_key: SigningKey::generate(&mut rng()).verifying_key(),
+        service_keys: ServiceKeys::new(SigningKey::generate(&mut rng()).verifying_key()),
         pairing: PartyId::from_bytes([2; 16]),
         role: Role::Server,
         server: "mail.example.org".parse().unwrap(),

@@ -8,6 +8,7 @@ use rand_chacha::rand_core::SeedableRng as _;
 use serde_json::json;
 use sidekey_protocol::crypto::{Secret, SigningKey};
 use sidekey_protocol::ids::{ServiceId, Timestamp};
+use sidekey_protocol::keys::ServiceKeys;
 use sidekey_protocol::pairing::Kek;
 use sidekey_protocol::policy::{self, Policy};
 use sidekey_protocol::revocation::{Head, Seen};
@@ -88,7 +89,7 @@ fn store(script: &Script, role: Role) -> Arc<MemoryKeyStore> {
             other_urls: Vec::new(),
             roots: script.roots.clone(),
             service: SERVICE,
-            service_key: service_key().verifying_key(),
+            service_keys: ServiceKeys::new(service_key().verifying_key()),
             pairing: PAIRING,
             role,
             server: policy.server.clone(),
@@ -515,4 +516,5 @@ async fn a_watch_that_is_dropped_asks_no_more() {
     assert_eq!(Arc::strong_count(&client.0), 1);
 }
 
+mod keys;
 mod policies;

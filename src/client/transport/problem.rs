@@ -123,8 +123,15 @@ fn is_code(code: &str) -> bool {
 
 /// Refusals that only a new invitation mends. A token that we signed and the service does not take is one: it does not
 /// know us.
-const PAIR_AGAIN: [&str; 6] =
-    ["epoch_passed", "invitation_over", "kek_unknown", "lapsed", "rekey_first", "token_invalid"];
+const PAIR_AGAIN: [&str; 7] = [
+    "epoch_passed",
+    "invitation_over",
+    "kek_unknown",
+    "key_retired",
+    "lapsed",
+    "rekey_first",
+    "token_invalid",
+];
 const A_MOMENT: Duration = Duration::from_secs(1);
 const TEXT_MAX_CHARS: usize = 500;
 

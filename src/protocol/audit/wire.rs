@@ -54,6 +54,7 @@ actions! {
     ServerRevoked = "server_revoked", "A mail server was revoked, with all of its pairings.";
     SessionRevoked = "session_revoked", "A session was revoked.";
     InvitationRevoked = "invitation_revoked", "An invitation was revoked.";
+    SigningKeyRotated = "signing_key_rotated", "Another signing key of the service took over.";
     ClockAccepted = "clock_accepted", "A clock that had been ahead, by so many seconds, was set right and is believed again.";
     SecretsResealed = "secrets_resealed", "Secrets at rest were sealed under a newer key.";
 }
@@ -110,9 +111,12 @@ pub struct Entry {
     /// Whether it checked the service's pin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pinned: Option<bool>,
-    /// The pairing's key epoch.
+    /// The pairing's key epoch; the number of the signing key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u32>,
+    /// Which signing key of the service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kid: Option<String>,
     /// The session's suite.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suite: Option<Suite>,
@@ -155,6 +159,7 @@ impl Entry {
             label: None,
             pinned: None,
             epoch: None,
+            kid: None,
             suite: None,
             not_after: None,
             reason: None,

@@ -88,6 +88,9 @@ pub enum Reject {
     /// The key in the box is not the one that `begin` committed to.
     #[error("the key in the box is not the one that key_hash committed to")]
     KeyMismatch,
+    /// The signing key that the invitation's link names was replaced, and its time is over.
+    #[error("the service's signing key that the invitation names has been replaced; ask for a new one")]
+    KeyRetired,
     /// The offer names a suite that is known to be weak: the whole list is refused.
     #[error("the offer names 3DES, RC4 or AES: such a list is refused whole")]
     LegacySuite,

@@ -23,6 +23,20 @@ pub struct Page<T> {
     pub next_page_token: Option<String>,
 }
 
+/// Which part of a list is wanted: parameters of every list's query.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Paging {
+    /// Items wanted; 50 unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schemars(range(min = 1, max = PAGE_SIZE_MAX)))]
+    pub page_size: Option<u32>,
+    /// Where to go on: the last page's `next_page_token`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_token: Option<String>,
+}
+
 /// `POST /v1/servers`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
@@ -160,6 +174,8 @@ pub struct Invitation {
     /// Whose client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<UserName>,
+    /// When it was made.
+    pub created: Timestamp,
     /// When it is over.
     pub expires: Timestamp,
     /// Attempts left.
@@ -214,13 +230,12 @@ pub struct PairingRevoked {
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ServersQuery {
-    /// Items wanted; 50 unless said.
+    /// Only those that may act, or may not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schemars(range(min = 1, max = PAGE_SIZE_MAX)))]
-    pub page_size: Option<u32>,
-    /// Where to go on: the last page's `next_page_token`.
+    pub state: Option<Standing>,
+    /// Only what was made later than this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub page_token: Option<String>,
+    pub created_after: Option<Timestamp>,
 }
 
 /// Query of `GET /v1/invitations`.
@@ -228,19 +243,18 @@ pub struct ServersQuery {
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct InvitationsQuery {
-    /// Items wanted; 50 unless said.
+    /// Only what was made later than this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schemars(range(min = 1, max = PAGE_SIZE_MAX)))]
-    pub page_size: Option<u32>,
-    /// Where to go on: the last page's `next_page_token`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub page_token: Option<String>,
+    pub created_after: Option<Timestamp>,
     /// Only this server's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerName>,
     /// Only this user's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<UserName>,
+    /// Only those in this role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
     /// Only those in this state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<InvitationState>,
@@ -251,13 +265,9 @@ pub struct InvitationsQuery {
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PairingsQuery {
-    /// Items wanted; 50 unless said.
+    /// Only what was made later than this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schemars(range(min = 1, max = PAGE_SIZE_MAX)))]
-    pub page_size: Option<u32>,
-    /// Where to go on: the last page's `next_page_token`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub page_token: Option<String>,
+    pub created_after: Option<Timestamp>,
     /// Only this server's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerName>,

@@ -163,15 +163,15 @@ pub struct UnfitDevice {
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PoliciesQuery {
-    /// Items wanted.
+    /// Only those that were changed later than this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub page_size: Option<u32>,
-    /// Where to go on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub page_token: Option<String>,
+    pub changed_after: Option<Timestamp>,
     /// Only this server's and its users'.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerName>,
+    /// Only this user's, at whichever server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserName>,
 }
 
 /// Query of `PUT` and `DELETE /v1/policies/…`.

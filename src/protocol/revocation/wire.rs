@@ -62,6 +62,8 @@ pub enum Event {
     Revoked(Revoked),
     /// A policy has changed.
     Policy(PolicyChanged),
+    /// The service signs with another key.
+    Keys(KeysChanged),
     /// What happened since the `Last-Event-ID` is not known any more.
     Reset(Reset),
     /// The service stops.
@@ -145,6 +147,17 @@ pub struct PolicyChanged {
     pub at: Timestamp,
 }
 
+/// The service signs with another key: `GET /v1/keys` shows it, and the statement that vouches for it.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct KeysChanged {
+    /// How many keys there were before it.
+    pub number: u32,
+    /// Since when.
+    pub at: Timestamp,
+}
+
 /// What happened since the `Last-Event-ID` is not known any more: whatever was kept is looked at anew.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
@@ -172,6 +185,7 @@ impl Event {
             Self::Ended(_) => "ended",
             Self::Revoked(_) => "revoked",
             Self::Policy(_) => "policy",
+            Self::Keys(_) => "keys",
             Self::Reset(_) => "reset",
             Self::Stopping(_) => "stopping",
         }
@@ -189,6 +203,7 @@ impl Event {
             Self::Ended(event) => serde_json::to_string(event),
             Self::Revoked(event) => serde_json::to_string(event),
             Self::Policy(event) => serde_json::to_string(event),
+            Self::Keys(event) => serde_json::to_string(event),
             Self::Reset(event) => serde_json::to_string(event),
             Self::Stopping(event) => serde_json::to_string(event),
         }
@@ -206,6 +221,7 @@ impl Event {
             "ended" => serde_json::from_str(data).map(Self::Ended),
             "revoked" => serde_json::from_str(data).map(Self::Revoked),
             "policy" => serde_json::from_str(data).map(Self::Policy),
+            "keys" => serde_json::from_str(data).map(Self::Keys),
             "reset" => serde_json::from_str(data).map(Self::Reset),
             "stopping" => serde_json::from_str(data).map(Self::Stopping),
             _ => return Ok(None),
@@ -230,6 +246,7 @@ mod tests {
             Event::Ended(Ended { session, reason: Cause::Revocation, at }),
             Event::Revoked(Revoked { target, reason: "lost".parse().unwrap(), at }),
             Event::Policy(PolicyChanged { server: "mail".parse().unwrap(), user: None, version: 2, at }),
+            Event::Keys(KeysChanged { number: 1, at }),
             Event::Reset(Reset {}),
             Event::Stopping(Stopping {}),
         ] {

@@ -54,12 +54,9 @@ pub struct SessionSeen {
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SessionsQuery {
-    /// Items wanted.
+    /// Only those that were opened later than this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub page_size: Option<u32>,
-    /// Where to go on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub page_token: Option<String>,
+    pub created_after: Option<Timestamp>,
     /// Only this server's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerName>,

@@ -88,6 +88,8 @@ codes! {
         "Use the epoch that the pairing is in: go back to the one before, or pair again.";
     GenerationsSpent = 409 "generations_spent", "The session has no generations left.",
         "End it and open another.";
+    KeyReplaced = 409 "key_replaced", "Another signing key has taken over from this one already.",
+        "Look at the keys again, and name the active one.";
     NoCommonSuite = 409 "no_common_suite", "No suite is left that everybody allows.",
         "Name A256GCM among the capabilities or in the offer.";
     RekeyFirst = 409 "rekey_first", "The key epoch is over: nothing is wrapped under it.",
@@ -100,6 +102,8 @@ codes! {
         "Ask without a generation for the newest.";
     InvitationOver = 410 "invitation_over", "The invitation has expired, was cancelled or used, or has no attempts left.",
         "Ask the administrator for a new one.";
+    KeyRetired = 410 "key_retired", "The service's signing key that this invitation was made under has been replaced.",
+        "Ask the administrator for a new invitation.";
     Lapsed = 410 "lapsed", "The pairing was not used for 90 days.",
         "It does not come back: pair again.";
     Revoked = 410 "revoked", "This was revoked.",
@@ -133,7 +137,7 @@ codes! {
     SuitesMalformed = 422 "suites_malformed", "The list of suites is empty, too long, or has a malformed name.",
         "Name A256GCM, C20P or both.";
     TtlOutOfRange = 422 "ttl_out_of_range", "The time asked for is too short or too long.",
-        "Ask for 60 to 900 seconds for an invitation, 60 to 86400 for a session, never more than the policy allows, or leave it out.";
+        "Ask for 60 to 900 seconds for an invitation, 60 to 86400 for a session, up to 2592000 for an overlap of keys, never more than the policy allows, or leave it out.";
     UserMismatch = 422 "user_mismatch", "An invitation of a client names its user, one of a server does not.",
         "Correct `role` or `user`.";
     PreconditionRequired = 428 "precondition_required", "A change must say what it changes.",

@@ -11,12 +11,14 @@ use http::HeaderMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use sidekey_protocol::ids::{InvitationId, PartyId, ServerName, SessionId, UserName};
+use sidekey_protocol::pairing::registry::Paging;
 
 use super::auth::{Caller, Paired};
 use super::etag::{IfNoneMatch, Tagged};
 use super::extract::{
     Created, Idempotency, Json, JsonOrNoContent, JsonOrNothing, LastEventId, NoContent, Path, Query, RawJson,
 };
+use super::list::Listed;
 use super::problem::{Code, Problem};
 use super::routes::Route;
 
@@ -207,6 +209,14 @@ impl<T: JsonSchema> Asked for Query<T> {
     fn describe(operation: &mut Operation<'_>) {
         operation.codes.insert(Code::QueryInvalid);
         operation.members::<T>();
+    }
+}
+
+impl<F: JsonSchema> Asked for Listed<F> {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.codes.insert(Code::QueryInvalid);
+        operation.members::<Paging>();
+        operation.members::<F>();
     }
 }
 

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sidekey_protocol::session::{self, BodyHash, IdempotencyKey};
@@ -195,17 +195,23 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let query = axum::extract::Query::<T>::try_from_uri(&parts.uri);
-        query.map(|query| Self(query.0)).map_err(|rejection| {
-            let source = std::error::Error::source(&rejection).map(ToString::to_string).unwrap_or_default();
-            // serde_path_to_error prints `name: message`, or the message alone.
-            let (path, message) = match source.split_once(": ") {
-                Some((path, message)) if !path.contains(' ') => (path, message),
-                _ => (".", source.as_str()),
-            };
-            fault(Code::QueryInvalid, path, message)
-        })
+        query(parts.uri.query().unwrap_or_default()).map(Self)
     }
+}
+
+/// The parameters of a query, as it stands in a URI.
+pub(super) fn query<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
+    let uri = Uri::try_from(format!("/?{text}")).map_err(|_| Code::QueryInvalid)?;
+    let query = axum::extract::Query::<T>::try_from_uri(&uri);
+    query.map(|query| query.0).map_err(|rejection| {
+        let source = std::error::Error::source(&rejection).map(ToString::to_string).unwrap_or_default();
+        // serde_path_to_error prints `name: message`, or the message alone.
+        let (path, message) = match source.split_once(": ") {
+            Some((path, message)) if !path.contains(' ') => (path, message),
+            _ => (".", source.as_str()),
+        };
+        fault(Code::QueryInvalid, path, message)
+    })
 }
 
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {

@@ -18,10 +18,12 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sidekey_protocol::ids::PartyId;
 use sidekey_protocol::pairing::rekey;
 use tokio::time::timeout;
+use tracing::Instrument as _;
 
 use super::auth::{self, Caller};
 use super::problem::{Code, Problem};
 use super::rates::{Denied, NO_ROOM, Scope, Standing};
+use super::trace::{TRACERESPONSE, Trace};
 use super::{Route, Time, openapi};
 use crate::app::App;
 use crate::clock::Clock;
@@ -69,21 +71,24 @@ struct Answered {
 /// The outermost layer: every request passes it, every answer leaves by it.
 pub(crate) async fn edge(State(edge): State<Edge>, request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let id = edge.ids.of(request.headers());
+    let (id, trace) = edge.ids.of(request.headers());
+    // What is logged meanwhile can be found by either.
+    let span = tracing::error_span!("request", id = id.to_str().unwrap_or_default(), %trace);
     let method = request.method().clone();
     let in_flight = edge.metrics.as_deref().map(Metrics::begun);
     let answer = match edge.refuse(&request) {
         Some(code) => Problem::from(code).into_response(),
         None => AssertUnwindSafe(next.run(request))
             .catch_unwind()
+            .instrument(span)
             .await
             .unwrap_or_else(|_| Problem::from(Code::Internal).into_response()),
     };
-    let response = edge.finish(answer, &id);
+    let response = edge.finish(answer, &id, trace);
     let took = started.elapsed();
     drop(in_flight);
     edge.count(&response, took);
-    note(&method, &response, &id, took);
+    note(&method, &response, (&id, trace), took);
     response
 }
 
@@ -110,7 +115,7 @@ impl Edge {
     }
 
     /// Writes the document of a refusal, and the headers that every answer carries.
-    fn finish(&self, mut response: Response, id: &HeaderValue) -> Response {
+    fn finish(&self, mut response: Response, id: &HeaderValue, trace: Trace) -> Response {
         if let Some(problem) = response.extensions().get::<Problem>() {
             let document = problem.document(id.to_str().unwrap_or_default());
             response.headers_mut().insert(header::CONTENT_LENGTH, document.len().into());
@@ -124,6 +129,7 @@ impl Edge {
         headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(REQUEST_ID, id.clone());
+        headers.insert(TRACERESPONSE, trace.header());
         response
     }
 }
@@ -133,23 +139,24 @@ impl RequestIds {
         Self { start, count: AtomicU64::new(0) }
     }
 
-    /// The caller's own, when it is plain; a new one otherwise.
-    fn of(&self, headers: &HeaderMap) -> HeaderValue {
+    /// A request's id, and its trace: the caller's own, when they are plain; new ones otherwise.
+    fn of(&self, headers: &HeaderMap) -> (HeaderValue, Trace) {
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
         let plain = |value: &&HeaderValue| {
             (1..=REQUEST_ID_MAX).contains(&value.len())
                 && value.as_bytes().iter().all(|c| c.is_ascii_alphanumeric() || b"-_.".contains(c))
         };
-        headers.get(REQUEST_ID).filter(plain).cloned().unwrap_or_else(|| {
-            let count = self.count.fetch_add(1, Ordering::Relaxed);
-            let id = format!("{:016x}{count:016x}", self.start);
-            HeaderValue::try_from(id).expect("hex digits are visible ASCII")
-        })
+        let fresh = u128::from(self.start) << 64 | u128::from(count);
+        let id = headers.get(REQUEST_ID).filter(plain).cloned().unwrap_or_else(|| {
+            HeaderValue::try_from(format!("{fresh:032x}")).expect("hex digits are visible ASCII")
+        });
+        (id, Trace::of(headers, fresh, self.start.wrapping_add(count)))
     }
 }
 
 /// One event for each outcome: quiet when it went well, loud when the service failed. Probes of its health come all the
 /// time: `health.rs` says when what they find changes.
-fn note(method: &http::Method, response: &Response, id: &HeaderValue, took: Duration) {
+fn note(method: &http::Method, response: &Response, (id, trace): (&HeaderValue, Trace), took: Duration) {
     let answered = response.extensions().get::<Answered>();
     let route = answered.map_or("-", |answered| answered.route.path);
     let probed = answered.is_some_and(|answered| answered.route.is_probe());
@@ -158,10 +165,10 @@ fn note(method: &http::Method, response: &Response, id: &HeaderValue, took: Dura
     let status = response.status().as_u16();
     let (id, took_us) = (id.to_str().unwrap_or_default(), took.as_micros());
     match status {
-        _ if probed => tracing::debug!(%method, route, status, code, id, took_us, "probed"),
-        500.. => tracing::error!(%method, route, status, code, party, id, took_us, "failed"),
-        400.. => tracing::info!(%method, route, status, code, party, id, took_us, "refused"),
-        _ => tracing::debug!(%method, route, status, party, id, took_us, "answered"),
+        _ if probed => tracing::debug!(%method, route, status, code, id, %trace, took_us, "probed"),
+        500.. => tracing::error!(%method, route, status, code, party, id, %trace, took_us, "failed"),
+        400.. => tracing::info!(%method, route, status, code, party, id, %trace, took_us, "refused"),
+        _ => tracing::debug!(%method, route, status, party, id, %trace, took_us, "answered"),
     }
 }
 
@@ -195,6 +202,10 @@ pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
     assert!(announced, "a refusal that its route's row does not announce");
     if !announced {
         tracing::error!(route = guard.route.path, "a refusal that its route's row does not announce");
+    }
+    if guard.route.time == Time::Stream {
+        // Where axum says that a stream may be kept and asked for again.
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     if let Some(standing) = found.standing {
         standing.write(response.headers_mut());

@@ -1,10 +1,34 @@
 //! Lists: a part at a time, by an opaque token.
 
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use serde::de::DeserializeOwned;
 use sidekey_protocol::encoding::{array_from_base64url, base64url};
-use sidekey_protocol::pairing::registry::{self, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
+use sidekey_protocol::pairing::registry::{self, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, Paging};
 
+use super::extract;
 use super::problem::{Code, FieldFault, Problem};
 use crate::store::{Page, Paged};
+
+/// What a list is asked for: which part of it, and of what.
+#[derive(Debug)]
+pub(crate) struct Listed<F> {
+    pub(crate) page: Page,
+    pub(crate) filter: F,
+}
+
+impl<F: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Listed<F> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let pairs = parts.uri.query().unwrap_or_default().split('&');
+        let is_paging = |pair: &&str| pair.starts_with("page_size=") || pair.starts_with("page_token=");
+        let (paging, filter): (Vec<_>, Vec<_>) = pairs.partition(is_paging);
+        let filter = extract::query(&filter.join("&"))?;
+        let paging: Paging = extract::query(&paging.join("&"))?;
+        Ok(Self { page: page(paging.page_size, paging.page_token.as_deref())?, filter })
+    }
+}
 
 /// The page that `page_size` and `page_token` ask for.
 pub(crate) fn page(size: Option<u32>, token: Option<&str>) -> Result<Page, Problem> {

@@ -14,6 +14,7 @@ pub mod problem;
 pub(crate) mod rates;
 mod routes;
 pub(crate) mod tokens;
+mod trace;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;

@@ -209,6 +209,7 @@ impl From<pairing::Reject> for Problem {
             R::ExchangeExpired | R::StateUnknown => Code::ExchangeOver,
             R::FinishDiffers => Code::FinishConflict,
             R::InvitationUnknown => Code::NotFound,
+            R::KeyRetired => Code::KeyRetired,
             R::LegacySuite => Code::SuiteForbidden,
             R::NoCommonSuite => Code::NoCommonSuite,
             R::TtlOutOfRange => Code::TtlOutOfRange,

@@ -11,7 +11,7 @@ use super::openapi;
 use super::problem::Code::{self, *};
 use super::rates::Scope;
 use crate::app::App;
-use crate::{audit, events, health, pairing, policies, policy, revocation, session};
+use crate::{audit, events, health, keys, pairing, policies, policy, revocation, session};
 
 /// One row of the table.
 #[derive(Debug)]
@@ -87,17 +87,17 @@ routes! {
     GET    "/v1/servers/{server}"              ADMIN       NONE   Answer pairing::server,
         "One mail server" [NotFound];
     POST   "/v1/invitations"                   ADMIN       SMALL  Answer pairing::invite,
-        "Invites a client or a server, and shows the pairing code, once" [NotFound Revoked TtlOutOfRange UserMismatch];
+        "Invites a client or a server, and shows the pairing code, once" [KeyRetired NotFound Revoked TtlOutOfRange UserMismatch];
     GET    "/v1/invitations"                   ADMIN       NONE   Answer pairing::invitations,
         "Lists invitations, oldest first" [];
     GET    "/v1/invitations/{invitation}"      ADMIN       NONE   Answer pairing::invitation,
         "One invitation" [NotFound];
     POST   "/v1/pairings/{invitation}/begin"   ANYBODY     MEDIUM Answer pairing::begin,
         "The first step of pairing: spends an attempt" [ClockStepped ExchangeOver InvitationOver
-         Overloaded ShareInvalid];
+         KeyRetired Overloaded ShareInvalid];
     POST   "/v1/pairings/{invitation}/finish"  ANYBODY     MEDIUM Answer pairing::finish,
         "The second step of pairing: makes the pairing"
-        [BoxInvalid ClockStepped CodeMismatch DeviceLimit ExchangeOver FinishConflict InvitationOver NoCommonSuite
+        [BoxInvalid ClockStepped CodeMismatch DeviceLimit ExchangeOver FinishConflict InvitationOver KeyRetired NoCommonSuite
          Overloaded SuiteForbidden];
     GET    "/v1/pairings"                      ADMIN       NONE   Answer pairing::pairings,
         "Lists pairings, oldest first" [];
@@ -156,8 +156,10 @@ routes! {
         "The audit log: everything that ever changed anything, oldest first" [];
     GET    "/v1/audit/{record}"                ADMIN       NONE   Answer audit::record,
         "One record of the audit log, as the chain binds it" [NotFound];
-    GET    "/v1/keys"                          ANYBODY     NONE   Answer policy::keys,
-        "The service's signing keys" [];
+    GET    "/v1/keys"                          ANYBODY     NONE   Answer keys::keys,
+        "The service's signing keys, and the statements by which each vouches for the next" [];
+    POST   "/v1/keys/rotate"                   ADMIN       SMALL  Answer keys::rotate,
+        "Makes a fresh signing key, which takes over" [KeyReplaced TtlOutOfRange];
     GET    "/v1/events"                        PAIRED      NONE   Stream events::events,
         "What the caller must know at once, as Server-Sent Events" [NotFound Overloaded];
     GET    "/p/{invitation}"                   ANYBODY     NONE   Answer pairing::page,

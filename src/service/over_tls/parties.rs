@@ -41,7 +41,7 @@ impl Service {
         self.send("POST", path, "content-type: application/json\r\n", &body).await
     }
 
-    async fn pair(&mut self, invitation: Value) -> Party {
+    pub(super) async fn pair(&mut self, invitation: Value) -> Party {
         let link = self.invite(invitation).await;
         let (path, prover) = self.prover(link);
         let finishing = self.begin(&path, prover).await;
@@ -52,7 +52,7 @@ impl Service {
     }
 
     /// A server, its own pairing, and ann's phone.
-    async fn enterprise(&mut self) -> (Party, Party) {
+    pub(super) async fn enterprise(&mut self) -> (Party, Party) {
         let added = self.call(&self.admin, "POST", "/v1/servers", json!({"name": "mail"})).await;
         assert_eq!(added.status, 201);
         let server = self.pair(json!({"role": "server", "server": "mail"})).await;
@@ -60,7 +60,7 @@ impl Service {
         (server, phone)
     }
 
-    async fn open(&self, server: &Party) -> String {
+    pub(super) async fn open(&self, server: &Party) -> String {
         let body = json!({"user": "ann", "capabilities": ["A256GCM"], "deliver": []});
         let opened = self.call_with(server, "POST", "/v1/sessions", KEY, body).await;
         assert_eq!(opened.status, 201, "{opened:?}");

@@ -107,6 +107,67 @@ async fn a_query_has_the_parameters_of_its_route() {
 }
 
 #[tokio::test]
+async fn a_list_shows_what_was_made_later_than_asked() {
+    let mut service = Service::start().await;
+    let (server, _) = service.enterprise().await;
+    let setting = json!({"suites": ["A256GCM"]});
+    let unset = "if-match: \"0\"\r\n";
+    let set = |path| service.call_with(&service.admin, "PUT", path, unset, setting.clone());
+    assert_eq!(set("/v1/policies/service").await.status, 200);
+    service.open(&server).await;
+    service.clock.advance_s(100);
+    assert_eq!(set("/v1/policies/servers/mail/users/bob").await.status, 200);
+    let added = service.call(&service.admin, "POST", "/v1/servers", json!({"name": "late"})).await;
+    assert_eq!(added.status, 201);
+    let bob = service.pair(json!({"role": "client", "server": "mail", "user": "bob"})).await;
+    let body = json!({"user": "bob", "capabilities": ["A256GCM"]});
+    let key = "idempotency-key: of-what-comes-later\r\n";
+    let opened = service.call_with(&server, "POST", "/v1/sessions", key, body).await.json();
+    for (list, query, member, late) in [
+        ("servers", "created_after", "name", json!("late")),
+        ("invitations", "created_after", "user", json!("bob")),
+        ("pairings", "created_after", "pairing", json!(bob.id)),
+        ("sessions", "created_after", "session", opened["session"].clone()),
+        ("policies", "changed_after", "user", json!("bob")),
+    ] {
+        let items = async |query: String| {
+            let answer =
+                service.send("GET", &format!("/v1/{list}{query}"), &service.admin.bearer(NOW), b"").await;
+            answer.json()["items"].as_array().unwrap().clone()
+        };
+        let after = async |s: u32| items(format!("?page_size=9&{query}={}", NOW.0 + s)).await;
+        assert!(items(String::new()).await.len() > 1, "{list}");
+        let later = after(0).await;
+        assert_eq!((later.len(), &later[0][member]), (1, &late), "{list}: {later:?}");
+        assert!(after(100).await.is_empty(), "{list}: later is not as late");
+    }
+    for (query, count) in
+        [("servers?state=revoked", 0), ("servers?state=active", 2), ("policies?user=bob", 1)]
+    {
+        let answer = service.send("GET", &format!("/v1/{query}"), &service.admin.bearer(NOW), b"").await;
+        assert_eq!(answer.json()["items"].as_array().unwrap().len(), count, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_trace_goes_on_through_us_and_a_forged_one_does_not() {
+    let service = Service::start().await;
+    let traced = async |header: &str| {
+        let answer = service.send("GET", "/no/such", header, b"").await;
+        assert_eq!(answer.problem(), "not_found");
+        answer.header("traceresponse").unwrap().to_owned()
+    };
+    let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let ours = traced(&format!("traceparent: 00-{id}-00f067aa0ba902b7-01\r\n")).await;
+    assert!(ours.starts_with(&format!("00-{id}-")) && ours.ends_with("-01"), "{ours}");
+    assert!(!ours.contains("00f067aa0ba902b7"), "each request has a place of its own: {ours}");
+    for header in ["", "traceparent: 00-x\r\n", "traceparent: \r\n"] {
+        let (one, other) = (traced(header).await, traced(header).await);
+        assert!(one.len() == 55 && one != other && one[..36] != other[..36], "{one} {other}");
+    }
+}
+
+#[tokio::test]
 async fn a_request_is_named_by_its_caller_or_by_us() {
     let service = Service::start().await;
     let answer = service.send("GET", "/livez", "x-request-id: a-plain.name_1\r\n", b"").await;

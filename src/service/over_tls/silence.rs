@@ -38,9 +38,17 @@ async fn no_code_token_or_key_reaches_the_log() {
     assert_eq!(call("/v1/servers", json!({"name": "mail"})).await.status, 201);
     let made = call("/v1/invitations", json!({"role": "server", "server": "mail"})).await.json();
     assert_eq!(call("/v1/servers", json!({"name": "mail"})).await.problem(), "server_exists");
+    let traced = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n\
+                  x-request-id: of-mine\r\nauthorization: Bearer a.b.c\r\n";
+    assert_eq!(service.send("GET", "/v1/servers", traced, b"").await.status, 401);
 
     let log = String::from_utf8(book.0.lock().unwrap().clone()).unwrap();
     assert!(log.contains("server_exists") && log.contains("/v1/invitations"), "the log was captured: {log}");
+    // The request's own line, and what was said of its token meanwhile.
+    let traced: Vec<_> =
+        log.lines().filter(|line| line.contains("4bf92f3577b34da6a3ce929d0e0e4736")).collect();
+    assert_eq!(traced.len(), 2, "{log}");
+    assert!(traced.iter().all(|line| line.contains("of-mine")), "{traced:?}");
     let (code, link) = (made["code"].as_str().unwrap(), made["link"].as_str().unwrap());
     let token = service.admin.token(NOW);
     for secret in [

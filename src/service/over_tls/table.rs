@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Answer, Service};
-use crate::http::{ROUTES, Route};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::{Answer, NOW, Party, Service};
+use crate::http::{ROUTES, Route, Time};
 
 /// An id in each parameter's place.
 fn concrete(path: &str) -> String {
@@ -64,6 +67,65 @@ async fn every_route_for_parties_asks_for_a_token() {
         let answer = ask(&service, route, "", b"").await;
         assert_eq!((answer.status, answer.problem().as_str()), (401, "token_missing"), "{route:?}");
         assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+    }
+}
+
+/// What tells nothing secret, and may be asked for under its ETag.
+const MAY_BE_KEPT: [&str; 2] = ["/v1/keys", "/openapi.json"];
+
+/// The answer's status and `Cache-Control`; of a stream, its head alone is waited for.
+async fn kept(service: &Service, party: &Party, route: &Route, path: &str) -> (u16, Option<String>) {
+    let answer = if route.time == Time::Stream {
+        let mut stream = service.connect().await;
+        let head = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n{}\r\n", party.bearer(NOW));
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut octets = vec![0; 4096];
+        let n = stream.read(&mut octets).await.unwrap();
+        let head = String::from_utf8_lossy(&octets[..n]).into_owned();
+        Answer { status: head[9..12].parse().unwrap(), head, body: Vec::new() }
+    } else {
+        service.call(party, route.method_name, path, Value::Null).await
+    };
+    (answer.status, answer.header("cache-control").map(str::to_owned))
+}
+
+#[tokio::test]
+async fn no_answer_that_tells_of_keys_or_parties_may_be_kept() {
+    let mut service = Service::start().await;
+    let (server, phone) = service.enterprise().await;
+    let session = service.open(&server).await;
+    let invited = json!({"role": "client", "server": "mail", "user": "bob"});
+    let invited = service.call(&service.admin, "POST", "/v1/invitations", invited).await;
+    assert_eq!(invited.header("cache-control"), Some("no-store"), "it shows a code");
+    let invitation = invited.json()["invitation"].as_str().unwrap().to_owned();
+    let mut told = Vec::new();
+    // What changes nothing comes first: whatever it tells of is still there.
+    for route in ROUTES.iter().filter(|route| route.method_name == "GET") {
+        let path = route
+            .path
+            .replace("{server}", "mail")
+            .replace("{user}", "ann")
+            .replace("{session}", &session)
+            .replace("{invitation}", &invitation)
+            .replace("{pairing}", &phone.id.to_string());
+        for party in [&service.admin, &server, &phone] {
+            // A server says of whom it asks.
+            let of = if route.path.ends_with("/current") && party.id == server.id { "?user=ann" } else { "" };
+            let (status, control) = kept(&service, party, route, &format!("{path}{of}")).await;
+            let may = status < 400 && MAY_BE_KEPT.contains(&route.path);
+            let expected = if may { "no-cache" } else { "no-store" };
+            assert_eq!(control.as_deref(), Some(expected), "{} {path}: {status}", route.method_name);
+            told.extend((status < 400).then_some(route.path));
+        }
+    }
+    for route in ROUTES.iter().filter(|route| route.method_name == "GET") {
+        assert!(told.contains(&route.path), "{} was never told to anybody: {told:?}", route.path);
+    }
+    for (method, path) in [("POST", format!("/v1/sessions/{session}/rotate")), ("DELETE", session)] {
+        let path = if method == "POST" { path } else { format!("/v1/sessions/{path}") };
+        let answer = service.call(&server, method, &path, Value::Null).await;
+        assert!(answer.status < 300, "{answer:?}");
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{method} {path}");
     }
 }
 

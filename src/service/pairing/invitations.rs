@@ -9,13 +9,15 @@ use sidekey_protocol::pairing::registry::{
     self, CreateInvitation, CreateServer, InvitationCreated, InvitationsQuery, Page, ServerCreated,
     ServersQuery, Standing,
 };
-use sidekey_protocol::pairing::{ATTEMPTS, Ask, Invited, Link, PairingCode, Pin, PublicUrl, TTL_RANGE_S};
+use sidekey_protocol::pairing::{
+    ATTEMPTS, Ask, Invited, Link, PairingCode, Pin, PublicUrl, Reject, TTL_RANGE_S,
+};
 use zeroize::Zeroizing;
 
 use crate::app::SharedRng;
 use crate::http::auth::Caller;
-use crate::http::extract::{Created, Json, Path, Query};
-use crate::http::list::{list, page};
+use crate::http::extract::{Created, Json, Path};
+use crate::http::list::{Listed, list};
 use crate::http::problem::{Code, Problem};
 use crate::store::{
     Error, Filter, Invitation, InvitationState, NewInvitation, Refused, Revocation, Server, Store,
@@ -34,10 +36,13 @@ pub(crate) async fn add_server(
 /// `GET /v1/servers`.
 pub(crate) async fn servers(
     State(store): State<Arc<Store>>,
-    Query(query): Query<ServersQuery>,
-) -> Result<Json<Page<registry::Server>>, Problem> {
-    let page = page(query.page_size, query.page_token.as_deref())?;
-    Ok(Json(list(store.servers(page), |server| Some(server_seen(server)))))
+    Listed { page, filter }: Listed<ServersQuery>,
+) -> Json<Page<registry::Server>> {
+    let wanted = |seen: &registry::Server| {
+        filter.state.is_none_or(|state| state == seen.state)
+            && filter.created_after.is_none_or(|after| seen.created > after)
+    };
+    Json(list(store.servers(page), |server| Some(server_seen(server)).filter(wanted)))
 }
 
 /// `GET /v1/servers/{name}`.
@@ -69,22 +74,22 @@ pub(crate) async fn invite(
         expires: invited.expires,
         verifier: Zeroizing::new(verifier.secret().expose().to_vec()),
     };
-    store.invite(caller.party(), new).await.map_err(refusal)?;
-    let pin = Pin::of(&store.identity().key.verifying_key());
+    let kept = store.invite(caller.party(), new).await.map_err(refusal)?;
+    // Whichever key takes over meanwhile: the link names the one that the invitation is kept under.
+    let signer = store.signer_of(kept.key)?.ok_or(Reject::KeyRetired)?;
+    let pin = Pin::of(&signer.public);
     Ok(Created(shown(invited, code, public_url, pin)))
 }
 
 /// `GET /v1/invitations`.
 pub(crate) async fn invitations(
     State(store): State<Arc<Store>>,
-    Query(query): Query<InvitationsQuery>,
-) -> Result<Json<Page<registry::Invitation>>, Problem> {
-    let page = page(query.page_size, query.page_token.as_deref())?;
-    let state = query.state.map(kept_as);
-    let filter = Filter { server: query.server, user: query.user, role: None, state };
+    Listed { page, filter: query }: Listed<InvitationsQuery>,
+) -> Json<Page<registry::Invitation>> {
+    let InvitationsQuery { server, user, role, created_after, .. } = query;
+    let filter = Filter { server, user, role, created_after, state: query.state.map(kept_as) };
     let wanted = |seen: &registry::Invitation| query.state.is_none_or(|state| state == seen.state);
-    let seen = list(store.invitations(page, &filter), |kept| Some(invitation_seen(kept)).filter(wanted));
-    Ok(Json(seen))
+    Json(list(store.invitations(page, &filter), |kept| Some(invitation_seen(kept)).filter(wanted)))
 }
 
 /// `GET /v1/invitations/{id}`.
@@ -131,8 +136,8 @@ fn invitation_seen(kept: Invitation) -> registry::Invitation {
         InvitationState::Expired => registry::InvitationState::Expired,
         InvitationState::Cancelled => registry::InvitationState::Cancelled,
     };
-    let Invitation { id, role, server, user, expires, attempts, .. } = kept;
-    registry::Invitation { invitation: id, role, server, user, expires, attempts, state }
+    let Invitation { id, role, server, user, created, expires, attempts, .. } = kept;
+    registry::Invitation { invitation: id, role, server, user, created, expires, attempts, state }
 }
 
 /// The store's word for a state: it does not tell whether somebody has begun.

@@ -7,19 +7,19 @@ use sidekey_protocol::ids::{PartyId, Role};
 use sidekey_protocol::pairing::registry::{Page, Pairing, PairingRevoked, PairingsQuery};
 
 use crate::http::auth::{Caller, Paired};
-use crate::http::extract::{Json, Path, Query};
-use crate::http::list::{list, page};
+use crate::http::extract::{Json, Path};
+use crate::http::list::{Listed, list};
 use crate::http::problem::{Code, Problem};
 use crate::store::{Filter, Party, Revocation, Store};
 
 /// `GET /v1/pairings`.
 pub(crate) async fn pairings(
     State(store): State<Arc<Store>>,
-    Query(query): Query<PairingsQuery>,
-) -> Result<Json<Page<Pairing>>, Problem> {
-    let page = page(query.page_size, query.page_token.as_deref())?;
-    let filter = Filter { server: query.server, user: query.user, role: query.role, state: query.state };
-    Ok(Json(list(store.pairings(page, &filter), |party| pairing(&party))))
+    Listed { page, filter }: Listed<PairingsQuery>,
+) -> Json<Page<Pairing>> {
+    let PairingsQuery { server, user, role, state, created_after } = filter;
+    let filter = Filter { server, user, role, state, created_after };
+    Json(list(store.pairings(page, &filter), |party| pairing(&party)))
 }
 
 /// `GET /v1/pairings/{id}`: an administrator sees every one, a party those it has to do with; what it has not is not

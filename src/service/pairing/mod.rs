@@ -13,7 +13,7 @@ use axum::http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
 use axum::response::Html;
 use sidekey_protocol::crypto::spake2plus::Verifier;
 use sidekey_protocol::crypto::{Secret, sha256};
-use sidekey_protocol::ids::{InvitationId, PartyId, Role};
+use sidekey_protocol::ids::{InvitationId, PartyId, Role, ServiceId};
 use sidekey_protocol::pairing::wire::{Begin, BeginAnswer, Finish, FinishAnswer};
 use sidekey_protocol::pairing::{Confirmed, Grant, Invited, PublicUrl, Reject};
 use sidekey_protocol::session::SuiteList;
@@ -22,7 +22,7 @@ use crate::app::SharedRng;
 use crate::fault::Fault;
 use crate::http::extract::{Json, Path};
 use crate::http::problem::{Code, Problem};
-use crate::store::{Error, Identity, InvitationState, NewPairing, Refused, Repeat, Store};
+use crate::store::{Error, InvitationState, NewPairing, Refused, Repeat, Signer, Store};
 
 pub(crate) use exchanges::Exchanges;
 pub(crate) use invitations::{add_server, invitation, invitations, invite, server, servers};
@@ -43,12 +43,12 @@ pub(crate) async fn begin(
     if let Some(answer) = exchange.as_ref().and_then(|begun| begun.repeat(&request, now)) {
         return Ok(Json(answer));
     }
-    let attempt = invited(&store, id)?.begin(request, now, &mut rng)?;
+    let (invited, signer) = (invited(&store, id)?, signer(&store, id)?);
+    let attempt = invited.begin(request, now, &mut rng)?;
     let verifier = verifier(&store, id)?;
     store.spend_attempt(id).await.map_err(refusal)?;
     *exchange = None;
-    let key = store.identity().key.verifying_key();
-    let (begun, answer) = attempt.answer(&verifier, &public_url, &key, &mut rng)?;
+    let (begun, answer) = attempt.answer(&verifier, &public_url, &signer.public, &mut rng)?;
     *exchange = Some(begun);
     Ok(Json(answer))
 }
@@ -69,8 +69,10 @@ pub(crate) async fn finish(
     exchange.as_ref().ok_or(Reject::StateUnknown)?.admits(&request, now)?;
     // From here on a refusal ends the exchange.
     let begun = exchange.take().ok_or(Reject::StateUnknown)?;
-    let policy = Applied::to(begun.invited(), &store);
-    let confirmed = begun.finish(&request, policy.grant(store.identity(), &mut rng), now, &mut rng)?;
+    let signer = signer(&store, id)?;
+    let policy = Applied::to(begun.invited(), &store, &signer);
+    let grant = policy.grant(store.identity().service, &signer, &mut rng);
+    let confirmed = begun.finish(&request, grant, now, &mut rng)?;
     Ok(Json(confirm(&store, &request, confirmed).await?))
 }
 
@@ -99,6 +101,12 @@ fn invited(store: &Store, id: InvitationId) -> Result<Invited, Problem> {
         InvitationState::Spent => Err(Reject::AttemptsSpent.into()),
         InvitationState::Used => Err(Code::InvitationOver.into()),
     }
+}
+
+/// The signing key that the invitation's link names, while it is in force.
+fn signer(store: &Store, id: InvitationId) -> Result<Arc<Signer>, Problem> {
+    let named = store.invitation(id).ok_or(Reject::InvitationUnknown)?.key;
+    store.signer_of(named)?.ok_or_else(|| Reject::KeyRetired.into())
 }
 
 fn verifier(store: &Store, id: InvitationId) -> Result<Verifier, Problem> {
@@ -131,19 +139,19 @@ struct Applied {
 }
 
 impl Applied {
-    fn to(invited: &Invited, store: &Store) -> Self {
+    fn to(invited: &Invited, store: &Store, signer: &Signer) -> Self {
         let policy = invited.user.as_ref().map(|user| store.policy(&invited.server, user));
         match policy {
-            Some(policy) => Self { jws: Some(policy.sign(&store.identity().key)), suites: policy.suites },
+            Some(policy) => Self { jws: Some(policy.sign(&signer.key)), suites: policy.suites },
             None => Self { jws: None, suites: SuiteList::ours() },
         }
     }
 
-    fn grant<'a>(&'a self, identity: &'a Identity, rng: &mut SharedRng) -> Grant<'a> {
+    fn grant<'a>(&'a self, service: ServiceId, signer: &'a Signer, rng: &mut SharedRng) -> Grant<'a> {
         Grant {
             pairing: PartyId::random(rng),
-            service: identity.service,
-            key: &identity.key,
+            service,
+            key: &signer.key,
             policy: self.jws.as_deref(),
             suites: &self.suites,
         }

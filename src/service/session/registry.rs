@@ -10,25 +10,25 @@ use sidekey_protocol::session::registry::{self, SessionSeen, SessionsQuery};
 
 use super::is_party;
 use crate::http::auth::{Caller, Paired};
-use crate::http::extract::{Json, Path, Query};
-use crate::http::list::{list, page};
+use crate::http::extract::{Json, Path};
+use crate::http::list::{Listed, list};
 use crate::http::problem::Problem;
 use crate::store::{Session, SessionFilter, SessionState, Store};
 
 /// `GET /v1/sessions`: of everybody, those that were over a moment ago among them.
 pub(crate) async fn sessions(
     State(store): State<Arc<Store>>,
-    Query(query): Query<SessionsQuery>,
-) -> Result<Json<Page<SessionSeen>>, Problem> {
-    let page = page(query.page_size, query.page_token.as_deref())?;
+    Listed { page, filter: query }: Listed<SessionsQuery>,
+) -> Json<Page<SessionSeen>> {
     let filter = SessionFilter {
         server: query.server,
         user: query.user,
         pairing: query.pairing,
+        created_after: query.created_after,
         open: query.state.map(|state| state == registry::SessionState::Open),
     };
     let wanted = |seen: &SessionSeen| query.state.is_none_or(|state| state == seen.state);
-    Ok(Json(list(store.sessions(page, &filter), |session| Some(seen(session)).filter(wanted))))
+    Json(list(store.sessions(page, &filter), |session| Some(seen(session)).filter(wanted)))
 }
 
 /// `GET /v1/sessions/{session}`: an administrator sees every one, a party its own; what is not its own is not there.

@@ -2,6 +2,8 @@
 //! sealed or not. What is said here is bound by the chain: an entry of a record that was ever written never changes.
 
 use sidekey_protocol::audit::{self, Action, entries, entry_hash, entry_salt};
+use sidekey_protocol::crypto::sha256;
+use sidekey_protocol::encoding::base64url;
 use sidekey_protocol::ids::{InvitationId, PartyId, SessionId};
 use sidekey_protocol::revocation::Target;
 
@@ -90,6 +92,12 @@ impl Entry {
             Record::ClockAccepted { behind_s } => {
                 audit::Entry { count: Some((*behind_s).into()), ..line(Action::ClockAccepted) }
             }
+            Record::KeyRotated(rotated) => audit::Entry {
+                epoch: Some(rotated.number),
+                kid: Some(base64url(&sha256(&rotated.public.0)[..16])),
+                not_after: Some(rotated.until),
+                ..line(Action::SigningKeyRotated)
+            },
             Record::PolicySet { server, user, .. } => {
                 audit::Entry { server: server.clone(), user: user.clone(), ..line(Action::PolicySet) }
             }
@@ -162,7 +170,8 @@ impl State {
             | Record::Resealed { .. }
             | Record::PolicySet { .. }
             | Record::BatchOpened(_)
-            | Record::ClockAccepted { .. } => None,
+            | Record::ClockAccepted { .. }
+            | Record::KeyRotated(_) => None,
         };
         one.into_iter().collect()
     }

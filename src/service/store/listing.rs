@@ -1,6 +1,6 @@
 //! Sessions as a list, page by page, in an order that holds for as long as they live.
 
-use sidekey_protocol::ids::{PartyId, ServerName, UserName};
+use sidekey_protocol::ids::{PartyId, ServerName, Timestamp, UserName};
 
 use super::state::State;
 use super::state::sessions::{NONE, Slot};
@@ -18,6 +18,8 @@ pub struct SessionFilter {
     pub pairing: Option<PartyId>,
     /// Whether they give keys.
     pub open: Option<bool>,
+    /// Opened later than this.
+    pub created_after: Option<Timestamp>,
 }
 
 impl Store {
@@ -32,6 +34,7 @@ impl Store {
         let fits = |slot: &Slot| {
             audience.is_none_or(|pairing| slot.audience == NONE || slot.audience == pairing)
                 && filter.open.is_none_or(|open| open == slot.is_open(now))
+                && filter.created_after.is_none_or(|after| slot.not_before > after)
         };
         let first = u32::try_from(wanted.after).unwrap_or(NONE);
         // A place is a handle and one, since places begin at 1.

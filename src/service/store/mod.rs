@@ -17,6 +17,7 @@ mod feed;
 mod format;
 mod journal;
 mod keeper;
+mod keys;
 mod line;
 mod listing;
 mod meter;
@@ -39,11 +40,11 @@ mod tests;
 use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sidekey_protocol::crypto::SigningKey;
 use sidekey_protocol::ids::{Role, ServerName, ServiceId, Timestamp, UserName};
 
 use self::engine::{Engine, Shared};
 use self::keeper::Keeper;
+use self::keys::Signers;
 use crate::fault::Fault;
 
 pub use audit::Audited;
@@ -52,6 +53,7 @@ pub use clock::ClockAccepted;
 pub use engine::Rng;
 pub use feed::{Begun, Commit, Deaf, Listening};
 pub(crate) use format::check_format;
+pub use keys::{KeysRotated, Signer};
 pub(crate) use meter::Meter;
 pub(crate) use open::lock;
 pub use open::{Genesis, Verified};
@@ -71,6 +73,7 @@ pub use listing::SessionFilter;
 #[derive(Debug)]
 pub struct Store {
     identity: Identity,
+    signers: Signers,
     shared: Arc<Shared>,
     engine: Engine,
     keeper: Mutex<Option<Keeper>>,
@@ -85,8 +88,6 @@ pub struct Identity {
     pub service: ServiceId,
     /// Where it is reached, without a slash at the end.
     pub public_url: String,
-    /// What it signs with.
-    pub key: SigningKey,
 }
 
 /// Why a verb did nothing.

@@ -15,6 +15,7 @@ use super::engine::{Engine, Rng, Shared};
 use super::format;
 use super::journal::{Journal, Position, SEGMENT_SIZE};
 use super::keeper::Keeper;
+use super::keys::Signers;
 use super::record::{self, Entry, Record};
 use super::sled::Behind;
 use super::state::{Dirty, State};
@@ -90,11 +91,12 @@ impl Store {
         let now = clock.now();
         format::mark(folder)?;
         let at_rest = AtRest::create(folder, root, now, &mut *rng)?;
-        let place = record::Secret::Service(genesis.service).place();
+        let place = record::Secret::Service(genesis.service, 0).place();
         let record = Record::Created {
             service: genesis.service,
             public_url: genesis.public_url,
             key: at_rest.seal(place, &genesis.key.expose_pkcs8(), &mut *rng),
+            key_public: Box::new(spki(&genesis.key.verifying_key())),
             admin: genesis.admin,
             admin_key: spki(&genesis.admin_key),
             label: genesis.admin_label,
@@ -161,13 +163,14 @@ impl Store {
         let (behind, state) = pages(&folder.join(PAGES), &at_rest)?;
         let (mut journal, state) = replay(folder, segment_size, state)?;
         adjust(&mut journal);
-        let identity = identity(&state, &at_rest)?;
+        let identity = identity(&state);
+        let signers = Signers::open(&state, &at_rest)?;
         let shared = Arc::new(Shared::new(state, at_rest, clock, rng, on_fence));
         let started = Fault::io("start a thread");
         let engine = Engine::start(journal, shared.clone()).map_err(started)?;
         let keeper =
             Keeper::start(behind, engine.clone(), shared.clone()).map_err(Fault::io("start a thread"))?;
-        Ok(Self { identity, shared, engine, keeper: Mutex::new(Some(keeper)), _lock: lock })
+        Ok(Self { identity, signers, shared, engine, keeper: Mutex::new(Some(keeper)), _lock: lock })
     }
 }
 
@@ -210,12 +213,8 @@ fn replay(folder: &Path, segment_size: u64, mut state: State) -> Result<(Journal
     Ok((journal, state))
 }
 
-fn identity(state: &State, at_rest: &AtRest) -> Result<Identity, Fault> {
-    let global = &state.global;
-    let sealed = global.key.as_ref().ok_or(Fault::Missing)?;
-    let key = at_rest.open_sealed(record::Secret::Service(global.service).place(), sealed)?;
-    let key = SigningKey::from_pkcs8(&key).map_err(|_| Fault::Unsealable)?;
-    Ok(Identity { service: global.service, public_url: global.public_url.clone(), key })
+fn identity(state: &State) -> Identity {
+    Identity { service: state.global.service, public_url: state.global.public_url.clone() }
 }
 
 /// One process per folder. The file says which, for whoever finds it taken.

@@ -161,6 +161,7 @@ impl Store {
                 && fits(filter.user.as_ref(), invited.user.as_ref())
                 && fits(filter.role.as_ref(), Some(&invited.role))
                 && fits(filter.state.as_ref(), Some(&invited.state(now)))
+                && filter.created_after.is_none_or(|after| invited.created > after)
         });
         page(items.map(|(number, invited)| (u64::from(number), invited.view(now))), wanted)
     }
@@ -272,6 +273,7 @@ impl Store {
                     && fits(filter.user.as_ref(), user)
                     && fits(filter.role.as_ref(), Some(&role))
                     && fits(filter.state.as_ref(), Some(&party.standing()))
+                    && filter.created_after.is_none_or(|after| party.created > after)
             })
         });
         page(items.map(|(place, state)| (place, state.party.clone())), wanted)

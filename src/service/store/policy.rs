@@ -3,7 +3,7 @@
 use sidekey_protocol::ids::{PartyId, ServerName, UserName};
 use sidekey_protocol::policy::Policy;
 use sidekey_protocol::policy::setting::{Asked, Rules, Setting};
-use sidekey_protocol::policy::wire::{Concerns, PolicyRow, PolicyView, Whose};
+use sidekey_protocol::policy::wire::{Concerns, PoliciesQuery, PolicyRow, PolicyView, Whose};
 
 use super::engine::{About, Desk, Verdict};
 use super::record::Record;
@@ -70,7 +70,7 @@ impl Store {
 
     /// The levels at which something is set: the service's, then servers', then users', each as they were made.
     #[must_use]
-    pub fn policies(&self, wanted: Page, server: Option<&ServerName>) -> Paged<PolicyRow> {
+    pub fn policies(&self, wanted: Page, filter: &PoliciesQuery) -> Paged<PolicyRow> {
         let state = self.shared.read();
         let row = |(reach, set): (&Reach, &Set)| {
             let (place, at, user) = match *reach {
@@ -82,7 +82,10 @@ impl Store {
                 }
             };
             let name = at.map(|at| state.servers[at as usize].name.clone());
-            let wanted = !set.setting.is_empty() && server.is_none_or(|server| name.as_ref() == Some(server));
+            let wanted = !set.setting.is_empty()
+                && filter.server.as_ref().is_none_or(|server| name.as_ref() == Some(server))
+                && filter.user.as_ref().is_none_or(|wanted| user.as_ref() == Some(wanted))
+                && filter.changed_after.is_none_or(|after| set.at > after);
             let (revision, changed, setting) = (set.revision, set.at, Asked::from(&set.setting));
             wanted.then_some((place, PolicyRow { server: name, user, revision, changed, setting }))
         };

@@ -49,6 +49,7 @@ pub(super) enum Record {
         service: ServiceId,
         public_url: String,
         key: Sealed,
+        key_public: Box<Spki>,
         admin: PartyId,
         admin_key: Spki,
         label: String,
@@ -112,6 +113,8 @@ pub(super) enum Record {
     ClockAccepted {
         behind_s: u32,
     },
+    /// The service signs with another key.
+    KeyRotated(Box<KeyRotated>),
 }
 
 /// A pairing that proved its code.
@@ -130,6 +133,19 @@ pub(super) struct Confirmed {
     /// Hash of the finish request, for its repeat.
     pub(super) finish: Octets<32>,
     pub(super) answer: Box<[u8]>,
+}
+
+/// A signing key that takes over from the one before.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct KeyRotated {
+    /// The service's first key has number 0.
+    pub(super) number: u32,
+    pub(super) public: Spki,
+    pub(super) key: Sealed,
+    /// From when on what the key before signed counts no more.
+    pub(super) until: Timestamp,
+    /// The statement of the key before, a JWS.
+    pub(super) statement: String,
 }
 
 /// A pairing's next epoch.
@@ -192,8 +208,8 @@ pub(super) enum Secret {
     Pairing(PartyId, u32),
     /// A session root, by number and id.
     Root(u32, [u8; 16]),
-    /// The signing key.
-    Service(ServiceId),
+    /// A signing key, by its number.
+    Service(ServiceId, u32),
 }
 
 impl Secret {
@@ -204,7 +220,7 @@ impl Secret {
             Self::Pairing(id, epoch) => (labels::REST_PAIRING, *id.as_bytes(), "root", *epoch),
             // Sealed before it has its number; its id is its own.
             Self::Root(_, id) => (labels::REST_ROOT, *id, "root", 0),
-            Self::Service(id) => (labels::REST_SERVICE, *id.as_bytes(), "signing key", 0),
+            Self::Service(id, number) => (labels::REST_SERVICE, *id.as_bytes(), "signing key", *number),
         };
         Place { kind, id, field, number }
     }

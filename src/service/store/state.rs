@@ -7,6 +7,7 @@ mod apply;
 mod clock;
 mod dirty;
 mod intern;
+mod keys;
 mod load;
 pub(super) mod policy;
 mod rekey;
@@ -26,6 +27,7 @@ use sidekey_protocol::revocation::Head;
 use sidekey_protocol::session::{Capabilities, OFFER_OF_SEVERAL};
 
 use self::intern::Interned;
+pub(super) use self::keys::{SigningKey, SigningKeys};
 use self::policy::{Carrying, Reach, Set};
 use self::sessions::{NONE, Sessions, Slot};
 use super::at_rest::Sealed;
@@ -66,8 +68,7 @@ pub(super) struct State {
 pub(super) struct Global {
     pub(super) service: ServiceId,
     pub(super) public_url: String,
-    /// The service's signing key.
-    pub(super) key: Option<Sealed>,
+    pub(super) keys: SigningKeys,
     pub(super) head: Head,
     pub(super) next_invitation: u32,
     pub(super) next_root: u32,
@@ -149,6 +150,8 @@ pub(super) struct Invited {
     pub(super) revoked: Option<Revocation>,
     /// The secret half, while it may still be needed.
     pub(super) verifier: Option<Sealed>,
+    /// The number of the signing key that its link names.
+    pub(super) key: u32,
 }
 
 /// A session root.
@@ -197,7 +200,7 @@ impl Default for State {
             global: Global {
                 service: ServiceId::from_bytes([0; 16]),
                 public_url: String::new(),
-                key: None,
+                keys: SigningKeys::default(),
                 head: Head::START,
                 next_invitation: 1,
                 next_root: 0,
@@ -259,8 +262,9 @@ impl State {
 
     /// Every live secret.
     pub(super) fn secrets(&self) -> impl Iterator<Item = (record::Secret, &Sealed)> {
+        let service = self.global.keys.secrets();
         let service =
-            self.global.key.iter().map(|sealed| (record::Secret::Service(self.global.service), sealed));
+            service.map(|(number, sealed)| (record::Secret::Service(self.global.service, number), sealed));
         let invitations = self
             .invitations
             .values()
@@ -351,6 +355,7 @@ impl Invited {
             created: self.created,
             expires: self.expires,
             attempts: self.attempts,
+            key: self.key,
             state: self.state(now),
         }
     }

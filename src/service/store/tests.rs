@@ -3,6 +3,7 @@
 mod audit;
 mod engine;
 mod journal;
+mod keys;
 mod measured;
 mod policy;
 mod rekey;

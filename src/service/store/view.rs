@@ -51,6 +51,8 @@ pub struct Invitation {
     pub expires: Timestamp,
     /// Attempts left.
     pub attempts: u8,
+    /// The number of the signing key that its link names.
+    pub key: u32,
     /// Where it stands.
     pub state: InvitationState,
 }
@@ -278,6 +280,11 @@ pub enum Happened {
         /// Why.
         reason: Reason,
     },
+    /// The service signs with another key.
+    Keys {
+        /// Its number.
+        number: u32,
+    },
     /// A policy has changed: of the user that the event names, of all of the server's, or of everybody's.
     Policy,
     /// A session has a new generation.
@@ -346,11 +353,13 @@ pub struct Filter<S> {
     pub role: Option<Role>,
     /// In this state.
     pub state: Option<S>,
+    /// Made later than this.
+    pub created_after: Option<Timestamp>,
 }
 
 impl<S> Default for Filter<S> {
     fn default() -> Self {
-        Self { server: None, user: None, role: None, state: None }
+        Self { server: None, user: None, role: None, state: None, created_after: None }
     }
 }
 

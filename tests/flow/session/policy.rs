@@ -5,7 +5,7 @@ use sidekey_client::Notice;
 use sidekey_client::admin::Invite;
 use sidekey_protocol::ids::Role;
 use sidekey_protocol::policy::setting::{Asked, Level};
-use sidekey_protocol::policy::wire::Whose;
+use sidekey_protocol::policy::wire::{PoliciesQuery, Whose};
 use sidekey_protocol::revocation::wire::Event;
 use sidekey_tests::{Asking, server};
 
@@ -160,7 +160,7 @@ mod setting {
             (600, Level::Service)
         );
         assert_eq!(view.effective.suites.from, Level::BuiltIn);
-        let rows = office.system.admin.policies(None).await.unwrap();
+        let rows = office.system.admin.policies(&PoliciesQuery::default()).await.unwrap();
         assert_eq!(rows.iter().map(|row| row.server.clone()).collect::<Vec<_>>(), [None, Some(server(MAIL))]);
         let page = format!("/v1/policies?page_size=1&server={MAIL}");
         let page = office.system.get(&page, &office.system.admin_token()).send().await.is(200).json();
@@ -175,7 +175,7 @@ mod setting {
         let answer = unset.header(IF_MATCH, "\"1\"").send().await.is(200).json();
         assert_eq!((&answer["policy"]["revision"], &answer["policy"]["version"]), (&json!(2), &json!(3)));
         assert_eq!(answer["policy"]["effective"]["suites"]["from"], "built_in");
-        assert!(office.system.admin.policies(None).await.unwrap().is_empty());
+        assert!(office.system.admin.policies(&PoliciesQuery::default()).await.unwrap().is_empty());
     }
 
     #[tokio::test]

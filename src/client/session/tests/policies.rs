@@ -82,7 +82,7 @@ async fn a_policy_that_is_known_is_not_sent_again() {
     let script = Script::start(|_, _| Answer::Octets("HTTP/1.1 304 Not Modified\r\n\r\n".to_owned())).await;
     let held = client(&script).await.policy().await.unwrap();
     assert_eq!(held.seen().version, 1);
-    let tag = policy::tag(&policy(1).hash(), &service_key().verifying_key());
+    let tag = policy::tag(&policy(1).hash(), &policy::key_id(&service_key().verifying_key()));
     let asked = format!("\r\nif-none-match: \"{tag}\"\r\n");
     assert!(script.requests()[0].contains(&asked), "{}", script.requests()[0]);
 }

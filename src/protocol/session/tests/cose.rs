@@ -164,7 +164,7 @@ fn who_knows_other_lists_finds_out() {
         let Scope { service, server, user, .. } = fixture.scope();
         let mut policy = Policy::built_in(service, server.clone(), user.clone());
         policy.suites = SuiteList::parse(&texts(&known["suites"])).unwrap();
-        let held = Held { policy, hash: array(&known["policy"]) };
+        let held = Held { policy, hash: array(&known["policy"]), kid: String::new() };
         let offer = SuiteList::parse(&texts(&known["offer"])).unwrap();
         let capabilities = known["capabilities"].is_array().then(|| texts(&known["capabilities"]));
         let capabilities = capabilities.map(|list| Capabilities::parse(&list).unwrap());

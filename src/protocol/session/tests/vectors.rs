@@ -268,7 +268,7 @@ fn who_was_shown_other_lists_finds_out() {
             "ann@example.org".parse().unwrap(),
         );
         policy.suites = suites(&known["suites"]);
-        let held = Held { policy, hash: array(&known["policy"]) };
+        let held = Held { policy, hash: array(&known["policy"]), kid: String::new() };
         let offer = known["offer"].is_array().then(|| suites(&known["offer"]));
         let named = known["capabilities"].is_array().then(|| capabilities(&known["capabilities"]));
         let known = Known { policy: &held, offer: offer.as_ref(), capabilities: named.as_ref() };

@@ -7,7 +7,9 @@ use sidekey_protocol::revocation::Target;
 use sidekey_protocol::session::{Capabilities, Suite};
 
 use super::super::at_rest::Sealed;
-use super::super::record::{Confirmed, Entry, NewRoot, Opened, Record, Rekeyed, RootOf, Secret, Whom};
+use super::super::record::{
+    Confirmed, Entry, KeyRotated, NewRoot, Opened, Record, Rekeyed, RootOf, Secret, Whom,
+};
 
 const PAIRING: PartyId = PartyId::from_bytes([0xaa; 16]);
 const SESSION: SessionId = SessionId::from_bytes([0x55; 16]);
@@ -65,6 +67,7 @@ fn table() -> Vec<(Record, Vec<Whom>, &'static [&'static str])> {
                 service: ServiceId::from_bytes([1; 16]),
                 public_url: "https://keys.example.org".into(),
                 key: sealed(),
+                key_public: Box::new(Octets([SECRET; 91])),
                 admin: PAIRING,
                 admin_key: Octets([SECRET; 91]),
                 label: "admin".into(),
@@ -222,6 +225,17 @@ fn table() -> Vec<(Record, Vec<Whom>, &'static [&'static str])> {
             &[r#""action":"policy_set","server":"mail"}"#],
         ),
         (Record::ClockAccepted { behind_s: 3600 }, vec![], &[r#""action":"clock_accepted","count":3600}"#]),
+        (
+            Record::KeyRotated(Box::new(KeyRotated {
+                number: 1,
+                public: Octets([1; 91]),
+                key: sealed(),
+                until: Timestamp(9000),
+                statement: "a statement".into(),
+            })),
+            vec![],
+            &[r#""action":"signing_key_rotated","epoch":1,"kid":"YU6CUGOQpCCNTKa2afJPBA","not_after":9000}"#],
+        ),
         (
             Record::BatchOpened(vec![opened(None), opened(Some(PAIRING))]),
             vec![],

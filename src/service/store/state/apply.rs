@@ -21,6 +21,7 @@ pub(in crate::store) struct Misfit;
 
 impl State {
     /// Applies a durable record, and says what its parties will want to know.
+    #[expect(clippy::too_many_lines, reason = "an exhaustive table: an arm for each record")]
     pub(in crate::store) fn apply(
         &mut self,
         position: Position,
@@ -32,10 +33,10 @@ impl State {
         self.carry(usize::MAX);
         let mut events = Vec::new();
         match record {
-            Record::Created { service, public_url, key, admin, admin_key, label } => {
+            Record::Created { service, public_url, key, key_public, admin, admin_key, label } => {
                 self.global.service = service;
                 self.global.public_url = public_url;
-                self.global.key = Some(key);
+                self.global.keys.begin(*key_public, key, at);
                 self.add_party(admin, Rights::Admin, &admin_key, label, at)?;
             }
             Record::ServerAdded { server } => self.add_server(server, at)?,
@@ -51,6 +52,7 @@ impl State {
                     used: None,
                     revoked: None,
                     verifier: Some(verifier),
+                    key: self.global.keys.newest(),
                 });
             }
             Record::AttemptSpent { invitation } => self.spend_attempt(invitation)?,
@@ -77,6 +79,7 @@ impl State {
             Record::Rekeyed(rekeyed) => self.rekey(*rekeyed, at)?,
             Record::EpochUsed { pairing, epoch } => self.use_epoch(pairing, epoch, at)?,
             Record::Lapsed { pairings } => self.lapse(&pairings, at)?,
+            Record::KeyRotated(rotated) => events.push(self.global.keys.rotate(*rotated, at)?),
             Record::PolicySet { server, user, setting } => {
                 events = self.set_policy(server, user, *setting, at)?;
             }
@@ -95,6 +98,7 @@ impl State {
         for handle in self.sessions.sweep(count, now) {
             self.drop_session(handle);
         }
+        self.global.keys.sweep(now);
         let over: Vec<u32> = self
             .invitations
             .iter()
@@ -349,7 +353,7 @@ impl State {
                     self.dirty.root(number);
                 }
             }
-            Secret::Service(_) => self.global.key = Some(sealed),
+            Secret::Service(_, number) => self.global.keys.reseal(number, sealed),
         }
     }
 

@@ -52,6 +52,7 @@ fn many_sessions_in_memory() {
         service,
         public_url,
         key: sealed.clone(),
+        key_public: Box::new(spki(&key)),
         admin: ADMIN,
         admin_key: spki(&key),
         label,

@@ -1,6 +1,6 @@
 use sidekey_protocol::ids::{PartyId, Role};
 use sidekey_protocol::policy::setting::{Asked, Setting};
-use sidekey_protocol::policy::wire::Whose;
+use sidekey_protocol::policy::wire::{PoliciesQuery, Whose};
 use sidekey_protocol::revocation::Target;
 use sidekey_protocol::session::{self, Audience, Cause, Suite, SuiteList};
 use sidekey_protocol::{pairing, revocation};
@@ -130,13 +130,13 @@ async fn policies_and_what_they_did_survive_a_restart_with_pages_and_without() {
     data.open(user(1), 2).await.unwrap();
     set(&data, &Whose::User(server(), user(1)), "{}").await;
     let before = data.dump();
-    let rows = data.store.policies(EVERYTHING, None).items;
+    let rows = data.store.policies(EVERYTHING, &PoliciesQuery::default()).items;
     assert_eq!(rows.len(), 2);
     data.reopen().await;
     assert_eq!(data.dump(), before, "from pages");
     data.swap(|folder| std::fs::remove_dir_all(folder.join("state")).unwrap());
     assert_eq!(data.dump(), before, "from the journal");
-    assert_eq!(data.store.policies(EVERYTHING, None).items, rows);
+    assert_eq!(data.store.policies(EVERYTHING, &PoliciesQuery::default()).items, rows);
     assert_eq!((version(&data, 0), version(&data, 1)), (2, 4));
 }
 
