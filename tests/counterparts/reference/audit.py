@@ -6,8 +6,8 @@
 """
 
 import hashlib
-import json
-import sys
+
+from vectors import command
 
 
 def seeded(name, size=32):
@@ -76,23 +76,5 @@ def vectors():
     return {"about": "Made by tests/counterparts/reference/audit.py. Hex; texts as they are hashed.", "chain": chain()}
 
 
-def rendered():
-    return json.dumps(vectors(), indent=1, ensure_ascii=False) + "\n"
-
-
-def main():
-    match sys.argv[1:]:
-        case ["--write", path]:
-            with open(path, "w", encoding="utf-8") as file:
-                file.write(rendered())
-        case ["--check", path]:
-            with open(path, encoding="utf-8") as file:
-                if file.read() != rendered():
-                    sys.exit(f"{path} is not what {sys.argv[0]} makes")
-            print(f"{path}: every value agrees")
-        case _:
-            sys.exit(__doc__)
-
-
 if __name__ == "__main__":
-    main()
+    command(vectors, __doc__)

@@ -5,15 +5,13 @@
     keys.py --check FILE    says whether FILE holds exactly what this program makes
 """
 
-import json
-import sys
-
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from session import Refused, b64, compact, jws, key_id, members, pkcs8, read_jws, seeded, sha256, signing_key, spki, typed, unb64
+from vectors import command
 
 U32 = 2**32 - 1
 SERVICE = seeded("service", 16).hex()
@@ -207,23 +205,5 @@ def vectors():
     }
 
 
-def rendered():
-    return json.dumps(vectors(), indent=1, ensure_ascii=False) + "\n"
-
-
-def main():
-    match sys.argv[1:]:
-        case ["--write", path]:
-            with open(path, "w", encoding="utf-8") as file:
-                file.write(rendered())
-        case ["--check", path]:
-            with open(path, encoding="utf-8") as file:
-                if file.read() != rendered():
-                    sys.exit(f"{path} is not what {sys.argv[0]} makes")
-            print(f"{path}: every value agrees")
-        case _:
-            sys.exit(__doc__)
-
-
 if __name__ == "__main__":
-    main()
+    command(vectors, __doc__)

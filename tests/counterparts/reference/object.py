@@ -7,13 +7,12 @@
 import base64
 import hashlib
 import hmac
-import json
 import re
 import struct
-import sys
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+from vectors import command
 
 SUITES = {"A256GCM": (1, AESGCM), "C20P": (2, ChaCha20Poly1305)}
 TYPES = {"header-like": 1, "body": 2, "partial": 3}
@@ -658,21 +657,11 @@ def check_one_another(vectors):
         assert reason == case["reason"], f"{case}: {reason}"
 
 
-def main():
-    if len(sys.argv) != 3 or sys.argv[1] not in ("--check", "--write"):
-        sys.exit(__doc__)
+def checked():
     vectors = make()
     check_one_another(vectors)
-    text = json.dumps(vectors, ensure_ascii=False, indent=1) + "\n"
-    if sys.argv[1] == "--write":
-        with open(sys.argv[2], "w", encoding="utf-8") as file:
-            file.write(text)
-        return
-    with open(sys.argv[2], encoding="utf-8") as file:
-        if file.read() != text:
-            sys.exit(f"{sys.argv[2]} is not what this program makes")
-    print(f"object: {len(vectors['frames'])} frames open, {len(vectors['refused'])} are refused")
+    return vectors
 
 
 if __name__ == "__main__":
-    main()
+    command(checked, __doc__)

@@ -11,11 +11,11 @@ import base64
 import hashlib
 import hmac
 import json
-import sys
 
 from argon2.low_level import Type, hash_secret_raw
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from kyber_py.ml_kem import ML_KEM_768
+from vectors import command
 
 # --- P-256 (FIPS 186-5, SP 800-186), affine; None is the identity ---
 
@@ -489,29 +489,5 @@ def build():
     }
 
 
-def plain(value):
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, dict):
-        return {key: plain(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [plain(inner) for inner in value]
-    return value
-
-
-def main():
-    if len(sys.argv) != 3 or sys.argv[1] not in ("--check", "--write"):
-        sys.exit(__doc__)
-    text = json.dumps(plain(build()), indent=1, ensure_ascii=False) + "\n"
-    if sys.argv[1] == "--write":
-        with open(sys.argv[2], "w", encoding="utf-8") as file:
-            file.write(text)
-        return
-    with open(sys.argv[2], encoding="utf-8") as file:
-        if file.read() != text:
-            sys.exit(f"{sys.argv[2]} is not what this reference computes")
-    print(f"{sys.argv[2]}: every value agrees")
-
-
 if __name__ == "__main__":
-    main()
+    command(build, __doc__)

@@ -6,11 +6,9 @@
 The arithmetic and the primitives are pairing.py's, which shares no code with the Rust.
 """
 
-import json
-import sys
-
 from kyber_py.ml_kem import ML_KEM_768
 from pairing import G, b64, decode, derive, encode, expand, extract, kem_encaps, kem_keygen, lp, mac, mul, octets, sha256
+from vectors import command
 
 
 def fixed(name, size=32):
@@ -96,35 +94,12 @@ def refusals(case):
     return [dict(zip(("why", "message", "change", "by", "reason"), row)) for row in rows]
 
 
-def hexed(value):
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, dict):
-        return {name: hexed(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [hexed(item) for item in value]
-    return value
-
-
 def build():
     first = rekey("first", 7, fixed("root"), 1_800_000_000)
     second = rekey("second", 8, first["next_root"], 1_800_090_000)
     note = "Two rekeys in a row. Octets are hex, or base64url where a message has them. Written by tests/counterparts/reference/rekey.py."
-    content = {"note": note, "cases": [first, second], "refusals_of_the_first_case": refusals(first)}
-    return json.dumps(hexed(content), indent=1, ensure_ascii=False) + "\n"
-
-
-def main():
-    text = build()
-    if sys.argv[1] == "--write":
-        with open(sys.argv[2], "w", encoding="utf-8") as file:
-            file.write(text)
-        return
-    with open(sys.argv[2], encoding="utf-8") as file:
-        if file.read() != text:
-            sys.exit(f"{sys.argv[2]} is not what this reference computes")
-    print(f"{sys.argv[2]}: every value agrees")
+    return {"note": note, "cases": [first, second], "refusals_of_the_first_case": refusals(first)}
 
 
 if __name__ == "__main__":
-    main()
+    command(build, __doc__)

@@ -7,8 +7,8 @@
 
 import hashlib
 import hmac
-import json
-import sys
+
+from vectors import command
 
 
 def seeded(name, size=32):
@@ -67,23 +67,5 @@ def vectors():
     return {"about": "Made by tests/counterparts/reference/revocation.py. Hex.", "key": key.hex(), "chain": rows, "genuine": forgeries(key, rows), "shown": shown(key, rows)}
 
 
-def rendered():
-    return json.dumps(vectors(), indent=1, ensure_ascii=False) + "\n"
-
-
-def main():
-    match sys.argv[1:]:
-        case ["--write", path]:
-            with open(path, "w", encoding="utf-8") as file:
-                file.write(rendered())
-        case ["--check", path]:
-            with open(path, encoding="utf-8") as file:
-                if file.read() != rendered():
-                    sys.exit(f"{path} is not what {sys.argv[0]} makes")
-            print(f"{path}: every value agrees")
-        case _:
-            sys.exit(__doc__)
-
-
 if __name__ == "__main__":
-    main()
+    command(vectors, __doc__)

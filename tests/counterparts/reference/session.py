@@ -10,7 +10,6 @@ import hashlib
 import hmac
 import json
 import struct
-import sys
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives import hashes, serialization
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
+from vectors import command
 
 SUITES = ["A256GCM", "C20P"]
 LEGACY = ["3DES", "RC4", "AES"]
@@ -973,23 +973,5 @@ def vectors():
     }
 
 
-def main():
-    match sys.argv[1:]:
-        case ["--write", path]:
-            with open(path, "w", encoding="utf-8") as file:
-                file.write(rendered())
-        case ["--check", path]:
-            with open(path, encoding="utf-8") as file:
-                if file.read() != rendered():
-                    sys.exit(f"{path} is not what {sys.argv[0]} makes")
-            print(f"{path}: every value agrees")
-        case _:
-            sys.exit(__doc__)
-
-
-def rendered():
-    return json.dumps(vectors(), indent=1, ensure_ascii=False) + "\n"
-
-
 if __name__ == "__main__":
-    main()
+    command(vectors, __doc__)
