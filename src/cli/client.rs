@@ -9,6 +9,7 @@ use sidekey_protocol::ids::{PartyId, Role, ServerName, UserName};
 use sidekey_protocol::pairing::PartyLabel;
 use sidekey_protocol::revocation::Target;
 
+use crate::approve::{Approving, Device, Refusing, waits};
 use crate::exit::{Exit, Stop};
 use crate::invitation::Options;
 use crate::output::{List, Report, Screen, count, shell, word};
@@ -65,6 +66,25 @@ pub enum Client {
         #[command(flatten)]
         admin: Admin,
     },
+    /// Approve a device that waits, with the digits that its user reads to you
+    ///
+    /// The service compares them with what the device shows. Other digits approve nothing, and may mean that somebody else
+    /// has used the code: five wrong ones refuse the device.
+    #[command(after_help = APPROVE_EXAMPLES)]
+    Approve {
+        #[command(flatten)]
+        device: Device,
+        #[command(flatten)]
+        approving: Approving,
+    },
+    /// Refuse a device that waits to be approved, for good
+    #[command(after_help = REFUSE_EXAMPLES)]
+    Refuse {
+        #[command(flatten)]
+        device: Device,
+        #[command(flatten)]
+        refusing: Refusing,
+    },
     /// Revoke one device, or all of a user's
     ///
     /// It never comes back: to use the device again, invite and pair it again. The user's other devices go on, with
@@ -110,6 +130,8 @@ impl Client {
                 let created_after = since.after();
                 pairings(&PairingFilter { role, user, server, state, created_after }, &admin).await
             }
+            Self::Approve { device, approving } => approving.run(device.into(), screen).await,
+            Self::Refuse { device, refusing } => refusing.run(device.into()).await,
             Self::Show { pairing, admin } => show(pairing, &admin).await,
             Self::Revoke { pairing, user, server, label, act } => {
                 let target = match (pairing, user) {
@@ -136,8 +158,12 @@ impl Client {
 pub enum State {
     /// It may
     Active,
-    /// Nothing any more: nobody used it for 90 days
+    /// Not yet: it waits to be approved
+    Confirmed,
+    /// Nothing any more: nobody used it for 90 days, or approved it within 7
     Lapsed,
+    /// Nothing: it was refused
+    Refused,
     /// Nothing, ever again
     Revoked,
 }
@@ -146,7 +172,9 @@ impl From<State> for Standing {
     fn from(state: State) -> Self {
         match state {
             State::Active => Self::Active,
+            State::Confirmed => Self::Confirmed,
             State::Lapsed => Self::Lapsed,
+            State::Refused => Self::Refused,
             State::Revoked => Self::Revoked,
         }
     }
@@ -186,7 +214,12 @@ async fn pairings(wanted: &PairingFilter, admin: &Admin) -> Result<Report, Stop>
     let found = admin.run(async |service| service.pairings(wanted).await).await?;
     let report =
         Report::new(count(found.len(), "device"), json!({ "items": found })).list(pairing_rows(&found));
-    Ok(match found.iter().find(|pairing| pairing.revoked.is_none()) {
+    let waits = found.iter().find(|pairing| pairing.state == Standing::Confirmed);
+    if let Some(waits) = waits {
+        let approve = format!("sidekey client approve {}", waits.pairing);
+        return Ok(report.next(format!("{approve}, with the digits that its user reads to you")));
+    }
+    Ok(match found.iter().find(|pairing| pairing.state == Standing::Active) {
         None => report.next("sidekey client invite USER --server NAME"),
         Some(active) => {
             report.next(format!("sidekey client revoke {} --reason TEXT, if it is lost", active.pairing))
@@ -203,11 +236,16 @@ async fn show(pairing: PartyId, admin: &Admin) -> Result<Report, Stop> {
     let (found, sessions) = admin.run(work).await?;
     let mut json = serde_json::to_value(&found).expect("a pairing is representable as JSON");
     json["sessions"] = json!(sessions);
-    let (what, next) = match (found.role, &found.revoked) {
-        (Role::Client, None) => {
+    let (what, next) = match (found.role, found.state) {
+        (Role::Client, Standing::Confirmed) => {
+            let next =
+                format!("sidekey client approve {pairing}, with the digits that its user reads to you");
+            ("device", next)
+        }
+        (Role::Client, Standing::Active) => {
             ("device", format!("sidekey client revoke {pairing} --reason TEXT, if it is lost"))
         }
-        (Role::Client, Some(_)) => ("device", "sidekey client list --state active".to_owned()),
+        (Role::Client, _) => ("device", "sidekey client list --state active".to_owned()),
         (Role::Server, _) => {
             ("mail server's pairing", format!("sidekey server show {}", shell(found.server.as_str())))
         }
@@ -228,6 +266,11 @@ pub(crate) fn pairing_facts(pairing: &Pairing) -> Vec<(&'static str, String)> {
         ("created", rfc3339(pairing.created)),
         ("last seen", pairing.last_seen.map_or_else(|| "never".to_owned(), rfc3339)),
     ]);
+    facts.extend(pairing.waiting.as_ref().map(|waiting| ("waits for", waits(waiting))));
+    if let Some(refused) = &pairing.refused {
+        facts.push(("refused", rfc3339(refused.at)));
+        facts.extend(refused.reason.as_ref().map(|reason| ("reason", reason.to_string())));
+    }
     if let Some(revoked) = &pairing.revoked {
         facts.extend([("revoked", rfc3339(revoked.at)), ("reason", revoked.reason.to_string())]);
     }
@@ -278,15 +321,24 @@ Examples:
 const INVITE_EXAMPLES: &str = "\
 Examples:
   sidekey client invite ann@example.org --server mail.example.org
-  sidekey client invite ann@example.org --server mail.example.org --ttl 5m --qr never";
+  sidekey client invite ann@example.org --server mail.example.org --ttl 5m --qr never
+  sidekey client invite ann@example.org --server mail.example.org --approval admin --ttl 3d";
 const LIST_EXAMPLES: &str = "\
 Examples:
   sidekey client list
   sidekey client list --user ann@example.org --state active
+  sidekey client list --state confirmed
   sidekey client list --invitations --since 1d -o json";
 const SHOW_EXAMPLES: &str = "\
 Examples:
   sidekey client show 5b0f3c2a9d8e4f718293a4b5c6d7e8f9";
+const APPROVE_EXAMPLES: &str = "\
+Examples:
+  sidekey client approve --user ann@example.org --server mail.example.org
+  sidekey client approve 5b0f3c2a9d8e4f718293a4b5c6d7e8f9 --digits \"1234 5678 9012 3456\"";
+const REFUSE_EXAMPLES: &str = "\
+Examples:
+  sidekey client refuse 5b0f3c2a9d8e4f718293a4b5c6d7e8f9 --reason \"not Ann's\"";
 const REVOKE_EXAMPLES: &str = "\
 Examples:
   sidekey client revoke 5b0f3c2a9d8e4f718293a4b5c6d7e8f9 --reason \"phone lost\" --dry-run

@@ -3,7 +3,9 @@
 use serde_json::json;
 use sidekey_client::admin::{Invite, Invited};
 use sidekey_protocol::ids::{Role, ServerName, UserName};
+use sidekey_protocol::pairing::Approval;
 
+use crate::approve::Word;
 use crate::exit::Stop;
 use crate::output::{Report, Screen};
 use crate::profile;
@@ -14,9 +16,14 @@ use crate::time::{duration_s, rfc3339};
 /// How long, and how shown.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Options {
-    /// How long the invitation stays open, from 1m to 15m [default: what the policy says, else 15m]
+    /// How long the invitation stays open, from 1m to 15m, to 7d where it is to be approved [default: what the policy says, else 15m]
     #[arg(long, value_name = "DURATION", value_parser = duration_s)]
     ttl: Option<u32>,
+    /// Whose word the pairing needs before it may act [default: what the policy says, else none]
+    ///
+    /// Needed where the code may be read on its way: sent by mail, say, instead of handed over or scanned.
+    #[arg(long, value_enum, value_name = "WHOSE")]
+    approval: Option<Word>,
     /// Draw the link as a QR code
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     qr: qr::When,
@@ -36,7 +43,13 @@ impl Options {
         screen: Screen,
     ) -> Result<Report, Stop> {
         let role = if user.is_some() { Role::Client } else { Role::Server };
-        let invite = Invite { role, server: server.clone(), user: user.cloned(), ttl_s: self.ttl };
+        let invite = Invite {
+            role,
+            server: server.clone(),
+            user: user.cloned(),
+            ttl_s: self.ttl,
+            approval: self.approval.map(Approval::from),
+        };
         let invited = admin.run(async |service| service.invite(&invite).await).await?;
         Ok(self.report(did, &invite, &invited, admin, screen))
     }
@@ -63,20 +76,29 @@ impl Options {
             "server": invite.server,
             "user": invite.user,
             "expires": invited.expires,
+            "approval": invited.approval,
         });
         let suggested = invite.user.as_ref().map_or(invite.server.as_str(), UserName::as_str);
-        Report::new(did, json)
-            .facts([
-                ("invitation", invited.invitation.to_string()),
-                ("code", code.to_string()),
-                ("link", link.to_string()),
-                ("expires", rfc3339(invited.expires)),
-            ])
-            .picture(draw.then(|| qr::draw(&link)).flatten())
-            .next(format!(
-                "on the machine to pair, run this and paste the link: sidekey join{}{}",
-                admin.ca_option(),
-                profile::option_like(suggested)
-            ))
+        let mut facts = vec![
+            ("invitation", invited.invitation.to_string()),
+            ("code", code.to_string()),
+            ("link", link.to_string()),
+            ("expires", rfc3339(invited.expires)),
+        ];
+        if invited.approval.is_needed() {
+            facts.push(("to be approved by", approvers(invited.approval).to_owned()));
+        }
+        Report::new(did, json).facts(facts).picture(draw.then(|| qr::draw(&link)).flatten()).next(format!(
+            "on the machine to pair, run this and paste the link: sidekey join{}{}",
+            admin.ca_option(),
+            profile::option_like(suggested)
+        ))
+    }
+}
+
+fn approvers(approval: Approval) -> &'static str {
+    match approval {
+        Approval::Device => "an administrator, or another of the user's devices",
+        _ => "an administrator",
     }
 }

@@ -3,15 +3,17 @@
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use serde_json::json;
-use sidekey_client::{Error, FileKeyStore, Invitation, Paired, Roots, pair};
-use sidekey_protocol::pairing::{Link, PairingCode, PartyLabel, PublicUrl};
+use serde_json::{Value, json};
+use sidekey_client::{Confirmed, Error, FileKeyStore, Invitation, Paired, Progress, Roots, pair};
+use sidekey_protocol::pairing::{Approval, Link, Need, PairingCode, PartyLabel, PublicUrl};
 
 use crate::exit::{Exit, Stop};
 use crate::output::{Report, Screen};
 use crate::profile::{Profile, admins};
 use crate::remote::{self, Timeout};
+use crate::time::duration_s;
 
 /// Pair this machine as the client or the mail server that an invitation names
 ///
@@ -37,6 +39,9 @@ pub struct Join {
     /// Other addresses of the same service, kept in the profile and asked when the link's does not answer
     #[arg(long = "url", env = "SIDEKEY_URL", value_name = "URL", value_delimiter = ',')]
     urls: Vec<PublicUrl>,
+    /// Where the pairing is to be approved, wait for that, up to this long
+    #[arg(long, value_name = "DURATION", value_parser = duration_s)]
+    wait: Option<u32>,
     #[command(flatten)]
     profile: Profile,
     #[command(flatten)]
@@ -60,31 +65,84 @@ impl Join {
         let link = self.link(screen)?;
         let code = self.code()?;
         let invitation = self.invitation(&link, code.as_deref(), roots)?;
-        let pairing = pair(invitation, Arc::new(FileKeyStore::new(file)), self.timeout.ambient());
+        let store = Arc::new(FileKeyStore::new(file));
+        let pairing = pair(invitation, store.clone(), self.timeout.ambient());
         let paired = self.timeout.bound(async { pairing.await.map_err(refusal) }).await?;
-        Ok(self.report(&paired))
+        if !paired.approval.is_needed() {
+            return Ok(self.report(&paired));
+        }
+        match (self.wait, Confirmed::open(store, self.timeout.ambient()).await.map_err(remote::refusal)?) {
+            (Some(wait), Some(confirmed)) => self.wait(&paired, &confirmed, wait, screen).await,
+            _ => Ok(self.confirmed(&paired, &[Need::Approval])),
+        }
     }
 
-    fn report(&self, paired: &Paired) -> Report {
-        let server = &paired.server;
-        let (what, next) = match &paired.user {
-            Some(user) => (format!("a client of {user} at {server}"), "session list".to_owned()),
-            None => (format!("the mail server {server}"), "session open USER".to_owned()),
+    /// Says the digits, and waits until they are taken or the time is up.
+    async fn wait(
+        &self,
+        paired: &Paired,
+        confirmed: &Confirmed,
+        wait_s: u32,
+        screen: Screen,
+    ) -> Result<Report, Stop> {
+        let line = format!("Read these digits to whoever approves this device: {}", paired.digits);
+        screen.announce(&line, &json!({ "digits": paired.digits, "approval": paired.approval }));
+        let wait = Duration::from_secs(wait_s.into());
+        match tokio::time::timeout(wait, confirmed.approved()).await {
+            Ok(Ok(Progress::Active)) => Ok(self.report(paired)),
+            Ok(Ok(Progress::Waits { needs, .. })) => Ok(self.confirmed(paired, &needs)),
+            Ok(Err(error)) => Err(remote::refusal(error)),
+            Err(_) => Ok(self.confirmed(paired, &[Need::Approval])),
+        }
+    }
+
+    /// What whoever waits has to do.
+    fn confirmed(&self, paired: &Paired, needs: &[Need]) -> Report {
+        let mut json = self.json(paired);
+        json["state"] = json!("confirmed");
+        json["digits"] = json!(paired.digits);
+        json["approval"] = json!(paired.approval);
+        let who = match paired.approval {
+            Approval::Device => "your administrator, or type them into another of your devices",
+            _ => "your administrator",
         };
-        let json = json!({
+        let matches = format!("sidekey profile match {}", self.profile.name());
+        let next = match (needs.contains(&Need::Approval), paired.pinned) {
+            (true, true) => format!("read the digits to {who}; then this machine may act"),
+            (true, false) => {
+                format!("read the digits to {who}; once you are told that they were taken: {matches}")
+            }
+            (false, _) => format!("if you were told that the digits were taken: {matches}"),
+        };
+        Report::new(format!("Paired this machine as {}. It waits to be approved.", what(paired)), json)
+            .facts([
+                ("digits", paired.digits.to_string()),
+                ("pairing", paired.pairing.to_string()),
+                ("profile", self.profile.name()),
+                ("the service's key", key(paired).to_owned()),
+            ])
+            .next(next)
+    }
+
+    fn json(&self, paired: &Paired) -> Value {
+        json!({
             "pairing": paired.pairing,
             "role": paired.role,
             "server": paired.server,
             "user": paired.user,
             "pinned": paired.pinned,
             "profile": self.profile.name(),
-        });
-        let key = if paired.pinned { "the one that the link names" } else { "not named by the link" };
-        Report::new(format!("Paired this machine as {what}."), json)
+            "state": "active",
+        })
+    }
+
+    fn report(&self, paired: &Paired) -> Report {
+        let next = if paired.user.is_some() { "session list" } else { "session open USER" };
+        Report::new(format!("Paired this machine as {}.", what(paired)), self.json(paired))
             .facts([
                 ("pairing", paired.pairing.to_string()),
                 ("profile", self.profile.name()),
-                ("the service's key", key.to_owned()),
+                ("the service's key", key(paired).to_owned()),
             ])
             .next(format!("sidekey {next}{}", self.profile.option()))
     }
@@ -161,6 +219,18 @@ impl Join {
     }
 }
 
+/// What this machine is from now on.
+fn what(paired: &Paired) -> String {
+    match &paired.user {
+        Some(user) => format!("a client of {user} at {}", paired.server),
+        None => format!("the mail server {}", paired.server),
+    }
+}
+
+const fn key(paired: &Paired) -> &'static str {
+    if paired.pinned { "the one that the link names" } else { "not named by the link" }
+}
+
 fn refusal(error: Error) -> Stop {
     match error {
         Error::Untrusted => remote::refusal(error)
@@ -200,6 +270,7 @@ const EXAMPLES: &str = "\
 Examples:
   sidekey join --profile phone
   sidekey join --profile mail --ca ca.pem < link.txt
+  sidekey join --profile phone --wait 10m < link.txt
   sidekey join --profile phone --url https://keys-2.example.org < link.txt
   sidekey join - --profile phone --label \"Ann's phone\" --code-file code.txt < link.txt";
 

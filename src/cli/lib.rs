@@ -3,6 +3,7 @@
 //! A command returns a [`output::Report`] or an [`exit::Stop`]; [`main`] writes it, as tables or as JSON.
 
 pub mod actor;
+pub mod approve;
 pub mod audit;
 pub mod check;
 pub mod client;

@@ -7,6 +7,7 @@ use sidekey_protocol::pairing::Approval;
 use sidekey_protocol::policy::setting::{Asked, Effective, Level, Member};
 use sidekey_protocol::policy::wire::{Concerns, PoliciesQuery, PolicyChange, PolicyView, Whose};
 
+use crate::approve::Word;
 use crate::confirm::Confirm;
 use crate::exit::Stop;
 use crate::output::{List, Report, Screen, count, shell, word};
@@ -101,7 +102,7 @@ pub struct Members {
     /// FETCH items whose values are sealed
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     items: Option<Vec<String>>,
-    /// Whose word a new device needs (kept and shown, and not acted on yet)
+    /// Whose word a new device needs before it may act, unless its invitation says
     #[arg(long, value_enum)]
     approval: Option<Word>,
     /// How long an invitation stays open unless said
@@ -122,17 +123,6 @@ pub struct Members {
     /// Sessions that a user may have at one time
     #[arg(long, value_name = "N")]
     sessions_max: Option<u32>,
-}
-
-/// Whose word a new device needs.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-pub enum Word {
-    /// Nobody's
-    None,
-    /// An administrator's
-    Admin,
-    /// An administrator's, or that of another of the user's devices
-    Device,
 }
 
 /// A member of a policy.
@@ -203,11 +193,7 @@ impl At {
 
 impl Members {
     fn put(self, setting: &mut Asked) {
-        let approval = self.approval.map(|word| match word {
-            Word::None => Approval::None,
-            Word::Admin => Approval::Admin,
-            Word::Device => Approval::Device,
-        });
+        let approval = self.approval.map(Approval::from);
         put(&mut setting.suites, self.suites);
         put(&mut setting.items, self.items);
         put(&mut setting.approval, approval);

@@ -192,6 +192,8 @@ pub fn refusal(error: Error) -> Stop {
         )
         .with("reason", reason)
         .with("revoked_at", at.0),
+        Error::Pending { .. } => Stop::new(Exit::Denied, "approval_pending", what)
+            .next("sidekey profile show NAME shows its digits: read them to your administrator"),
         Error::Expired => {
             Stop::new(Exit::Conflict, "session_over", what).next("sidekey session list shows the live ones")
         }

@@ -6,6 +6,7 @@ use sidekey_client::admin::{self, Pairing, PairingFilter, ServerFilter};
 use sidekey_protocol::ids::{Role, ServerName};
 use sidekey_protocol::revocation::Target;
 
+use crate::approve::{Approving, Machine, Refusing};
 use crate::client::pairing_rows;
 use crate::exit::{Exit, Stop};
 use crate::invitation::Options;
@@ -47,6 +48,22 @@ pub enum Server {
         name: ServerName,
         #[command(flatten)]
         admin: Admin,
+    },
+    /// Approve a machine that waits, with the digits that whoever runs it reads to you
+    #[command(after_help = APPROVE_EXAMPLES)]
+    Approve {
+        #[command(flatten)]
+        machine: Machine,
+        #[command(flatten)]
+        approving: Approving,
+    },
+    /// Refuse a machine that waits to be approved, for good
+    #[command(after_help = REFUSE_EXAMPLES)]
+    Refuse {
+        #[command(flatten)]
+        machine: Machine,
+        #[command(flatten)]
+        refusing: Refusing,
     },
     /// Revoke a mail server: its own pairings, and those of all its users
     ///
@@ -92,6 +109,8 @@ impl Server {
             Self::Invite(add) => {
                 add.invite("Invited one more machine to pair as the mail server.", screen).await
             }
+            Self::Approve { machine, approving } => approving.run(machine.into(), screen).await,
+            Self::Refuse { machine, refusing } => refusing.run(machine.into()).await,
             Self::Show { name, admin } => show(&name, &admin).await,
             Self::Revoke { name, act } => act.run(&Target::Server { server: name }, screen).await,
             Self::List { name: None, since, admin } => servers(since, &admin).await,
@@ -200,6 +219,13 @@ Examples:
 const INVITE_EXAMPLES: &str = "\
 Examples:
   sidekey server invite mail.example.org";
+const APPROVE_EXAMPLES: &str = "\
+Examples:
+  sidekey server approve --server mail.example.org
+  sidekey server approve 5b0f3c2a9d8e4f718293a4b5c6d7e8f9 --digits \"1234 5678 9012 3456\"";
+const REFUSE_EXAMPLES: &str = "\
+Examples:
+  sidekey server refuse 5b0f3c2a9d8e4f718293a4b5c6d7e8f9 --reason \"not our gateway\"";
 const SHOW_EXAMPLES: &str = "\
 Examples:
   sidekey server show mail.example.org";

@@ -15,7 +15,7 @@ use serde_json::Value;
 use sidekey_protocol::crypto::SigningKey;
 use sidekey_protocol::ids::{InvitationId, PartyId, Role, ServerName, ServiceId, Timestamp, UserName};
 use sidekey_protocol::pairing::registry::{CreateServer, Page};
-use sidekey_protocol::pairing::{Link, PairingCode, Pin, PublicUrl};
+use sidekey_protocol::pairing::{Approval, Link, PairingCode, Pin, PublicUrl};
 use sidekey_protocol::revocation::wire::{Revoke, RevokeAnswer};
 use sidekey_protocol::revocation::{Reason, Target};
 use zeroize::Zeroizing;
@@ -29,7 +29,8 @@ use crate::transport::{Identity, Roots, Transport, with_query};
 pub use self::audit::{AuditFilter, AuditPage, AuditRecord};
 pub use self::registry::{SessionFilter, SessionSeen, SessionState};
 pub use sidekey_protocol::pairing::registry::{
-    Invitation, InvitationState, Pairing, PairingRevoked, Server, ServerCreated, Standing,
+    Invitation, InvitationState, Pairing, PairingRefused, PairingRevoked, PairingWaiting, Server,
+    ServerCreated, Standing,
 };
 
 /// What an administrator signs with, and where: the file that `sidekey init` makes.
@@ -165,6 +166,7 @@ impl Admin {
             code: code.parse().map_err(malformed)?,
             link: link.parse().map_err(malformed)?,
             expires: made.expires,
+            approval: made.approval,
         })
     }
 
@@ -229,9 +231,12 @@ pub struct Invite {
     /// Which user: a client's invitation alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<UserName>,
-    /// For how long: 15 minutes unless said.
+    /// For how long: what the policy says, unless said.
     #[serde(rename = "ttl", skip_serializing_if = "Option::is_none")]
     pub ttl_s: Option<u32>,
+    /// Whose word the pairing needs: what the policy says, unless said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
 }
 
 /// What to hand over, in person or on a screen. The code is not shown again.
@@ -245,6 +250,8 @@ pub struct Invited {
     pub link: Link,
     /// When it ends.
     pub expires: Timestamp,
+    /// Whose word the pairing will need.
+    pub approval: Approval,
 }
 
 /// Which mail servers to list: all that are not said otherwise.
@@ -305,6 +312,7 @@ struct Made {
     code: String,
     link: String,
     expires: Timestamp,
+    approval: Approval,
 }
 
 /// A filter's members, each as it stands on the wire.

@@ -35,6 +35,15 @@ pub enum Error {
         at: Timestamp,
     },
 
+    /// This pairing waits to be approved, and may do nothing until then.
+    ///
+    /// *Do:* show the digits, and wait: see [`Confirmed`](crate::Confirmed).
+    #[error("this pairing waits to be approved: {detail}")]
+    Pending {
+        /// For eyes: what is missing.
+        detail: String,
+    },
+
     /// The session, or this generation of its key, is over.
     ///
     /// *Do:* ask for the live sessions (`current`) and go on with one of those; a server issues a new one.

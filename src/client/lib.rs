@@ -1,6 +1,7 @@
 //! The small crate a mail app or a mail server links: pair, fetch session keys, open and seal mail objects.
 //!
 //! ```text
+//!                           ┌──open──▶ Confirmed  digits · matches · approved     where it is to be approved
 //!   Invitation ──pair──▶ KeyStore ──open──▶ Client  session_key · accept · current · policy · watch
 //!                                      └──▶ Server  issue · rotate · end · session_key · sessions · watch
 //! ```
@@ -11,6 +12,7 @@
 
 pub mod admin;
 mod ambient;
+mod approval;
 mod cache;
 mod carried;
 pub mod error;
@@ -33,6 +35,7 @@ mod tests;
 pub mod transport;
 
 pub use ambient::{Ambient, Clock, SystemClock};
+pub use approval::{Confirmed, KeptWaiting, Progress};
 pub use error::Error;
 pub use keystore::{FileKeyStore, KeyStore, MemoryKeyStore};
 pub use pairing::{Invitation, Paired, pair};

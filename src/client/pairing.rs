@@ -9,13 +9,14 @@ use sidekey_protocol::ids::{InvitationId, PartyId, Role, ServerName, UserName};
 use sidekey_protocol::keys::ServiceKeys;
 use sidekey_protocol::pairing::wire::{BeginAnswer, FinishAnswer};
 use sidekey_protocol::pairing::{
-    self, Checked, Link, PairingCode, PartyLabel, Pin, Prover, PublicUrl, Target,
+    self, Approval, Checked, Digits, Link, PairingCode, PartyLabel, Pin, Prover, PublicUrl, Target,
 };
 use sidekey_protocol::policy::{self, Scope};
 use sidekey_protocol::revocation::Seen;
 use sidekey_protocol::session::SuiteList;
 
 use crate::ambient::Ambient;
+use crate::approval::KeptWaiting;
 use crate::blocking;
 use crate::error::{Error, Usage};
 use crate::keystore::KeyStore;
@@ -76,10 +77,15 @@ pub struct Paired {
     pub user: Option<UserName>,
     /// Whether the service's key was compared with a pin.
     pub pinned: bool,
+    /// Whose word it waits for before it may do anything: then open a [`Confirmed`](crate::Confirmed) on the store.
+    pub approval: Approval,
+    /// What its user reads to whoever approves it.
+    pub digits: Digits,
 }
 
 /// Pairs this device and keeps the profile in `store`, which must be empty. Then open a
-/// [`Client`](crate::Client) or a [`Server`](crate::Server) on it.
+/// [`Client`](crate::Client) or a [`Server`](crate::Server) on it; where it is to be approved, a
+/// [`Confirmed`](crate::Confirmed) first.
 ///
 /// A lost answer is asked for again, with the same body: the service repeats it. When every repetition of the second
 /// step is lost too, the invitation may be used up; ask for another.
@@ -100,7 +106,9 @@ pub async fn pair(
     let checked = begin(&transport, &invitation).await?;
     let finishing = ambient.with_rng(|mut rng| checked.finish(&invitation.label, &offer, &mut rng));
     let finished: FinishAnswer = step(&transport, invitation.id, "finish", finishing.request()).await?;
-    let profile = profile(finishing.done(&finished)?, &invitation, offer)?;
+    let done = finishing.done(&finished)?;
+    let (approval, digits) = (done.approval, done.digits);
+    let profile = profile(done, &invitation, offer)?;
 
     let paired = Paired {
         pairing: profile.pairing,
@@ -108,6 +116,8 @@ pub async fn pair(
         server: profile.server.clone(),
         user: profile.user.clone(),
         pinned: profile.pinned,
+        approval,
+        digits,
     };
     blocking(move || store.save(&profile)).await?;
     tracing::info!(pairing = %paired.pairing, role = %paired.role, "paired");
@@ -199,6 +209,11 @@ fn profile(paired: pairing::Paired, invitation: &Invitation, offer: SuiteList) -
         }
         _ => None,
     };
+    let waiting = paired.approval.is_needed().then_some(KeptWaiting {
+        digits: paired.digits,
+        approval: paired.approval,
+        matched: paired.pinned,
+    });
     Ok(Profile {
         url: paired.public_url,
         other_urls: invitation.other_urls.clone(),
@@ -218,6 +233,7 @@ fn profile(paired: pairing::Paired, invitation: &Invitation, offer: SuiteList) -
         next: None,
         offer,
         policy,
+        waiting,
         head: Seen::default(),
         capabilities: None,
     })

@@ -8,7 +8,7 @@ use http::Method;
 use sidekey_protocol::crypto::SigningKey;
 use sidekey_protocol::ids::{PartyId, Role, ServerName, ServiceId, SessionId, UserName};
 use sidekey_protocol::keys::ServiceKeys;
-use sidekey_protocol::pairing::{Kek, PublicUrl};
+use sidekey_protocol::pairing::{self, Kek, PublicUrl};
 use sidekey_protocol::policy::{self, Held, PolicyAnswer, Scope};
 use sidekey_protocol::revocation::{SealedHead, Seen, Shown};
 use sidekey_protocol::session::envelope::{self, Bindings, Expected, Known, Opened, set};
@@ -71,6 +71,9 @@ impl Party {
         store: Arc<dyn KeyStore>,
         ambient: Ambient,
     ) -> Result<Self, Error> {
+        if profile.waiting.is_some_and(|waiting| !waiting.matched) {
+            return Err(Error::Pending { detail: pairing::Reject::MatchPending.to_string() });
+        }
         let others = [&profile.other_urls, others].concat();
         let key =
             SigningKey::from_pkcs8(&profile.signing_key.expose_pkcs8()).expect("it was a key a moment ago");

@@ -15,6 +15,7 @@ use sidekey_protocol::revocation::Seen;
 use sidekey_protocol::session::{Capabilities, SuiteList};
 use zeroize::Zeroizing;
 
+use crate::approval::KeptWaiting;
 use crate::transport::Roots;
 
 /// Everything that one pairing needs to go on after a restart. Holds secrets: prints its pairing's id alone.
@@ -55,6 +56,8 @@ pub struct Profile {
     pub offer: SuiteList,
     /// The newest policy: a client's only.
     pub policy: Option<KeptPolicy>,
+    /// What it waits for, until it is known to be active.
+    pub waiting: Option<KeptWaiting>,
     /// The highest head of the service's revocations that this device was shown.
     pub head: Seen,
     /// The last list of capabilities that a client's server was heard to name.
@@ -143,6 +146,8 @@ struct File {
     offer: SuiteList,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     policy: Option<KeptPolicy>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    waiting: Option<KeptWaiting>,
     #[serde(default)]
     head: Seen,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -196,6 +201,7 @@ impl From<&Profile> for File {
             }),
             offer: profile.offer.clone(),
             policy: profile.policy.clone(),
+            waiting: profile.waiting,
             head: profile.head,
             capabilities: profile.capabilities.clone(),
         }
@@ -232,6 +238,7 @@ impl TryFrom<File> for Profile {
             next: file.next.map(|next| next.after(file.epoch)).transpose()?,
             offer: file.offer,
             policy: file.policy,
+            waiting: file.waiting,
             head: file.head,
             capabilities: file.capabilities,
         })
@@ -289,6 +296,7 @@ pub(crate) mod tests {
     use rand_chacha::rand_core::SeedableRng as _;
 
     use super::*;
+    use sidekey_protocol::pairing::Approval;
 
     pub(crate) fn profile(role: Role) -> Profile {
         let mut rng = ChaCha20Rng::seed_from_u64(5);
@@ -321,6 +329,11 @@ pub(crate) mod tests {
             policy: Some(KeptPolicy {
                 jws: "a.b.c".to_owned(),
                 seen: SeenPolicy { version: 1, hash: [7; 32] },
+            }),
+            waiting: (role == Role::Server).then(|| KeptWaiting {
+                digits: "0012 3456 7890 1234".parse().unwrap(),
+                approval: Approval::Admin,
+                matched: false,
             }),
             head: Seen::default(),
             capabilities: Some(Capabilities::parse(&["A256GCM", "C20P"]).unwrap()),

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::encoding::{Bytes, Octets};
 use crate::ids::{InvitationId, NAME_MAX, PartyId, ServerName, ServiceId, SessionId, Timestamp, UserName};
-use crate::pairing::PartyLabel;
+use crate::pairing::{Digits, PartyLabel};
 use crate::revocation::Reason;
 use crate::session::SuiteList;
 
@@ -57,6 +57,10 @@ schemas! {
     PartyLabel {
         "description": "What a party calls itself, for people.",
         "type": "string", "minLength": 1, "maxLength": 64, "pattern": PLAIN, "examples": ["Ann's phone"],
+    }
+    Digits {
+        "description": "What a pairing's device shows: 16 decimal digits. Spaces and hyphens mean nothing.",
+        "type": "string", "pattern": "^[ -]*([0-9][ -]*){16}$", "examples": ["2718 2818 2845 9045"],
     }
     Reason {
         "description": "Why, for people and for the audit log.",

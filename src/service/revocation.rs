@@ -71,6 +71,7 @@ fn refusal(error: Error) -> Refusal {
         Error::Fault(fault) => Refusal::Problem(fault.into()),
         Error::Refused(refused) => Refusal::Reject(match refused {
             Refused::AlreadyRevoked
+            | Refused::Declined(_)
             | Refused::Ended
             | Refused::Expired
             | Refused::Lapsed

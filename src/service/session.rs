@@ -232,13 +232,12 @@ fn refusal(error: Error) -> Problem {
             Refused::Session(reject) => reject.into(),
             Refused::SessionsFull { retry_after_s } => Problem::later(Code::SessionLimit, retry_after_s),
             Refused::Revoked(revocation) => Problem::revoked(revocation.reason.as_str(), revocation.at),
+            Refused::Declined(refusal) => Problem::declined(&refusal),
+            Refused::Pairing(reject) => reject.into(),
             Refused::Lapsed => rekey::Reject::Lapsed.into(),
-            Refused::Absent
-            | Refused::AttemptsSpent
-            | Refused::Exists
-            | Refused::Pairing(_)
-            | Refused::Stale
-            | Refused::Used => Reject::SessionUnknown.into(),
+            Refused::Absent | Refused::AttemptsSpent | Refused::Exists | Refused::Stale | Refused::Used => {
+                Reject::SessionUnknown.into()
+            }
         },
     }
 }

@@ -10,7 +10,7 @@ use sidekey_protocol::crypto::{self, Aead, Context, KemSecret, Secret, SigningKe
 use sidekey_protocol::encoding::{Bytes, Octets};
 use sidekey_protocol::ids::{InvitationId, PartyId, UserName};
 use sidekey_protocol::pairing::wire::{Begin, BeginAnswer, ClientBox, Finish};
-use sidekey_protocol::pairing::{Kek, PairingCode, PublicUrl};
+use sidekey_protocol::pairing::{Digits, Kek, PairingCode, PublicUrl};
 use sidekey_protocol::token;
 
 use crate::raw::{Answer, Asking};
@@ -118,6 +118,12 @@ impl Begun {
             pinned: false,
             signature: self.sign(&self.key),
         }
+    }
+
+    /// What this client would show its user.
+    #[must_use]
+    pub fn digits(&self) -> Digits {
+        Digits::of(&self.th, &self.key.verifying_key())
     }
 
     /// A signature by `key` over this exchange.

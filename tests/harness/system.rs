@@ -212,7 +212,7 @@ impl System {
     /// When it is refused.
     pub async fn invite(&self, at: &str, whom: Option<&str>) -> Invited {
         let role = if whom.is_some() { Role::Client } else { Role::Server };
-        let invite = Invite { role, server: server(at), user: whom.map(user), ttl_s: None };
+        let invite = Invite { role, server: server(at), user: whom.map(user), ttl_s: None, approval: None };
         self.admin.invite(&invite).await.expect("the invitation is made")
     }
 

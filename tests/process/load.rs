@@ -116,7 +116,7 @@ async fn paired(
     role: Role,
     user: Option<UserName>,
 ) -> Option<Arc<MemoryKeyStore>> {
-    let invite = Invite { role, server: server(), user, ttl_s: None };
+    let invite = Invite { role, server: server(), user, ttl_s: None, approval: None };
     let link = admin.invite(&invite).await.ok()?.link;
     let invitation = Invitation::from_link(link, roots, Some(role), "load".parse().unwrap()).unwrap();
     let store = Arc::new(MemoryKeyStore::default());

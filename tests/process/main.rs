@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
 
 mod admin;
+mod approval;
 mod audit;
 mod binary;
 mod commands;

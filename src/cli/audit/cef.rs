@@ -65,7 +65,10 @@ const fn severity(action: Action) -> u8 {
         | Action::ServiceCreated
         | Action::ServerAdded
         | Action::PolicySet
-        | Action::PairingConfirmed => 5,
+        | Action::PairingApproved
+        | Action::PairingConfirmed
+        | Action::PairingDigitsMistaken
+        | Action::PairingRefused => 5,
         Action::ClockAccepted
         | Action::InvitationCreated
         | Action::InvitationAttemptSpent
@@ -73,6 +76,7 @@ const fn severity(action: Action) -> u8 {
         Action::SessionOpened
         | Action::SessionRotated
         | Action::SessionEnded
+        | Action::PairingMatched
         | Action::PairingUsed
         | Action::PairingRekeyed
         | Action::PairingEpochUsed

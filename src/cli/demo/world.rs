@@ -107,7 +107,7 @@ impl Service {
     /// What the service refuses.
     pub async fn invite(&self, role: Role) -> Result<Invited, Trouble> {
         let user = (role == Role::Client).then(user);
-        Ok(self.admin.invite(&Invite { role, server: server(), user, ttl_s: None }).await?)
+        Ok(self.admin.invite(&Invite { role, server: server(), user, ttl_s: None, approval: None }).await?)
     }
 
     /// Pairs with what was handed over, and with `code` if that says another one.

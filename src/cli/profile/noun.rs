@@ -2,16 +2,18 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Subcommand;
 use serde_json::{Value, json};
 use sidekey_client::admin::AdminCredential;
-use sidekey_client::{FileKeyStore, KeyStore as _};
+use sidekey_client::{Confirmed, FileKeyStore, KeyStore as _, Progress};
 
 use super::{Chosen, Profile, admins, name};
 use crate::confirm::Confirm;
 use crate::exit::{Exit, Stop};
 use crate::output::{List, Report, Screen, count, shell, word};
+use crate::remote::{self, Timeout};
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -25,6 +27,18 @@ pub enum Noun {
         /// As `profile list` shows it
         #[arg(value_parser = name)]
         name: String,
+    },
+    /// Say that the enterprise took the digits of this device, where it was paired without a pin
+    ///
+    /// Say so only when you were told it by whoever approves devices, and not by this device or by a message: the digits
+    /// alone tell that it talks to the enterprise's own service.
+    #[command(after_help = MATCH_EXAMPLES)]
+    Match {
+        /// As `profile list` shows it
+        #[arg(value_parser = name)]
+        name: String,
+        #[command(flatten)]
+        timeout: Timeout,
     },
     /// Keep an administrator's credential under a name, one for each service
     ///
@@ -85,6 +99,7 @@ impl Noun {
         match self {
             Self::List => list(),
             Self::Show { name } => Ok(Told::of(&name)?.report()),
+            Self::Match { name, timeout } => remote::block_on(timeout.bound(match_digits(&name, timeout))),
             Self::Add { name, admin } => add(&name, admin),
             Self::Use { name } => choose(&name),
             Self::Remove { name, confirm } => remove(&name, confirm, screen),
@@ -135,6 +150,7 @@ impl Told {
                 ]);
                 facts.extend(profile.user.iter().map(|user| ("user", user.to_string())));
                 facts.push(("label", profile.label.clone()));
+                facts.extend(profile.waiting.map(|waiting| ("digits", waiting.digits.to_string())));
             }
             What::Unreadable(why) => facts.extend([("kind", "unreadable".into()), ("why", why.clone())]),
         }
@@ -185,6 +201,28 @@ fn list() -> Result<Report, Stop> {
     } else {
         report
     })
+}
+
+async fn match_digits(name: &str, timeout: Timeout) -> Result<Report, Stop> {
+    let store = Arc::new(FileKeyStore::new(Profile::chosen(Some(name.to_owned()))?.file()?));
+    let confirmed = Confirmed::open(store, timeout.ambient()).await.map_err(remote::refusal)?;
+    let Some(confirmed) = confirmed else {
+        let json = json!({ "profile": name, "state": "active" });
+        return Ok(Report::new(format!("Profile {name} waits for nothing: it may act."), json));
+    };
+    let digits = confirmed.digits();
+    let (state, did, next) = match confirmed.matches().await.map_err(remote::refusal)? {
+        Progress::Active => {
+            let did = format!("Profile {name} may act from now on.");
+            ("active", did, format!("sidekey session list --profile {name}, on a user's device"))
+        }
+        Progress::Waits { .. } => {
+            let did = format!("Kept that. Profile {name} still waits to be approved.");
+            ("confirmed", did, "read the digits to your administrator".to_owned())
+        }
+    };
+    let json = json!({ "profile": name, "state": state, "digits": digits });
+    Ok(Report::new(did, json).facts([("digits", digits.to_string())]).next(next))
 }
 
 fn add(name: &str, credential: PathBuf) -> Result<Report, Stop> {
@@ -261,6 +299,9 @@ Examples:
 const SHOW_EXAMPLES: &str = "\
 Examples:
   sidekey profile show work";
+const MATCH_EXAMPLES: &str = "\
+Examples:
+  sidekey profile match phone";
 const ADD_EXAMPLES: &str = "\
 Examples:
   sidekey profile add work --admin /var/lib/sidekey/admin.json";

@@ -3,6 +3,8 @@
 use http::Method;
 use serde::Serialize;
 use sidekey_protocol::ids::{InvitationId, PartyId, ServerName, SessionId, Timestamp, UserName};
+use sidekey_protocol::pairing::Digits;
+use sidekey_protocol::pairing::registry::{Approve, Refuse};
 use sidekey_protocol::revocation::wire::{Revoke, RevokeAnswer};
 use sidekey_protocol::revocation::{Reason, Target};
 use sidekey_protocol::session::wire::Rotate;
@@ -52,6 +54,27 @@ impl Admin {
     /// [`Error::Refused`] with `not_found`.
     pub async fn pairing(&self, id: PartyId) -> Result<Pairing, Error> {
         self.transport().call(Method::GET, format!("/v1/pairings/{id}")).send().await
+    }
+
+    /// Approves a pairing that waits, with the digits that the device's user has read out. `Ok` says that they are the
+    /// device's own; where it was paired without a pin, tell its user so.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with `digits_mismatch`: nothing is approved, and the fifth mistake refuses the pairing; with
+    /// `approval_over`: it does not wait; with `not_found`.
+    pub async fn approve(&self, id: PartyId, digits: Digits) -> Result<Pairing, Error> {
+        // Said once: wrong digits are counted each time.
+        let call = self.transport().call(Method::POST, format!("/v1/pairings/{id}/approve"));
+        call.json(&Approve { digits }).send().await
+    }
+
+    /// Refuses a pairing that waits to be approved, for good.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with `approval_over`: it does not wait; with `not_found`.
+    pub async fn refuse(&self, id: PartyId, reason: Option<Reason>) -> Result<Pairing, Error> {
+        let call = self.transport().call(Method::POST, format!("/v1/pairings/{id}/refuse"));
+        call.json(&Refuse { reason }).repeatable().send().await
     }
 
     /// Sessions of everybody.

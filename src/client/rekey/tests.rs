@@ -54,6 +54,7 @@ fn rng() -> ChaCha20Rng {
 async fn server(script: &Script, ends_in_s: u32) -> (Server, Arc<Failing>) {
     let store = Arc::new(Failing::default());
     let profile = Profile {
+        waiting: None,
         url: script.url.parse().unwrap(),
         other_urls: Vec::new(),
         roots: script.roots.clone(),

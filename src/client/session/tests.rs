@@ -85,6 +85,7 @@ fn store(script: &Script, role: Role) -> Arc<MemoryKeyStore> {
     let seen = policy::SeenPolicy { version: 1, hash: policy.hash() };
     store
         .save(&Profile {
+            waiting: None,
             url: script.url.parse().unwrap(),
             other_urls: Vec::new(),
             roots: script.roots.clone(),

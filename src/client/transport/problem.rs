@@ -66,6 +66,15 @@ impl Problem {
             "generation_passed" | "generation_revoked" | "session_ended" | "session_expired" => {
                 Error::Expired
             }
+            "approval_pending" => {
+                let (_, detail) = self.said();
+                Error::Pending { detail }
+            }
+            "pairing_refused" => {
+                let reason = self.reason.as_deref().map(|reason| format!(": {reason}"));
+                let detail = format!("the enterprise refused this pairing{}", reason.unwrap_or_default());
+                Error::PairAgain { code: "pairing_refused".into(), detail: plain(&detail) }
+            }
             code if PAIR_AGAIN.contains(&code) => {
                 let (code, detail) = self.said();
                 Error::PairAgain { code, detail }

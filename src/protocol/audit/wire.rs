@@ -44,7 +44,11 @@ actions! {
     PairingUsed = "pairing_used", "A pairing made its first request.";
     PairingRekeyed = "pairing_rekeyed", "A pairing asked for its next key epoch.";
     PairingEpochUsed = "pairing_epoch_used", "A pairing used its next key epoch; the one before is erased.";
-    PairingLapsed = "pairing_lapsed", "A pairing was not used for 90 days.";
+    PairingApproved = "pairing_approved", "A pairing was approved, with the digits that it shows.";
+    PairingDigitsMistaken = "pairing_digits_mistaken", "A pairing was to be approved with other digits than it shows; the fifth time it is refused.";
+    PairingRefused = "pairing_refused", "A pairing that waited to be approved was refused.";
+    PairingMatched = "pairing_matched", "A pairing's user said that its digits were taken.";
+    PairingLapsed = "pairing_lapsed", "A pairing was not used for 90 days, or not approved within 7.";
     SessionOpened = "session_opened", "A session was opened, and its key issued.";
     SessionRotated = "session_rotated", "A session was given a new key on request.";
     SessionEnded = "session_ended", "A session was ended on request.";

@@ -42,6 +42,8 @@ labels! {
     CODE = "code";
     /// What an envelope in COSE was made under: policy, capabilities, offer.
     CTX = "ctx";
+    /// The digits by which people know a pairing.
+    DIGITS = "digits";
     /// For whom an envelope in COSE is.
     ENVELOPE = "envelope";
     /// Content encryption key of one frame.

@@ -4,8 +4,8 @@ use rand_core::CryptoRng;
 
 use super::boxes::{self, Unopened};
 use super::exchange::{self, Subject};
-use super::wire::{Begin, BeginAnswer, ClientBox, Finish, FinishAnswer, ServiceBox};
-use super::{PairingCode, PartyLabel, Pin, PublicUrl};
+use super::wire::{Begin, BeginAnswer, ClientBox, Finish, FinishAnswer, PairingState, ServiceBox};
+use super::{Approval, Digits, PairingCode, PartyLabel, Pin, PublicUrl};
 use crate::crypto::spake2plus::{self, Ids, Registration, Share};
 use crate::crypto::{KemSecret, Secret, SigningKey, VerifyingKey, labels};
 use crate::encoding::{Bytes, Octets};
@@ -238,6 +238,8 @@ impl Finishing {
         let content = self.open(answer)?;
         let Checked { target, role, server, user, key, agreed, .. } = self.checked;
         Ok(Paired {
+            digits: Digits::of(&agreed.th, &key.verifying_key()),
+            approval: content.approval.unwrap_or_default(),
             pairing: content.pairing,
             service: content.service,
             service_key: agreed.service_key,
@@ -262,7 +264,9 @@ impl Finishing {
             Unopened::Altered => Refusal::BadBox,
             Unopened::Malformed => Refusal::MalformedBox,
         })?;
-        if content.epoch != 0 {
+        let confirmed = content.state == PairingState::Confirmed;
+        let waits = content.approval.is_some_and(Approval::is_needed);
+        if content.epoch != 0 || confirmed != waits || waits != content.approval.is_some() {
             return Err(Refusal::MalformedBox);
         }
         let message = boxes::signed(labels::BOX_SERVICE, th);
@@ -296,6 +300,10 @@ pub struct Paired {
     pub key: SigningKey,
     /// Whether the service's key was compared with a pin.
     pub pinned: bool,
+    /// Whose word it waits for.
+    pub approval: Approval,
+    /// What its user reads to whoever approves it.
+    pub digits: Digits,
     /// `root_0`.
     pub root: Secret<32>,
     /// Names the exchange; may be logged.

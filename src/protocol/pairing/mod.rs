@@ -1,14 +1,14 @@
 //! Pairing: a party that holds a code becomes one that holds keys (proto/pairing/spec.md).
 //!
 //! ```text
-//!   service   Invited ──begin──▶ Attempt ──answer──▶ Begun ──finish──▶ Confirmed
+//!   service   Invited ──begin──▶ Attempt ──answer──▶ Begun ──finish──▶ Confirmed ──▶ active, or Waiting
 //!                │ (1)              (2)               │ (3)
 //!                ▼                                    ▼
 //!             expired                              ended: a new begin, until five attempts are spent
 //!
 //!   client    Prover ──check──▶ Checked ──finish──▶ Finishing ──done──▶ Paired
 //! ```
-//! What comes of it is epoch 0; [`rekey`] makes the later ones.
+//! What comes of it is epoch 0; [`rekey`] makes the later ones. Who waits to be approved: [`Waiting`].
 //!
 //! (1) 15 minutes. (2) One of five attempts is spent here, durably, before anything that depends on the code leaves.
 //! (3) 60 seconds, or a wrong confirmation.
@@ -26,7 +26,7 @@ mod service;
 mod tests;
 pub mod wire;
 
-pub use approval::Approval;
+pub use approval::{APPROVED_TTL_MAX_S, Approval, Digits, Need, WAITING_S, WRONG_MAX, Waiting};
 pub use boxes::PartyLabel;
 pub use client::{Checked, Finishing, Paired, Prover, Refusal, Target};
 pub use code::{PairingCode, Pin};
@@ -39,7 +39,7 @@ use crate::crypto::{self, Secret, labels};
 pub const ATTEMPTS: u8 = 5;
 /// Seconds that an invitation stays open unless its admin says otherwise.
 pub const TTL_DEFAULT_S: u32 = 900;
-/// What an admin may say.
+/// What an admin may say, where the code alone pairs: see [`Approval::ttl_max_s`].
 pub const TTL_RANGE_S: std::ops::RangeInclusive<u32> = 60..=900;
 /// Seconds from the answer to `begin` until `finish` is too late; an identical `begin` gets the same answer for as long.
 pub const EXCHANGE_S: u32 = 60;
@@ -49,6 +49,12 @@ pub const EPOCH_S: u32 = 7 * 24 * 3600;
 /// Why the service refuses a step of pairing. The client's reasons are [`Refusal`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Reject {
+    /// The pairing is active already, or over.
+    #[error("the pairing does not wait to be approved: it is active, refused, revoked or lapsed")]
+    ApprovalOver,
+    /// Nobody has approved the pairing yet.
+    #[error("nobody has approved this pairing yet")]
+    ApprovalPending,
     /// Five `begin`s were answered.
     #[error("no attempts are left on this invitation; ask for a new one")]
     AttemptsSpent,
@@ -70,6 +76,12 @@ pub enum Reject {
     /// `confirm_p` is wrong: the client had another code, or saw another exchange.
     #[error("the pairing code does not match; this exchange is over, begin again")]
     CodeMismatch,
+    /// The digits are not those of the pairing.
+    #[error("these are not the digits that the device shows; nothing was approved")]
+    DigitsDiffer,
+    /// The same, for the fifth time.
+    #[error("these are not the digits that the device shows, for the fifth time: the pairing is refused")]
+    DigitsSpent,
     /// More than 60 seconds since the answer to `begin`.
     #[error("finish came more than 60 seconds after begin; begin again")]
     ExchangeExpired,
@@ -97,6 +109,9 @@ pub enum Reject {
     /// The box opens, and holds something else than a client's box.
     #[error("the box holds something else than the members of a client's box")]
     MalformedBox,
+    /// It is approved, and its user has not said that the digits match.
+    #[error("its user has not said yet that the enterprise took the digits of this device")]
+    MatchPending,
     /// The policy requires a suite that the client lacks.
     #[error("the client offers no suite that its user's policy allows")]
     NoCommonSuite,
@@ -104,7 +119,7 @@ pub enum Reject {
     #[error("state names no open exchange of this invitation; begin again")]
     StateUnknown,
     /// The time asked for an invitation is too short or too long.
-    #[error("an invitation lasts 60 to 900 seconds")]
+    #[error("an invitation lasts 60 to 900 seconds, up to 604800 where the pairing is to be approved")]
     TtlOutOfRange,
     /// The user has as many devices as the policy allows.
     #[error("the user has as many devices as the policy allows")]

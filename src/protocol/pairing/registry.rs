@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{InvitationId, PartyId, Role, ServerName, Timestamp, UserName};
-use crate::pairing::PartyLabel;
+use crate::pairing::{Approval, Digits, Need, PartyLabel};
 use crate::revocation::Reason;
 
 /// Items on a page unless said.
@@ -64,8 +64,12 @@ pub struct ServerCreated {
 pub enum Standing {
     /// It may.
     Active,
-    /// Never again: nobody has used it for 90 days.
+    /// Not yet: it waits to be approved.
+    Confirmed,
+    /// Never again: nobody has used it for 90 days, or approved it within 7.
     Lapsed,
+    /// Never: whoever may approve it has refused.
+    Refused,
     /// Never again.
     Revoked,
 }
@@ -76,7 +80,9 @@ impl Standing {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
+            Self::Confirmed => "confirmed",
             Self::Lapsed => "lapsed",
+            Self::Refused => "refused",
             Self::Revoked => "revoked",
         }
     }
@@ -114,9 +120,12 @@ pub struct CreateInvitation {
     /// Whose client; a server has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<UserName>,
-    /// Seconds for which it is open; 900 unless said.
+    /// Seconds for which it is open: what the policy says, unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<u32>,
+    /// Whose word the pairing needs: what the policy says, unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
 }
 
 /// Answer to [`CreateInvitation`]: the only time that the code is shown.
@@ -139,6 +148,8 @@ pub struct InvitationCreated {
     pub user: Option<UserName>,
     /// When it is over.
     pub expires: Timestamp,
+    /// Whose word the pairing will need.
+    pub approval: Approval,
 }
 
 /// What has become of an invitation.
@@ -180,6 +191,8 @@ pub struct Invitation {
     pub expires: Timestamp,
     /// Attempts left.
     pub attempts: u8,
+    /// Whose word the pairing will need.
+    pub approval: Approval,
     /// What has become of it.
     pub state: InvitationState,
 }
@@ -202,6 +215,9 @@ pub struct Pairing {
     pub label: PartyLabel,
     /// Whether it may act.
     pub state: Standing,
+    /// What it waits for: while it is confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<PairingWaiting>,
     /// When it was made.
     pub created: Timestamp,
     /// When it last asked for anything.
@@ -212,6 +228,53 @@ pub struct Pairing {
     /// When and why it was revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked: Option<PairingRevoked>,
+    /// When and why it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<PairingRefused>,
+}
+
+/// What a confirmed pairing waits for.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PairingWaiting {
+    /// What is missing.
+    pub needs: Vec<Need>,
+    /// Who may approve it.
+    pub approval: Approval,
+    /// When it lapses, unless it is active by then.
+    pub until: Timestamp,
+}
+
+/// When and why a pairing was refused.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PairingRefused {
+    /// When.
+    pub at: Timestamp,
+    /// Why; absent when nobody said, and when wrong digits refused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+}
+
+/// `POST /v1/pairings/{id}/approve`.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Approve {
+    /// What the device's user has read out.
+    pub digits: Digits,
+}
+
+/// `POST /v1/pairings/{id}/refuse`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Refuse {
+    /// Why, for whoever is refused and for the audit log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
 }
 
 /// When and why a pairing or a server was revoked.

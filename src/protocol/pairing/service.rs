@@ -7,7 +7,8 @@ use super::boxes::{self, Unopened};
 use super::exchange::{self, Subject};
 use super::wire::{Begin, BeginAnswer, ClientBox, Finish, FinishAnswer, PairingState, ServiceBox};
 use super::{
-    ATTEMPTS, EPOCH_S, EXCHANGE_S, PairingCode, PartyLabel, PublicUrl, Reject, TTL_DEFAULT_S, TTL_RANGE_S,
+    ATTEMPTS, Approval, EPOCH_S, EXCHANGE_S, PairingCode, PartyLabel, PublicUrl, Reject, TTL_DEFAULT_S,
+    TTL_RANGE_S,
 };
 use crate::crypto::spake2plus::{Ids, Keys, Share, Verifier};
 use crate::crypto::{self, Context, Secret, SigningKey, VerifyingKey, labels};
@@ -26,6 +27,8 @@ pub struct Ask {
     pub user: Option<UserName>,
     /// Seconds that the invitation stays open; [`TTL_DEFAULT_S`] when the admin does not say.
     pub ttl_s: Option<u32>,
+    /// Whose word the pairing needs.
+    pub approval: Approval,
 }
 
 /// An open invitation. Plain: its [`Verifier`] is kept beside it, sealed.
@@ -43,6 +46,8 @@ pub struct Invited {
     pub expires: Timestamp,
     /// How many more `begin`s are answered.
     pub attempts_left: u8,
+    /// Whose word the new party will need.
+    pub approval: Approval,
 }
 
 impl Invited {
@@ -52,7 +57,8 @@ impl Invited {
     /// [`Reject::TtlOutOfRange`], [`Reject::UserMismatch`].
     pub fn invite(ask: Ask, now: Timestamp, rng: &mut impl CryptoRng) -> Result<(Self, PairingCode), Reject> {
         let ttl_s = ask.ttl_s.unwrap_or(TTL_DEFAULT_S);
-        if !TTL_RANGE_S.contains(&ttl_s) {
+        let approval = ask.approval.of(ask.role);
+        if !(*TTL_RANGE_S.start()..=approval.ttl_max_s()).contains(&ttl_s) {
             return Err(Reject::TtlOutOfRange);
         }
         if (ask.role == Role::Client) != ask.user.is_some() {
@@ -65,6 +71,7 @@ impl Invited {
             user: ask.user,
             expires: now.after_s(ttl_s),
             attempts_left: ATTEMPTS,
+            approval,
         };
         Ok((invited, PairingCode::random(rng)))
     }
@@ -227,7 +234,7 @@ impl Begun {
         let not_after = now.after_s(EPOCH_S);
         let sealed = self.grant(&grant, not_after, rng);
         let finished = Finished { request: fingerprint(request), answer: FinishAnswer { sealed } };
-        let Invited { invitation, role, server, user, .. } = self.invited;
+        let Invited { invitation, role, server, user, approval, .. } = self.invited;
         Ok(Confirmed {
             invitation,
             pairing: grant.pairing,
@@ -238,6 +245,7 @@ impl Begun {
             label: enrolment.label,
             offer: enrolment.offer,
             pinned: enrolment.pinned,
+            approval,
             root: self.root,
             th: self.th,
             not_after,
@@ -278,10 +286,12 @@ impl Begun {
 
     fn grant(&self, grant: &Grant<'_>, not_after: Timestamp, rng: &mut impl CryptoRng) -> Bytes {
         let message = boxes::signed(labels::BOX_SERVICE, &self.th);
+        let approval = self.invited.approval;
         let content = ServiceBox {
             pairing: grant.pairing,
             service: grant.service,
-            state: PairingState::Active,
+            state: if approval.is_needed() { PairingState::Confirmed } else { PairingState::Active },
+            approval: Some(approval).filter(|approval| approval.is_needed()),
             policy: grant.policy.map(str::to_owned),
             epoch: 0,
             not_after,
@@ -349,6 +359,8 @@ pub struct Confirmed {
     pub offer: SuiteList,
     /// Whether it compared the service's key with a pin.
     pub pinned: bool,
+    /// Whose word it needs.
+    pub approval: Approval,
     /// `root_0`.
     pub root: Secret<32>,
     /// Names the exchange; may be logged.

@@ -7,8 +7,8 @@ use rand_chacha::rand_core::SeedableRng as _;
 
 use super::wire::{Begin, BeginAnswer, Finish};
 use super::{
-    ATTEMPTS, Ask, Begun, Confirmed, EXCHANGE_S, Finishing, Grant, Invited, PairingCode, Pin, Prover,
-    PublicUrl, Reject, Target,
+    ATTEMPTS, Approval, Ask, Begun, Confirmed, EXCHANGE_S, Finishing, Grant, Invited, PairingCode, Pin,
+    Prover, PublicUrl, Reject, Target,
 };
 use crate::crypto::SigningKey;
 use crate::crypto::spake2plus::Verifier;
@@ -30,7 +30,7 @@ struct Scene {
 
 fn ask(role: Role) -> Ask {
     let user = (role == Role::Client).then(|| "ann@example.org".parse().unwrap());
-    Ask { role, server: "mail.example.org".parse().unwrap(), user, ttl_s: None }
+    Ask { role, server: "mail.example.org".parse().unwrap(), user, ttl_s: None, approval: Approval::None }
 }
 
 impl Scene {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Approval;
 use crate::encoding::{Bytes, Octets};
 use crate::ids::{PartyId, Role, ServerName, ServiceId, Timestamp, UserName};
 
@@ -124,6 +125,9 @@ pub struct ServiceBox {
     pub service: ServiceId,
     /// Where the pairing stands.
     pub state: PairingState,
+    /// Whose word it waits for: of a confirmed pairing, and only of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
     /// The user's policy, a JWS; a server's pairing has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
@@ -141,6 +145,8 @@ pub struct ServiceBox {
 pub enum PairingState {
     /// It may do everything that its role may.
     Active,
+    /// It waits to be approved.
+    Confirmed,
 }
 
 #[cfg(test)]

@@ -29,11 +29,20 @@ pub(crate) const SERVING: Who = Who(ADMIN.0 | SERVER.0);
 pub(crate) const PAIRED: Who = Who(2 | SERVER.0);
 /// Whoever has a token.
 pub(crate) const EVERY_PARTY: Who = Who(ADMIN.0 | PAIRED.0);
+/// Pairings of either role, those too that wait to be approved.
+pub(crate) const CONFIRMED: Who = Who(PAIRED.0 | 8);
+/// Whoever has a token, those too that wait to be approved.
+pub(crate) const ANY_PARTY: Who = Who(EVERY_PARTY.0 | CONFIRMED.0);
 
 impl Who {
     /// Whether no token is needed.
     pub(crate) const fn is_anybody(self) -> bool {
         self.0 == ANYBODY.0
+    }
+
+    /// Whether pairings are turned away that wait to be approved.
+    pub(crate) const fn turns_away_confirmed(self) -> bool {
+        self.0 & PAIRED.0 != 0 && self.0 & 8 == 0
     }
 
     /// Their names, for whoever reads the interface's description.
@@ -53,7 +62,7 @@ impl Who {
     }
 }
 
-/// A party that was live when its request came.
+/// A party that was not over when its request came.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     /// As it stood then.
@@ -123,7 +132,7 @@ impl Paired {
 /// `afford` says whether its sender may have it looked at.
 ///
 /// # Errors
-/// 401 for everything that is wrong with the token; 410 `revoked` or `lapsed` to the party itself; what `afford` says.
+/// 401 for everything that is wrong with the token; 410 `revoked`, `pairing_refused` or `lapsed` to the party itself; what `afford` says.
 pub(crate) fn caller(
     app: &App,
     headers: &HeaderMap,
@@ -139,7 +148,7 @@ pub(crate) fn caller(
     // A party that is not there and a signature that is not its own look the same.
     let party = app.store.party(token.party()).ok_or(token::Reject::SignatureWrong)?;
     let verified = known.map_or_else(|| verify(app, &token, &party, now), Ok)?;
-    party.still_live().map_err(store::Error::from)?;
+    party.still_standing().map_err(store::Error::from)?;
     Ok(Caller { party, kek: verified.kek })
 }
 

@@ -60,10 +60,14 @@ codes! {
         "Sign a `sidekey+jwt` for this service with the key you paired with.";
     TokenMissing = 401 "token_missing", "This route needs a bearer token.",
         "Send `Authorization: Bearer` with a token signed by the key you paired with.";
+    ApprovalPending = 403 "approval_pending", "This pairing waits to be approved.",
+        "Read the digits that this device shows to whoever approves it, and say that they match when you are told that they were taken; `cause` says which is missing.";
     BoxInvalid = 403 "box_invalid", "The box does not open, or its key, signature, label or offer does not hold.",
         "`cause` says which; begin again.";
     CodeMismatch = 403 "code_mismatch", "The pairing code does not match.",
         "Check the code and begin again; five wrong ones spend the invitation.";
+    DigitsMismatch = 403 "digits_mismatch", "These are not the digits that the device shows.",
+        "Have them read out again, from the device that shall be approved; the fifth wrong ones refuse it.";
     RoleForbidden = 403 "role_forbidden", "Your role may not do this.",
         "Use the credential of an administrator, a server or a client, as the route asks.";
     SuiteForbidden = 403 "suite_forbidden", "The list names 3DES, RC4 or AES, and is refused whole.",
@@ -76,6 +80,8 @@ codes! {
         "Use one that the Allow header names.";
     RequestTimeout = 408 "request_timeout", "The body did not arrive in time.",
         "Send it again, on a new connection.";
+    ApprovalOver = 409 "approval_over", "The pairing does not wait to be approved.",
+        "It is active, or over: look at its state. Revoke one that is active; invite again for one that is over.";
     DeviceLimit = 409 "device_limit", "The user has as many devices as the policy allows.",
         "Revoke a device that is not used any more, or allow more: `devices_max` of the policy.";
     EpochPassed = 409 "epoch_passed", "The key epoch was replaced, and is erased.",
@@ -104,8 +110,10 @@ codes! {
         "Ask the administrator for a new one.";
     KeyRetired = 410 "key_retired", "The service's signing key that this invitation was made under has been replaced.",
         "Ask the administrator for a new invitation.";
-    Lapsed = 410 "lapsed", "The pairing was not used for 90 days.",
+    Lapsed = 410 "lapsed", "The pairing was not used for 90 days, or not approved within 7.",
         "It does not come back: pair again.";
+    PairingRefused = 410 "pairing_refused", "The pairing was refused.",
+        "If that was a mistake, ask for another invitation and pair again.";
     Revoked = 410 "revoked", "This was revoked.",
         "It does not come back: pair again.";
     SessionEnded = 410 "session_ended", "The session has been ended.",
@@ -137,7 +145,7 @@ codes! {
     SuitesMalformed = 422 "suites_malformed", "The list of suites is empty, too long, or has a malformed name.",
         "Name A256GCM, C20P or both.";
     TtlOutOfRange = 422 "ttl_out_of_range", "The time asked for is too short or too long.",
-        "Ask for 60 to 900 seconds for an invitation, 60 to 86400 for a session, up to 2592000 for an overlap of keys, never more than the policy allows, or leave it out.";
+        "Ask for 60 to 900 seconds for an invitation, up to 604800 where it is to be approved, 60 to 86400 for a session, up to 2592000 for an overlap of keys, never more than the policy allows, or leave it out.";
     UserMismatch = 422 "user_mismatch", "An invitation of a client names its user, one of a server does not.",
         "Correct `role` or `user`.";
     PreconditionRequired = 428 "precondition_required", "A change must say what it changes.",

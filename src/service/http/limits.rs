@@ -231,7 +231,7 @@ impl Guard {
             let mut caller = auth::caller(&self.app, request.headers(), afford)?;
             found.party = Some(caller.party());
             self.count_party(&caller, found)?;
-            self.permit(&caller)?;
+            self.permit(&caller).await?;
             if !self.route.ends_things() {
                 self.app.store.clock_holds()?;
             }
@@ -278,18 +278,26 @@ impl Guard {
         }
     }
 
-    fn permit(&self, caller: &Caller) -> Result<(), Problem> {
-        if self.route.who.admits(caller) { Ok(()) } else { Err(Code::RoleForbidden.into()) }
+    /// Whether this route is for the caller, who is not over: nobody has used it for too long, or approved it in time.
+    async fn permit(&self, caller: &Caller) -> Result<(), Problem> {
+        let store = &self.app.store;
+        if !self.route.who.admits(caller) {
+            return Err(Code::RoleForbidden.into());
+        }
+        if caller.party.is_idle(store.now()) && store.lapse(caller.party()).await? {
+            return Err(rekey::Reject::Lapsed.into());
+        }
+        if self.route.who.turns_away_confirmed() {
+            caller.party.still_live().map_err(store::Error::from)?;
+        }
+        Ok(())
     }
 
     /// What a pairing's request says of it, durably: the first one ends the repetition of its `finish`, the first under its
-    /// next epoch erases the one before. One that comes back after too long has lapsed.
+    /// next epoch erases the one before.
     async fn seen(&self, caller: &mut Caller) -> Result<(), Problem> {
         let (store, id) = (&self.app.store, caller.party());
         let Rights::Pairing { .. } = caller.party.rights else { return Ok(()) };
-        if caller.party.is_idle(store.now()) && store.lapse(id).await? {
-            return Err(rekey::Reject::Lapsed.into());
-        }
         store.touch(id);
         if !caller.party.used {
             store.mark_used(id).await?;

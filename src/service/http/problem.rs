@@ -13,7 +13,7 @@ use sidekey_protocol::{pairing, revocation, session, token};
 pub use super::code::Code;
 use crate::fault::Fault;
 use crate::health::Check;
-use crate::store::{self, Refused};
+use crate::store::{self, Refusal, Refused};
 
 /// What every `type` starts with; the code follows.
 pub const TYPE_PREFIX: &str = "urn:sidekey:problem:";
@@ -39,7 +39,7 @@ pub struct Members {
     /// What a readiness check looked at.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<Check>,
-    /// Why the administrator revoked it: told to the party itself alone.
+    /// Why it was revoked or refused: told to the party itself alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Box<str>>,
     /// Since when.
@@ -93,6 +93,12 @@ impl Problem {
             Code::Revoked,
             Members { reason: Some(reason.into()), revoked_at: Some(at), ..Members::default() },
         )
+    }
+
+    /// A refused party's own: with the reason, if anybody said one.
+    pub(crate) fn declined(refusal: &Refusal) -> Self {
+        let reason = refusal.reason.as_ref().map(|reason| reason.as_str().into());
+        Self::with(Code::PairingRefused, Members { reason, ..Members::default() })
     }
 
     /// Not now, but in so many seconds.
@@ -199,12 +205,15 @@ impl From<pairing::Reject> for Problem {
     fn from(reject: pairing::Reject) -> Self {
         use pairing::Reject as R;
         let code = match reject {
+            R::ApprovalOver => Code::ApprovalOver,
+            R::ApprovalPending | R::MatchPending => Code::ApprovalPending,
             R::AttemptsSpent | R::InvitationCancelled | R::InvitationExpired => Code::InvitationOver,
             R::BadBox | R::BadLabel | R::BadOffer | R::KeyMismatch | R::MalformedBox | R::Unsigned => {
                 Code::BoxInvalid
             }
             R::BadKemKey | R::BadShare => Code::ShareInvalid,
             R::CodeMismatch => Code::CodeMismatch,
+            R::DigitsDiffer | R::DigitsSpent => Code::DigitsMismatch,
             R::DeviceLimit => Code::DeviceLimit,
             R::ExchangeExpired | R::StateUnknown => Code::ExchangeOver,
             R::FinishDiffers => Code::FinishConflict,
@@ -319,6 +328,8 @@ impl From<store::Error> for Problem {
                 Self::revoked(revocation.reason.as_str(), revocation.at)
             }
             store::Error::Refused(Refused::Lapsed) => rekey::Reject::Lapsed.into(),
+            store::Error::Refused(Refused::Declined(refusal)) => Self::declined(&refusal),
+            store::Error::Refused(Refused::Pairing(reject)) => reject.into(),
             store::Error::Refused(_) => Code::NotFound.into(),
         }
     }

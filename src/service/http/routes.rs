@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use axum::routing::{MethodFilter, MethodRouter, on};
 
-use super::auth::{ADMIN, ANYBODY, EVERY_PARTY, PAIRED, SERVER, SERVING, Who};
+use super::auth::{ADMIN, ANY_PARTY, ANYBODY, CONFIRMED, EVERY_PARTY, PAIRED, SERVER, SERVING, Who};
 use super::described::{Operation, described};
 use super::openapi;
 use super::problem::Code::{self, *};
@@ -101,12 +101,18 @@ routes! {
          Overloaded SuiteForbidden];
     GET    "/v1/pairings"                      ADMIN       NONE   Answer pairing::pairings,
         "Lists pairings, oldest first" [];
-    GET    "/v1/pairings/self"                 PAIRED      NONE   Answer pairing::own,
+    GET    "/v1/pairings/self"                 CONFIRMED   NONE   Answer pairing::own,
         "The caller's own pairing" [];
+    POST   "/v1/pairings/self/match"           CONFIRMED   NONE   Answer pairing::match_digits,
+        "Says that the enterprise took the digits that the caller's device shows" [KekUnknown];
     POST   "/v1/pairings/self/rekey"           PAIRED      MEDIUM Answer pairing::rekey,
         "The pairing's next epoch" [EpochPassed KekUnknown RekeyFirst ShareInvalid];
     GET    "/v1/pairings/{pairing}"            EVERY_PARTY NONE   Answer pairing::shown,
         "One pairing: any to an administrator, its own to a party" [KekUnknown NotFound];
+    POST   "/v1/pairings/{pairing}/approve"    ADMIN       SMALL  Answer pairing::approve,
+        "Approves a pairing, if the digits are those that its device shows" [ApprovalOver DigitsMismatch NotFound];
+    POST   "/v1/pairings/{pairing}/refuse"     ADMIN       SMALL  Answer pairing::refuse,
+        "Refuses a pairing that waits to be approved, for good" [ApprovalOver NotFound];
     POST   "/v1/sessions"                      SERVER      MEDIUM Answer session::open,
         "Opens a session, and answers its key wrapped for the server"
         [AudienceAmbiguous CapabilitiesMalformed CarrierUnknown NoCommonSuite NotFound RekeyFirst SessionEnded
@@ -128,7 +134,7 @@ routes! {
         "Makes the session's next generation" [GenerationsSpent KekUnknown RekeyFirst SessionEnded SessionExpired];
     DELETE "/v1/sessions/{session}"            SERVING     NONE   Answer session::end,
         "Ends a session for everybody" [KekUnknown SessionEnded SessionExpired];
-    POST   "/v1/revocations"                   EVERY_PARTY SMALL  Answer revocation::revoke,
+    POST   "/v1/revocations"                   ANY_PARTY   SMALL  Answer revocation::revoke,
         "Revokes a pairing, a user, a server, a session or an invitation; a party may revoke itself" [NotFound];
     GET    "/v1/policy"                        PAIRED      NONE   Answer policy::policy,
         "The signed policy of a client's user, or of the user whom a server names" [NotFound];
@@ -217,8 +223,12 @@ impl Route {
                 HeaderRepeated,
                 RoleForbidden,
                 Lapsed,
+                PairingRefused,
                 Revoked,
             ]);
+        }
+        if self.who.turns_away_confirmed() {
+            codes.insert(ApprovalPending);
         }
         if !self.who.is_anybody() || self.method_name != "GET" {
             codes.extend([ClockStepped, StoreUnavailable]);

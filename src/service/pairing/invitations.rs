@@ -9,9 +9,7 @@ use sidekey_protocol::pairing::registry::{
     self, CreateInvitation, CreateServer, InvitationCreated, InvitationsQuery, Page, ServerCreated,
     ServersQuery, Standing,
 };
-use sidekey_protocol::pairing::{
-    ATTEMPTS, Ask, Invited, Link, PairingCode, Pin, PublicUrl, Reject, TTL_RANGE_S,
-};
+use sidekey_protocol::pairing::{ATTEMPTS, Ask, Invited, Link, PairingCode, Pin, PublicUrl, Reject};
 use zeroize::Zeroizing;
 
 use crate::app::SharedRng;
@@ -62,8 +60,10 @@ pub(crate) async fn invite(
     Json(request): Json<CreateInvitation>,
 ) -> Result<Created<InvitationCreated>, Problem> {
     let rules = store.rules(&request.server, request.user.as_ref());
-    let ttl_s = Some(rules.invitation_ttl_s(request.ttl, *TTL_RANGE_S.end())?);
-    let ask = Ask { role: request.role, server: request.server, user: request.user, ttl_s };
+    let CreateInvitation { role, server, user, ttl, approval } = request;
+    let approval = approval.unwrap_or(rules.approval).of(role);
+    let ttl_s = Some(rules.invitation_ttl_s(ttl, approval.ttl_max_s())?);
+    let ask = Ask { role, server, user, ttl_s, approval };
     let (invited, code) = Invited::invite(ask, store.now(), &mut rng)?;
     let (invited, code, verifier) = stretched(invited, code, public_url.clone()).await?;
     let new = NewInvitation {
@@ -72,6 +72,7 @@ pub(crate) async fn invite(
         server: invited.server.clone(),
         user: invited.user.clone(),
         expires: invited.expires,
+        approval: invited.approval,
         verifier: Zeroizing::new(verifier.secret().expose().to_vec()),
     };
     let kept = store.invite(caller.party(), new).await.map_err(refusal)?;
@@ -114,10 +115,10 @@ async fn stretched(
 }
 
 fn shown(invited: Invited, code: PairingCode, public_url: PublicUrl, pin: Pin) -> InvitationCreated {
-    let Invited { invitation, role, server, user, expires, .. } = invited;
+    let Invited { invitation, role, server, user, expires, approval, .. } = invited;
     let printed = code.expose_printed().to_string();
     let link = Link { public_url, invitation, proof: Some((code, pin)) }.expose().to_string();
-    InvitationCreated { invitation, code: printed, link, role, server, user, expires }
+    InvitationCreated { invitation, code: printed, link, role, server, user, expires, approval }
 }
 
 fn server_seen(server: Server) -> registry::Server {
@@ -136,8 +137,8 @@ fn invitation_seen(kept: Invitation) -> registry::Invitation {
         InvitationState::Expired => registry::InvitationState::Expired,
         InvitationState::Cancelled => registry::InvitationState::Cancelled,
     };
-    let Invitation { id, role, server, user, created, expires, attempts, .. } = kept;
-    registry::Invitation { invitation: id, role, server, user, created, expires, attempts, state }
+    let Invitation { id, role, server, user, created, expires, attempts, approval, .. } = kept;
+    registry::Invitation { invitation: id, role, server, user, created, expires, attempts, approval, state }
 }
 
 /// The store's word for a state: it does not tell whether somebody has begun.
@@ -161,6 +162,7 @@ fn refusal(error: Error) -> Problem {
             Refused::Absent
             | Refused::AlreadyRevoked
             | Refused::AttemptsSpent
+            | Refused::Declined(_)
             | Refused::Ended
             | Refused::Expired
             | Refused::Lapsed

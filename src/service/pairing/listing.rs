@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use sidekey_protocol::ids::{PartyId, Role};
-use sidekey_protocol::pairing::registry::{Page, Pairing, PairingRevoked, PairingsQuery};
+use sidekey_protocol::pairing::Waiting;
+use sidekey_protocol::pairing::registry::{
+    Page, Pairing, PairingRefused, PairingRevoked, PairingWaiting, PairingsQuery, Standing,
+};
 
 use crate::http::auth::{Caller, Paired};
 use crate::http::extract::{Json, Path};
 use crate::http::list::{Listed, list};
 use crate::http::problem::{Code, Problem};
-use crate::store::{Filter, Party, Revocation, Store};
+use crate::store::{Filter, Party, Refusal, Revocation, Store};
 
 /// `GET /v1/pairings`.
 pub(crate) async fn pairings(
@@ -46,19 +49,26 @@ pub(crate) async fn own(caller: Paired) -> Result<Json<Pairing>, Problem> {
 }
 
 /// `None` for an administrator, who is no pairing.
-fn pairing(party: &Party) -> Option<Pairing> {
+pub(super) fn pairing(party: &Party) -> Option<Pairing> {
     let (role, server, user) = party.place()?;
     let revoked = party.revoked.clone().map(|Revocation { at, reason }| PairingRevoked { at, reason });
+    let standing = party.standing();
     Some(Pairing {
         pairing: party.id,
         role,
         server: server.clone(),
         user: user.cloned(),
         label: party.label.parse().ok()?,
-        state: party.standing(),
+        state: standing,
         created: party.created,
         last_seen: party.last_seen(),
         epoch: party.epoch,
         revoked,
+        refused: party.refused.clone().map(|Refusal { at, reason }| PairingRefused { at, reason }),
+        waiting: party.waiting.as_ref().filter(|_| standing == Standing::Confirmed).map(waiting),
     })
+}
+
+fn waiting(waiting: &Waiting) -> PairingWaiting {
+    PairingWaiting { needs: waiting.needs(), approval: waiting.approval(), until: waiting.until() }
 }

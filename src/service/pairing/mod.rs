@@ -1,5 +1,6 @@
 //! Pairing: servers and invitations by the administrator, `begin` and `finish` by whoever holds a code.
 
+mod approval;
 mod exchanges;
 mod invitations;
 mod listing;
@@ -24,6 +25,7 @@ use crate::http::extract::{Json, Path};
 use crate::http::problem::{Code, Problem};
 use crate::store::{Error, InvitationState, NewPairing, Refused, Repeat, Signer, Store};
 
+pub(crate) use approval::{approve, match_digits, refuse};
 pub(crate) use exchanges::Exchanges;
 pub(crate) use invitations::{add_server, invitation, invitations, invite, server, servers};
 pub(crate) use listing::{own, pairings, shown};
@@ -95,6 +97,7 @@ fn invited(store: &Store, id: InvitationId) -> Result<Invited, Problem> {
             user: found.user,
             expires: found.expires,
             attempts_left: found.attempts,
+            approval: found.approval,
         }),
         InvitationState::Cancelled => Err(Reject::InvitationCancelled.into()),
         InvitationState::Expired => Err(Reject::InvitationExpired.into()),
@@ -171,6 +174,7 @@ async fn confirm(store: &Store, request: &Finish, confirmed: Confirmed) -> Resul
         epoch_not_after: confirmed.not_after,
         finish: fingerprint(request),
         answer: serde_json::to_vec(&answer).expect("an answer is JSON of plain members").into(),
+        th: confirmed.th,
     };
     store.confirm(confirmed.invitation, new).await.map_err(refusal)?;
     Ok(answer)
@@ -187,6 +191,7 @@ fn refusal(error: Error) -> Problem {
             Refused::Used => Code::InvitationOver.into(),
             Refused::Absent
             | Refused::Conflict
+            | Refused::Declined(_)
             | Refused::Ended
             | Refused::Exists
             | Refused::Lapsed

@@ -7,7 +7,7 @@ use sidekey_protocol::encoding::base64url;
 use sidekey_protocol::ids::{InvitationId, PartyId, SessionId};
 use sidekey_protocol::revocation::Target;
 
-use super::record::{Entry, Opened, Record, Whom};
+use super::record::{Entry, Opened, Record, Whom, Word};
 use super::state::State;
 use super::state::sessions::NONE;
 
@@ -89,6 +89,14 @@ impl Entry {
             Record::Lapsed { .. } => {
                 return self.whom.iter().map(|whom| of(Some(whom), Action::PairingLapsed)).collect();
             }
+            Record::Approval { word, .. } => match word {
+                Word::Approved => here(Action::PairingApproved),
+                Word::Mistaken => here(Action::PairingDigitsMistaken),
+                Word::Matched => here(Action::PairingMatched),
+                Word::Refused { reason } => {
+                    audit::Entry { reason: reason.clone(), ..here(Action::PairingRefused) }
+                }
+            },
             Record::ClockAccepted { behind_s } => {
                 audit::Entry { count: Some((*behind_s).into()), ..line(Action::ClockAccepted) }
             }
@@ -151,7 +159,9 @@ impl State {
         let one = match record {
             Record::AttemptSpent { invitation } => self.invited_whom(*invitation),
             Record::Confirmed(confirmed) => self.invited_whom(confirmed.invitation),
-            Record::Used { pairing } | Record::EpochUsed { pairing, .. } => self.paired_whom(*pairing),
+            Record::Used { pairing }
+            | Record::EpochUsed { pairing, .. }
+            | Record::Approval { pairing, .. } => self.paired_whom(*pairing),
             Record::Rekeyed(rekeyed) => self.paired_whom(rekeyed.pairing),
             Record::Rotated { session } | Record::Ended { session } => self.session_whom(*session),
             Record::Revoked { target, .. } => match target {

@@ -99,7 +99,7 @@ impl Store {
     /// Pairings that are live.
     pub(crate) fn pairings_active(&self) -> usize {
         let state = self.shared.read();
-        let live = state.parties.iter().filter(|party| party.party.revoked.is_none());
+        let live = state.parties.iter().filter(|party| party.party.is_live());
         live.filter(|party| party.party.place().is_some()).count()
     }
 

@@ -8,6 +8,7 @@
 //! The public face speaks the protocol's verbs, one commit each. Single use is enforced by the commit itself: it decides
 //! on durable state alone, one decision about one thing at a time.
 
+mod approval;
 mod at_rest;
 mod audit;
 mod batch;
@@ -62,8 +63,8 @@ pub use rekey::NewEpoch;
 pub use seal_keys::{KeyId, SealKeys, Slot, Stretch};
 pub use session::{Idempotency, Keyed, NewSession};
 pub use view::{
-    EndReason, Event, Filter, Happened, Invitation, InvitationState, Page, Paged, Party, Repeat, Revocation,
-    Revoked, Rights, Server, Session, SessionState,
+    EndReason, Event, Filter, Happened, Invitation, InvitationState, Page, Paged, Party, Refusal, Repeat,
+    Revocation, Revoked, Rights, Server, Session, SessionState,
 };
 
 // What lists take.
@@ -116,6 +117,9 @@ pub enum Refused {
     /// The idempotency key came with another body before.
     #[error("idempotency key reused with another body")]
     Conflict,
+    /// Whoever may approve the pairing has refused it.
+    #[error("refused")]
+    Declined(Refusal),
     /// The session was ended or revoked, or its generation is not given any more.
     #[error("ended")]
     Ended,

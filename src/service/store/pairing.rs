@@ -6,7 +6,7 @@ use sidekey_protocol::crypto::{Secret, VerifyingKey};
 use sidekey_protocol::encoding::Octets;
 use sidekey_protocol::ids::{InvitationId, PartyId, Role, ServerName, Timestamp, UserName};
 use sidekey_protocol::pairing::registry::Standing;
-use sidekey_protocol::pairing::{Kek, Reject};
+use sidekey_protocol::pairing::{Approval, Kek, Reject};
 use sidekey_protocol::policy::Policy;
 use sidekey_protocol::session::SuiteList;
 use zeroize::Zeroizing;
@@ -33,6 +33,8 @@ pub struct NewInvitation {
     pub expires: Timestamp,
     /// The secret half, which is sealed.
     pub verifier: Zeroizing<Vec<u8>>,
+    /// Whose word its pairing will need.
+    pub approval: Approval,
 }
 
 /// A pairing to be made: its party proved the code.
@@ -56,6 +58,8 @@ pub struct NewPairing {
     pub finish: [u8; 32],
     /// The answer, for its repeat.
     pub answer: Box<[u8]>,
+    /// Names the exchange.
+    pub th: [u8; 32],
 }
 
 /// Servers.
@@ -116,11 +120,11 @@ impl Store {
             if let Some(user) = &new.user {
                 room_for_device(state, &new.server, user).map_err(Refused::Pairing)?;
             }
-            let NewInvitation { id, role, server, user, expires, verifier } = new;
+            let NewInvitation { id, role, server, user, expires, verifier, approval } = new;
             let verifier = desk.seal(record::Secret::Invitation(id).place(), &verifier);
             let now = desk.now;
             Ok(Verdict::Commit(
-                Record::Invited { invitation: id, role, server, user, expires, verifier },
+                Record::Invited { invitation: id, role, server, user, expires, verifier, approval },
                 Box::new(move |state| {
                     state.invitation(id).map(|(_, invited)| invited.view(now)).expect("it was just made")
                 }),
@@ -214,6 +218,7 @@ impl Store {
                 epoch_not_after: new.epoch_not_after,
                 finish: Octets(new.finish),
                 answer: new.answer,
+                th: Octets(new.th),
             };
             Ok(Verdict::Commit(
                 Record::Confirmed(Box::new(confirmed)),
@@ -301,8 +306,11 @@ impl Store {
 /// The policy of a user who may have one more device.
 fn room_for_device(state: &State, server: &ServerName, user: &UserName) -> Result<Policy, Reject> {
     let (policy, rules) = state.policy_of(server, user);
-    let live = state.user(server, user).map_or(0, |(_, user)| state.live(&user.pairings).count());
-    rules.admits_device(live).map(|()| policy)
+    // Whoever waits to be approved has a place already.
+    let standing = |&&handle: &&u32| !state.parties[handle as usize].party.is_over();
+    let devices =
+        state.user(server, user).map_or(0, |(_, user)| user.pairings.iter().filter(standing).count());
+    rules.admits_device(devices).map(|()| policy)
 }
 
 fn still_open(invited: &Invited, now: Timestamp) -> Result<(), Error> {

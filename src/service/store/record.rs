@@ -10,6 +10,7 @@ use sidekey_protocol::encoding::Octets;
 use sidekey_protocol::ids::{
     InvitationId, PartyId, Role, ServerName, ServiceId, SessionId, Timestamp, UserName,
 };
+use sidekey_protocol::pairing::Approval;
 use sidekey_protocol::pairing::wire::RekeyAnswer;
 use sidekey_protocol::policy::setting::Setting;
 use sidekey_protocol::revocation::{Reason, Target};
@@ -64,6 +65,8 @@ pub(super) enum Record {
         user: Option<UserName>,
         expires: Timestamp,
         verifier: Sealed,
+        /// Whose word its pairing will need.
+        approval: Approval,
     },
     AttemptSpent {
         invitation: InvitationId,
@@ -115,6 +118,24 @@ pub(super) enum Record {
     },
     /// The service signs with another key.
     KeyRotated(Box<KeyRotated>),
+    /// Something was said about a pairing that waits to be approved.
+    Approval {
+        pairing: PartyId,
+        word: Word,
+    },
+}
+
+/// What is said about a pairing that waits to be approved.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) enum Word {
+    /// Whoever may approve it has named its digits.
+    Approved,
+    /// They have named others. The fifth time the pairing is refused.
+    Mistaken,
+    /// They have refused it.
+    Refused { reason: Option<Reason> },
+    /// Its user says that the enterprise took their digits.
+    Matched,
 }
 
 /// A pairing that proved its code.
@@ -133,6 +154,8 @@ pub(super) struct Confirmed {
     /// Hash of the finish request, for its repeat.
     pub(super) finish: Octets<32>,
     pub(super) answer: Box<[u8]>,
+    /// Names the exchange: its digits come of it.
+    pub(super) th: Octets<32>,
 }
 
 /// A signing key that takes over from the one before.

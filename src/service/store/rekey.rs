@@ -3,7 +3,6 @@
 use sidekey_protocol::encoding::Octets;
 use sidekey_protocol::ids::{PartyId, Timestamp};
 use sidekey_protocol::pairing::Kek;
-use sidekey_protocol::pairing::registry::Standing;
 use sidekey_protocol::pairing::rekey::{Epoch, is_lapsed};
 use sidekey_protocol::pairing::wire::RekeyAnswer;
 
@@ -129,38 +128,13 @@ pub(super) fn lapse_some(state: &State, desk: &mut Desk<'_>) -> Result<Verdict<b
 }
 
 impl Party {
-    /// Where it stands.
-    #[must_use]
-    pub const fn standing(&self) -> Standing {
-        match self {
-            Self { revoked: Some(_), .. } => Standing::Revoked,
-            Self { lapsed: Some(_), .. } => Standing::Lapsed,
-            _ => Standing::Active,
-        }
-    }
-
-    /// Whether it may act.
-    #[must_use]
-    pub const fn is_live(&self) -> bool {
-        matches!(self.standing(), Standing::Active)
-    }
-
-    /// That it may act.
-    ///
-    /// # Errors
-    /// [`Refused::Lapsed`], [`Refused::Revoked`].
-    pub fn still_live(&self) -> Result<(), Refused> {
-        match (&self.revoked, self.lapsed) {
-            (Some(revocation), _) => Err(Refused::Revoked(revocation.clone())),
-            (None, Some(_)) => Err(Refused::Lapsed),
-            (None, None) => Ok(()),
-        }
-    }
-
-    /// Whether it is a pairing that could act, and has not for too long. What a record tells counts as much as when it was
+    /// Whether it is a pairing that could act, and has not for too long; or one that was not approved in time. What a record tells counts as much as when it was
     /// last seen, which a state that is rebuilt from the journal does not know.
     #[must_use]
     pub fn is_idle(&self, now: Timestamp) -> bool {
+        if self.waiting.as_ref().is_some_and(|waiting| waiting.is_over(now)) {
+            return !self.is_over();
+        }
         let heard = self.last_seen().map_or(self.recorded, |seen| seen.max(self.recorded));
         self.is_live() && self.place().is_some() && is_lapsed(heard, now)
     }

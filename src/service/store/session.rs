@@ -300,9 +300,9 @@ fn client_of(state: &State, server: &ServerName, id: PartyId) -> Result<UserName
         Some((Role::Client, place, Some(user))) if place == server => {
             match found.party.still_live() {
                 Ok(()) => Ok(user.clone()),
-                // That it lapsed is what a caller is told of itself.
-                Err(Refused::Lapsed) => Err(Refused::Absent.into()),
-                Err(refused) => Err(refused.into()),
+                Err(refused @ Refused::Revoked(_)) => Err(refused.into()),
+                // That it lapsed, waits or was refused is what a caller is told of itself.
+                Err(_) => Err(Refused::Absent.into()),
             }
         }
         _ => Err(Refused::Absent.into()),

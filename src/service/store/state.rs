@@ -4,6 +4,7 @@
 //! replays the same records has the same state.
 
 mod apply;
+mod approval;
 mod clock;
 mod dirty;
 mod intern;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use sidekey_protocol::ids::{
     InvitationId, PartyId, Role, ServerName, ServiceId, SessionId, Timestamp, UserName,
 };
+use sidekey_protocol::pairing::Approval;
 use sidekey_protocol::pairing::wire::RekeyAnswer;
 use sidekey_protocol::revocation::Head;
 use sidekey_protocol::session::{Capabilities, OFFER_OF_SEVERAL};
@@ -145,6 +147,8 @@ pub(super) struct Invited {
     pub(super) created: Timestamp,
     pub(super) expires: Timestamp,
     pub(super) attempts: u8,
+    /// Whose word its pairing will need.
+    pub(super) approval: Approval,
     /// The pairing that came of it.
     pub(super) used: Option<PartyId>,
     pub(super) revoked: Option<Revocation>,
@@ -356,6 +360,7 @@ impl Invited {
             expires: self.expires,
             attempts: self.attempts,
             key: self.key,
+            approval: self.approval,
             state: self.state(now),
         }
     }

@@ -1,5 +1,6 @@
 //! The store on a real journal and a real sled, in a temporary folder.
 
+mod approval;
 mod audit;
 mod engine;
 mod journal;
@@ -20,6 +21,7 @@ use sidekey_protocol::crypto::{Secret, SigningKey};
 use sidekey_protocol::ids::{
     InvitationId, PartyId, Role, ServerName, ServiceId, SessionId, Timestamp, UserName,
 };
+use sidekey_protocol::pairing::Approval;
 use sidekey_protocol::pairing::registry::Standing;
 use sidekey_protocol::session::{Audience, Capabilities, SuiteList};
 use zeroize::Zeroizing;
@@ -42,6 +44,8 @@ struct Data {
     store: Arc<Store>,
     fenced: Arc<AtomicBool>,
     rng: ChaCha20Rng,
+    /// What the next invitation asks for.
+    approval: Approval,
 }
 
 impl Data {
@@ -56,7 +60,14 @@ impl Data {
         }
         let fenced = Arc::new(AtomicBool::new(false));
         let store = open(folder.path(), &clock, &fenced, |_| {}).unwrap();
-        Self { folder, clock, store: Arc::new(store), fenced, rng: ChaCha20Rng::seed_from_u64(7) }
+        Self {
+            folder,
+            clock,
+            store: Arc::new(store),
+            fenced,
+            rng: ChaCha20Rng::seed_from_u64(7),
+            approval: Approval::None,
+        }
     }
 
     /// With a server and, at it, `users` of one pairing each.
@@ -105,6 +116,7 @@ impl Data {
             user,
             expires: self.store.now().after_s(900),
             verifier: Zeroizing::new(b"a verifier".to_vec()),
+            approval: self.approval,
         };
         self.store.invite(ADMIN, new).await.unwrap();
         id
@@ -121,6 +133,7 @@ impl Data {
             epoch_not_after: Timestamp(u32::MAX),
             finish: [1; 32],
             answer: b"an answer".as_slice().into(),
+            th: [7; 32],
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sidekey_protocol::crypto::VerifyingKey;
 use sidekey_protocol::ids::{InvitationId, PartyId, Role, ServerName, SessionId, Timestamp, UserName};
+use sidekey_protocol::pairing::{Approval, Waiting};
 use sidekey_protocol::revocation::{Reason, Target};
 use sidekey_protocol::session::{Capabilities, Generations, Suite, SuiteList};
 
@@ -17,6 +18,15 @@ pub struct Revocation {
     pub at: Timestamp,
     /// Why, as the administrator said.
     pub reason: Reason,
+}
+
+/// That a pairing was refused, when and why.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Refusal {
+    /// When.
+    pub at: Timestamp,
+    /// Why, if anybody said.
+    pub reason: Option<Reason>,
 }
 
 /// An enterprise mail server.
@@ -53,6 +63,8 @@ pub struct Invitation {
     pub attempts: u8,
     /// The number of the signing key that its link names.
     pub key: u32,
+    /// Whose word its pairing will need.
+    pub approval: Approval,
     /// Where it stands.
     pub state: InvitationState,
 }
@@ -119,8 +131,12 @@ pub struct Party {
     pub used: bool,
     /// Set once it is revoked.
     pub revoked: Option<Revocation>,
-    /// Set once nobody has used it for too long.
+    /// Set once nobody has used it for too long, or approved it in time.
     pub lapsed: Option<Timestamp>,
+    /// Its approval, if it needed one.
+    pub waiting: Option<Waiting>,
+    /// Set once whoever may approve it has refused.
+    pub refused: Option<Refusal>,
     /// The last time that a record tells of it.
     pub(super) recorded: Timestamp,
     last_seen: LastSeen,
@@ -149,6 +165,8 @@ impl Party {
             used: false,
             revoked: None,
             lapsed: None,
+            waiting: None,
+            refused: None,
             recorded: created,
             last_seen: LastSeen::default(),
         }

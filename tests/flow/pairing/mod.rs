@@ -1,5 +1,6 @@
 //! Pairing: from an invitation to a party, and everything that is refused on the way.
 
+mod approval;
 mod beginning;
 mod finishing;
 mod inviting;
@@ -17,7 +18,7 @@ use sidekey_client::error::{Tampered, Usage};
 use sidekey_client::{Error, MemoryKeyStore, pair};
 use sidekey_protocol::crypto::SigningKey;
 use sidekey_protocol::encoding::{Bytes, Octets, base64url};
-use sidekey_protocol::ids::{InvitationId, Role};
+use sidekey_protocol::ids::{InvitationId, Role, Timestamp};
 use sidekey_protocol::pairing::{PairingCode, Pin, Refusal};
 use sidekey_tests::stranger::{Begun, Stranger, begin_answer};
 use sidekey_tests::{ANN, MAIL, System};

@@ -301,7 +301,13 @@ mod keeping_to_it {
         let mut begun = office.system.begun(invited.invitation, &invited.code).await;
         let finish = begun.honest_finish();
         office.system.finish(invited.invitation, &finish).send().await.refused(409, "device_limit");
-        let invite = Invite { role: Role::Client, server: server(MAIL), user: Some(user(ANN)), ttl_s: None };
+        let invite = Invite {
+            role: Role::Client,
+            server: server(MAIL),
+            user: Some(user(ANN)),
+            ttl_s: None,
+            approval: None,
+        };
         let refused = office.system.admin.invite(&invite).await.unwrap_err();
         assert!(matches!(&refused, Error::Refused { code, .. } if code == "device_limit"), "{refused:?}");
         office.revoke_the_phone().await;
@@ -345,7 +351,8 @@ mod keeping_to_it {
         set(&office, &Whose::Service, json!({"invitation_ttl": 120, "invitation_ttl_max": 300})).await;
         let invited = office.system.invite(MAIL, Some(ANN)).await;
         assert_eq!(invited.expires, office.system.clock.now().after_s(120));
-        let longer = Invite { role: Role::Server, server: server(MAIL), user: None, ttl_s: Some(301) };
+        let longer =
+            Invite { role: Role::Server, server: server(MAIL), user: None, ttl_s: Some(301), approval: None };
         let refused = office.system.admin.invite(&longer).await.unwrap_err();
         assert!(matches!(&refused, Error::Refused { code, .. } if code == "ttl_out_of_range"), "{refused:?}");
     }

@@ -74,6 +74,8 @@ impl Case {
             user: self.given("user"),
             expires: self.now().after_s(1),
             attempts_left: 1,
+            // Of the cases that say nothing of it: nobody's.
+            approval: serde_json::from_value(self.0["given"]["approval"].clone()).unwrap_or_default(),
         }
     }
 
@@ -292,6 +294,38 @@ fn every_box_that_opens_and_is_refused_names_its_reason() {
             other => format!("{other:?}"),
         };
         assert_eq!(told, row["reason"].as_str().unwrap(), "{}", row["why"]);
+    }
+}
+
+/// proto/pairing/approval.json: the first case again, as a pairing that waits to be approved.
+#[test]
+fn a_confirmed_pairing_is_told_whose_word_it_waits_for() {
+    let vectors: Value =
+        serde_json::from_str(include_str!("../../../../proto/pairing/approval.json")).unwrap();
+    for row in vectors["boxes_of_the_first_case"].as_array().unwrap() {
+        let mut case = first();
+        let sealed: Bytes = serde_json::from_value(row["box"].clone()).unwrap();
+        let told = case.run(|message| {
+            if let Messages::FinishAnswer(answer) = message {
+                answer.sealed = sealed.clone();
+            }
+        });
+        if let Some(reason) = row["reason"].as_str() {
+            assert!(matches!(told, Outcome::Client(refusal) if format!("{refusal:?}") == reason), "{row}");
+            continue;
+        }
+        assert_eq!(told, Outcome::Paired, "{row}");
+        case.0["given"]["approval"] = row["approval"].clone();
+        case.0["random"]["service_nonce"] = row["nonce"].clone();
+        let prover = case.prover();
+        let (begun, answer) = case.answer(&case.registration().verifier(), prover.request().clone()).unwrap();
+        let finishing = case.finish(prover.check(&answer).unwrap());
+        let confirmed = case.confirm(begun, finishing.request()).unwrap();
+        assert_eq!(confirmed.finished.answer.sealed, sealed, "{row}");
+        let paired = finishing.done(&confirmed.finished.answer).unwrap();
+        assert_eq!(paired.approval, confirmed.approval);
+        assert_eq!(paired.digits, super::super::Digits::of(&confirmed.th, &confirmed.key));
+        assert_eq!(paired.digits.to_string(), vectors["digits"][0]["digits"].as_str().unwrap());
     }
 }
 

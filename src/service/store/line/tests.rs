@@ -1,6 +1,7 @@
 use sidekey_protocol::audit::Action;
 use sidekey_protocol::encoding::{Bytes, Octets};
 use sidekey_protocol::ids::{InvitationId, PartyId, Role, ServiceId, SessionId, Timestamp};
+use sidekey_protocol::pairing::Approval;
 use sidekey_protocol::pairing::wire::RekeyAnswer;
 use sidekey_protocol::policy::setting::Setting;
 use sidekey_protocol::revocation::Target;
@@ -8,7 +9,7 @@ use sidekey_protocol::session::{Capabilities, Suite};
 
 use super::super::at_rest::Sealed;
 use super::super::record::{
-    Confirmed, Entry, KeyRotated, NewRoot, Opened, Record, Rekeyed, RootOf, Secret, Whom,
+    Confirmed, Entry, KeyRotated, NewRoot, Opened, Record, Rekeyed, RootOf, Secret, Whom, Word,
 };
 
 const PAIRING: PartyId = PartyId::from_bytes([0xaa; 16]);
@@ -90,6 +91,7 @@ fn table() -> Vec<(Record, Vec<Whom>, &'static [&'static str])> {
                 user: Some("ann".parse().unwrap()),
                 expires: Timestamp(1900),
                 verifier: sealed(),
+                approval: Approval::Admin,
             },
             vec![],
             &[
@@ -116,6 +118,7 @@ fn table() -> Vec<(Record, Vec<Whom>, &'static [&'static str])> {
                 epoch_not_after: Timestamp(9000),
                 finish: Octets([SECRET; 32]),
                 answer: vec![SECRET; 40].into(),
+                th: Octets([SECRET; 32]),
             })),
             vec![whom(Some("ann"), None)],
             &[
@@ -205,6 +208,37 @@ fn table() -> Vec<(Record, Vec<Whom>, &'static [&'static str])> {
             vec![ann.clone()],
             &[
                 r#""action":"pairing_epoch_used","server":"mail","user":"ann","role":"client","pairing":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","epoch":2}"#,
+            ],
+        ),
+        (
+            Record::Approval { pairing: PAIRING, word: Word::Approved },
+            vec![ann.clone()],
+            &[
+                r#""action":"pairing_approved","server":"mail","user":"ann","role":"client","pairing":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}"#,
+            ],
+        ),
+        (
+            Record::Approval { pairing: PAIRING, word: Word::Mistaken },
+            vec![ann.clone()],
+            &[
+                r#""action":"pairing_digits_mistaken","server":"mail","user":"ann","role":"client","pairing":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}"#,
+            ],
+        ),
+        (
+            Record::Approval {
+                pairing: PAIRING,
+                word: Word::Refused { reason: Some("not hers".parse().unwrap()) },
+            },
+            vec![ann.clone()],
+            &[
+                r#""action":"pairing_refused","server":"mail","user":"ann","role":"client","pairing":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","reason":"not hers"}"#,
+            ],
+        ),
+        (
+            Record::Approval { pairing: PAIRING, word: Word::Matched },
+            vec![ann.clone()],
+            &[
+                r#""action":"pairing_matched","server":"mail","user":"ann","role":"client","pairing":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}"#,
             ],
         ),
         (

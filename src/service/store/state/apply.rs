@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sidekey_protocol::crypto::VerifyingKey;
 use sidekey_protocol::ids::{InvitationId, PartyId, ServerName, SessionId, Timestamp, UserName};
+use sidekey_protocol::pairing::Waiting;
 use sidekey_protocol::session::Cause;
 
 use super::sessions::{NONE, New, Slot, is_of_several};
@@ -40,7 +41,7 @@ impl State {
                 self.add_party(admin, Rights::Admin, &admin_key, label, at)?;
             }
             Record::ServerAdded { server } => self.add_server(server, at)?,
-            Record::Invited { invitation, role, server, user, expires, verifier } => {
+            Record::Invited { invitation, role, server, user, expires, verifier, approval } => {
                 self.add_invitation(Invited {
                     id: invitation,
                     role,
@@ -49,6 +50,7 @@ impl State {
                     created: at,
                     expires,
                     attempts: ATTEMPTS,
+                    approval,
                     used: None,
                     revoked: None,
                     verifier: Some(verifier),
@@ -72,14 +74,13 @@ impl State {
                 events = self.revoke(target, reason, roots, at)?;
             }
             Record::Resealed { secrets } => {
-                for (secret, sealed) in secrets {
-                    self.reseal(secret, sealed);
-                }
+                secrets.into_iter().for_each(|(secret, sealed)| self.reseal(secret, sealed));
             }
             Record::Rekeyed(rekeyed) => self.rekey(*rekeyed, at)?,
             Record::EpochUsed { pairing, epoch } => self.use_epoch(pairing, epoch, at)?,
             Record::Lapsed { pairings } => self.lapse(&pairings, at)?,
             Record::KeyRotated(rotated) => events.push(self.global.keys.rotate(*rotated, at)?),
+            Record::Approval { pairing, word } => self.hear(pairing, word, at)?,
             Record::PolicySet { server, user, setting } => {
                 events = self.set_policy(server, user, *setting, at)?;
             }
@@ -192,11 +193,12 @@ impl State {
             return Err(Misfit);
         }
         let (role, server, user) = (invited.role, invited.server.clone(), invited.user.clone());
+        let waiting = Waiting::begin(invited.approval, confirmed.th.0, confirmed.pinned, at);
         let rights = Rights::Pairing { role, server, user };
         let handle = self.add_party(confirmed.pairing, rights, &confirmed.key, confirmed.label, at)?;
         let party = self.party_mut(handle);
         party.offer = confirmed.offer;
-        party.pinned = confirmed.pinned;
+        (party.pinned, party.waiting) = (confirmed.pinned, waiting);
         (party.epoch_not_after, party.kek) = (confirmed.epoch_not_after, confirmed.kek.0);
         let state = &mut self.parties[handle as usize];
         state.root = Some(confirmed.root);

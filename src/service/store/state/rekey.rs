@@ -50,12 +50,17 @@ impl State {
     pub(super) fn lapse(&mut self, pairings: &[PartyId], at: Timestamp) -> Result<(), Misfit> {
         for &pairing in pairings {
             let (handle, _) = self.party(pairing).ok_or(Misfit)?;
-            let party = self.party_mut(handle);
-            (party.lapsed, party.next_kek) = (Some(at), None);
-            let state = &mut self.parties[handle as usize];
-            (state.root, state.next, state.finish) = (None, None, None);
+            self.party_mut(handle).lapsed = Some(at);
+            self.forget_secrets(handle);
         }
         Ok(())
+    }
+
+    /// A pairing that is over needs none.
+    pub(super) fn forget_secrets(&mut self, handle: u32) {
+        self.party_mut(handle).next_kek = None;
+        let state = &mut self.parties[handle as usize];
+        (state.root, state.next, state.finish) = (None, None, None);
     }
 
     pub(super) fn reseal_epoch(&mut self, pairing: PartyId, epoch: u32, sealed: Sealed) {

@@ -49,11 +49,14 @@ impl State {
                 let (handle, state) = self.party(*pairing).ok_or(Reject::TargetUnknown)?;
                 let (role, server, user) = state.party.place().ok_or(Reject::TargetUnknown)?;
                 // What has lapsed does not come back either.
-                if !state.party.is_live() {
+                if state.party.is_over() {
                     return Err(Reject::AlreadyRevoked);
                 }
                 effect.pairings.push(handle);
-                self.strike_pairing(&mut effect, handle, role, server, user, now);
+                // One that waits has had no key.
+                if state.party.is_live() {
+                    self.strike_pairing(&mut effect, handle, role, server, user, now);
+                }
             }
             Target::User { server, user } => self.strike_user_whole(&mut effect, server, user, now)?,
             Target::Server { server } => {
@@ -62,9 +65,9 @@ impl State {
                     return Err(Reject::AlreadyRevoked);
                 }
                 effect.server = Some(handle);
-                effect.pairings.extend(self.live_handles(&state.pairings));
+                effect.pairings.extend(self.standing_handles(&state.pairings));
                 for &user in &state.users {
-                    effect.pairings.extend(self.live_handles(&self.users[user as usize].pairings));
+                    effect.pairings.extend(self.standing_handles(&self.users[user as usize].pairings));
                     self.end_all(&mut effect, user, now);
                 }
                 effect.invitations = self.open_invitations(now, |at, _| at == server);
@@ -88,7 +91,7 @@ impl State {
             return if empty { Err(Reject::TargetUnknown) } else { Ok(()) };
         };
         effect.invitations = invitations;
-        effect.pairings.extend(self.live_handles(&state.pairings));
+        effect.pairings.extend(self.standing_handles(&state.pairings));
         self.end_all(effect, handle, now);
         let nothing = effect.pairings.is_empty() && effect.invitations.is_empty() && effect.end.is_empty();
         if nothing { Err(Reject::AlreadyRevoked) } else { Ok(()) }
@@ -152,6 +155,11 @@ impl State {
         parties.iter().copied().filter(|&handle| self.parties[handle as usize].party.is_live())
     }
 
+    /// Those too that wait to be approved.
+    fn standing_handles(&self, parties: &[u32]) -> impl Iterator<Item = u32> {
+        parties.iter().copied().filter(|&handle| !self.parties[handle as usize].party.is_over())
+    }
+
     fn open_invitations(
         &self,
         now: Timestamp,
@@ -183,10 +191,8 @@ impl State {
             (invited.revoked, invited.verifier) = (Some(revocation.clone()), None);
         }
         for &handle in &effect.pairings {
-            let party = self.party_mut(handle);
-            (party.revoked, party.next_kek) = (Some(revocation.clone()), None);
-            let state = &mut self.parties[handle as usize];
-            (state.root, state.next, state.finish) = (None, None, None);
+            self.party_mut(handle).revoked = Some(revocation.clone());
+            self.forget_secrets(handle);
         }
         for &handle in &effect.end {
             events.push(self.end_session(handle, EndReason::Revocation)?);

@@ -3,6 +3,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use sidekey_protocol::ids::{PartyId, Role};
+use sidekey_protocol::pairing::Digits;
 use sidekey_protocol::pairing::registry::Standing;
 use sidekey_protocol::revocation::Target;
 use sidekey_protocol::session::Audience;
@@ -14,12 +15,16 @@ use crate::fault::Fault;
 #[derive(Clone, Debug)]
 enum Step {
     Advance(u32),
+    Approve(usize, bool),
     Close,
     Crash,
     Invite(u8),
+    Match(usize),
     Open(u8, u64),
     Pair(u8),
     PairGateway,
+    PairWaiting(u8),
+    Refuse(usize),
     Rekey(usize),
     RevokeInvitation(usize),
     RevokePairing(usize),
@@ -41,6 +46,10 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (0..4_u8, 0..200_u64).prop_map(|(user, key)| Step::Open(user, key)),
         3 => (0..4_u8).prop_map(Step::Pair),
         1 => Just(Step::PairGateway),
+        3 => (0..4_u8).prop_map(Step::PairWaiting),
+        4 => (any::<usize>(), any::<bool>()).prop_map(|(pairing, right)| Step::Approve(pairing, right)),
+        1 => any::<usize>().prop_map(Step::Refuse),
+        2 => any::<usize>().prop_map(Step::Match),
         3 => any::<usize>().prop_map(Step::Rekey),
         2 => any::<usize>().prop_map(Step::UseEpoch),
         1 => any::<usize>().prop_map(Step::RevokeInvitation),
@@ -95,7 +104,13 @@ async fn take(data: &mut Data, known: &mut Known, step: Step) {
         }
         Step::Pair(n) => drop(data.pair(Role::Client, Some(user(n))).await),
         Step::PairGateway => drop(data.pair(Role::Server, None).await),
-        Step::Rekey(n) | Step::Use(n) | Step::UseEpoch(n) => {
+        Step::PairWaiting(n) => drop(data.waits_of(n, true).await),
+        Step::Approve(n, _)
+        | Step::Match(n)
+        | Step::Refuse(n)
+        | Step::Rekey(n)
+        | Step::Use(n)
+        | Step::UseEpoch(n) => {
             if let Some(pairing) = pick(&parties, n) {
                 act(data, pairing, &step).await;
             }
@@ -121,10 +136,17 @@ async fn take(data: &mut Data, known: &mut Known, step: Step) {
     }
 }
 
-/// What a pairing does by itself.
+/// What a pairing does by itself, and what whoever may approve it says of it.
 async fn act(data: &mut Data, pairing: PartyId, step: &Step) {
+    let digits = |right: bool| {
+        let party = data.store.party(pairing).expect("it was listed");
+        Digits::of(&[if right { 7 } else { 8 }; 32], &party.key)
+    };
     let next = data.store.party(pairing).and_then(|party| party.next_kek);
     match (step, next) {
+        (&Step::Approve(_, right), _) => drop(data.store.approve(ADMIN, pairing, digits(right)).await),
+        (Step::Refuse(_), _) => drop(data.store.refuse(ADMIN, pairing, None).await),
+        (Step::Match(_), _) => drop(data.store.match_digits(pairing).await),
         (Step::Rekey(_), _) => drop(data.rekey(pairing).await),
         (Step::UseEpoch(_), Some(kek)) => drop(data.store.use_epoch(pairing, kek).await),
         _ => drop(data.store.mark_used(pairing).await),
