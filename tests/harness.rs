@@ -27,9 +27,12 @@ pub mod scan;
 pub mod stranger;
 #[path = "harness/system.rs"]
 mod system;
+#[path = "harness/wire.rs"]
+mod wire;
 
 pub use clock::Hands;
 pub use log::Captured;
 pub use office::{ANN, BOB, MAIL, Office, SHOP};
 pub use raw::{Answer, Asking, EventStream};
 pub use system::{Keys, MailServer, Phone, System, server, user};
+pub use wire::Wire;

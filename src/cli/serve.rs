@@ -258,10 +258,13 @@ pub fn store_fault(fault: &Fault, what: String, data: &Path) -> Stop {
     }
 }
 
-/// An error and its causes, in one line.
+/// An error and its causes, in one line; what a library calls by its Rust name is called as people do.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+    let text = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
+    ["u32", "usize"].into_iter().fold(text, |text, number| {
+        text.replace(&format!("expected {number}"), "expected a whole number, 0 or more")
+    })
 }
 
 const CONFIG: &str = "sidekey.toml";

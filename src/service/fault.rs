@@ -77,8 +77,8 @@ pub enum Fault {
     /// `seal.keys` was not made under this root key.
     #[error("the root key is not the one that this folder was made with")]
     RootKeyWrong,
-    /// `seal.keys` is not what was written.
-    #[error("seal.keys is damaged")]
+    /// `seal.keys` is not what was written, or not there any more.
+    #[error("seal.keys is damaged or gone")]
     SealKeysDamaged,
     /// A sealed secret does not open: moved, altered, or its sealing key is destroyed.
     #[error("a sealed secret does not open")]

@@ -24,25 +24,29 @@ pub(crate) struct Http(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
 impl Http {
     /// Trusts the authority `ca` (PEM) alone.
     pub(crate) fn trusting(ca: &str) -> Self {
-        let mut roots = RootCertStore::empty();
-        let authority = CertificateDer::from_pem_slice(ca.as_bytes()).expect("the authority is PEM");
-        roots.add(authority).expect("the authority is a certificate");
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .expect("the provider knows TLS 1.3")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         let https = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
+            .with_tls_config(tls(ca))
             .https_only()
             .enable_http1()
             .wrap_connector(tcp);
         Self(Client::builder(TokioExecutor::new()).build(https))
     }
+}
+
+/// TLS 1.3, trusting the authority `ca` (PEM) alone.
+pub(crate) fn tls(ca: &str) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    let authority = CertificateDer::from_pem_slice(ca.as_bytes()).expect("the authority is PEM");
+    roots.add(authority).expect("the authority is a certificate");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("the provider knows TLS 1.3")
+        .with_root_certificates(roots)
+        .with_no_client_auth()
 }
 
 /// A request in the making.

@@ -74,6 +74,7 @@ pub struct System {
     http: Http,
     seed: AtomicU64,
     listener: TcpListener,
+    limits: Limits,
     running: Option<(Running, oneshot::Sender<()>)>,
     folder: TempDir,
 }
@@ -84,6 +85,14 @@ impl System {
     /// # Panics
     /// When it does not start.
     pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// The same, with other limits.
+    ///
+    /// # Panics
+    /// As [`System::start`].
+    pub async fn start_with(adjust: impl FnOnce(&mut Limits)) -> Self {
         // Held for as long as the system lives, across restarts: nobody else gets this port.
         let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
         listener.set_nonblocking(true).expect("a listener can wait");
@@ -99,11 +108,14 @@ impl System {
         let read = || AdminCredential::read(&data.join("admin.json")).expect("init made a credential");
         let ca = std::fs::read_to_string(data.join("ca.pem")).expect("init made an authority");
         let ambient = Ambient::new(Arc::new(clock.clone()), ChaCha20Rng::seed_from_u64(1));
+        let mut limits = unhurried(Limits::default());
+        adjust(&mut limits);
         let mut system = Self {
             admin: Admin::new(read(), ambient).expect("the credential is one"),
             admin_credential: read(),
             http: Http::trusting(&ca),
             seed: AtomicU64::new(2),
+            limits,
             running: None,
             clock,
             url,
@@ -123,7 +135,7 @@ impl System {
 
     async fn serve(&mut self) {
         let mut config = Config::for_data(&self.data(), self.url.clone());
-        config.limits = unhurried(config.limits);
+        config.limits = self.limits.clone();
         let listener = self.listener.try_clone().expect("a listener can be cloned");
         let (stop, stopped) = oneshot::channel();
         let clock = Arc::new(self.clock.clone());
@@ -133,6 +145,10 @@ impl System {
         };
         let running = sidekey_service::start(config, listener, clock, self.rng(), shutdown).await;
         self.running = Some((running.expect("the service starts"), stop));
+    }
+
+    pub(crate) fn running(&self) -> &Running {
+        &self.running.as_ref().expect("it runs").0
     }
 
     /// Stops the service, which finishes what it is doing.

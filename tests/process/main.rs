@@ -4,6 +4,7 @@
 mod admin;
 mod approval;
 mod audit;
+mod bad_input;
 mod binary;
 mod commands;
 mod completion;

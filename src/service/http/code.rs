@@ -46,6 +46,8 @@ codes! {
         "Send one JSON object in UTF-8, not nested deeply, and nothing after it.";
     HeaderRepeated = 400 "header_repeated", "A header that may stand once stands more than once.",
         "Send one Authorization header, one Idempotency-Key and one Last-Event-ID.";
+    HostInvalid = 400 "host_invalid", "The request names no host, or several.",
+        "Send one Host header, as HTTP/1.1 asks.";
     IdempotencyKeyMalformed = 400 "idempotency_key_malformed", "The Idempotency-Key is not 16 to 64 visible ASCII characters.",
         "Send a random key, for example a UUID.";
     IdempotencyKeyMissing = 400 "idempotency_key_missing", "This request needs an Idempotency-Key.",

@@ -7,7 +7,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use sidekey_protocol::session::{self, BodyHash, IdempotencyKey};
 
 use super::problem::{Code, FieldFault, Problem};
@@ -127,7 +127,7 @@ async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Prob
 
 fn announced_as_json(headers: &HeaderMap) -> Result<(), Problem> {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
-    let json = matches!((types.next(), types.next()), (Some(one), None) if is_json(one));
+    let json = matches!((types.next(), types.next()), (Some(one), None) if names_json(one));
     if json && !headers.contains_key(CONTENT_ENCODING) {
         Ok(())
     } else {
@@ -136,7 +136,7 @@ fn announced_as_json(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 /// `application/json`, with no parameter but `charset=utf-8`.
-fn is_json(value: &HeaderValue) -> bool {
+fn names_json(value: &HeaderValue) -> bool {
     let Ok(text) = value.to_str() else { return false };
     let mut parts = text.split(';').map(str::trim);
     let json = parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"));
@@ -149,16 +149,21 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         return Err(Problem::field(Code::BodyInvalid, ".", FieldFault::Invalid));
     }
     let mut json = serde_json::Deserializer::from_slice(body);
-    let value =
-        serde_path_to_error::deserialize(&mut json).map_err(|error| match error.inner().classify() {
-            serde_json::error::Category::Data => {
-                let path = error.path().to_string();
-                fault(Code::BodyInvalid, &path, &error.into_inner().to_string())
-            }
-            _ => Code::BodyMalformed.into(),
-        })?;
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        // Of a number where a word of a list should stand, serde_json says that it is no JSON. It is.
+        if error.inner().is_data() || is_json(body) {
+            let path = error.path().to_string();
+            fault(Code::BodyInvalid, &path, &error.into_inner().to_string())
+        } else {
+            Code::BodyMalformed.into()
+        }
+    })?;
     json.end().map_err(|_| Problem::from(Code::BodyMalformed))?;
     Ok(value)
+}
+
+fn is_json(body: &[u8]) -> bool {
+    std::str::from_utf8(body).is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
 }
 
 /// Tells from serde's message which member is meant and in what way. The message itself stays inside: it may quote
@@ -201,6 +206,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 
 /// The parameters of a query, as it stands in a URI.
 pub(super) fn query<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
+    if !is_text(text) {
+        return Err(Code::QueryInvalid.into());
+    }
     let uri = Uri::try_from(format!("/?{text}")).map_err(|_| Code::QueryInvalid)?;
     let query = axum::extract::Query::<T>::try_from_uri(&uri);
     query.map(|query| query.0).map_err(|rejection| {
@@ -212,6 +220,27 @@ pub(super) fn query<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
         };
         fault(Code::QueryInvalid, path, message)
     })
+}
+
+/// Whether what is percent-encoded is UTF-8: what reads queries puts a sign in the place of what is not, and would look for
+/// that.
+fn is_text(query: &str) -> bool {
+    let mut rest = query.as_bytes();
+    let mut octets = Vec::with_capacity(rest.len());
+    while let Some((first, more)) = rest.split_first() {
+        let digits = more.get(..2).filter(|_| *first == b'%').and_then(|two| std::str::from_utf8(two).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(octet) => {
+                octets.push(octet);
+                rest = &more[2..];
+            }
+            None => {
+                octets.push(*first);
+                rest = more;
+            }
+        }
+    }
+    std::str::from_utf8(&octets).is_ok()
 }
 
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
@@ -264,7 +293,16 @@ mod tests {
         #[serde(default)]
         many: Option<u32>,
         #[serde(default)]
+        kind: Option<Kind>,
+        #[serde(default)]
         parts: Vec<Part>,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(rename_all = "lowercase")]
+    enum Kind {
+        One,
+        Other,
     }
 
     #[derive(Debug, Default, Deserialize, PartialEq)]
@@ -285,11 +323,14 @@ mod tests {
             (r#"{"what":"a","what":"b"}"#, "what", FieldFault::Duplicate),
             (r#"{"what":1}"#, "what", FieldFault::Invalid),
             (r#"{"what":"a","many":-1}"#, "many", FieldFault::Invalid),
+            (r#"{"what":"a","many":1e400}"#, "many", FieldFault::Invalid),
+            (r#"{"what":"a","kind":7}"#, "kind", FieldFault::Invalid),
+            (r#"{"what":"a","kind":"both"}"#, "kind", FieldFault::Invalid),
             (r#"{"what":"a","many":9007199254740993}"#, "many", FieldFault::Invalid),
             (r#"{"what":"a","parts":[{"id":1},{"di":1}]}"#, "parts[1].di", FieldFault::Unknown),
             (r#"{"what":"a","parts":[{}]}"#, "parts[0].id", FieldFault::Missing),
             ("[]", ".", FieldFault::Invalid),
-            (r#"["a",1,[]]"#, ".", FieldFault::Invalid),
+            (r#"["a",1,null,[]]"#, ".", FieldFault::Invalid),
             ("7", ".", FieldFault::Invalid),
         ] {
             assert_eq!(refusal(body.as_bytes()), Problem::field(Code::BodyInvalid, field, fault), "{body}");
@@ -324,6 +365,15 @@ mod tests {
     }
 
     #[test]
+    fn a_query_is_text() {
+        for (query, text) in
+            [("", true), ("a=%c3%A9&b=%", true), ("a=é", true), ("a=%ff", false), ("%c3=%a9", false)]
+        {
+            assert_eq!(is_text(query), text, "{query}");
+        }
+    }
+
+    #[test]
     fn json_is_announced_once_and_plainly() {
         for (value, json) in [
             ("application/json", true),
@@ -333,7 +383,7 @@ mod tests {
             ("text/plain", false),
             ("", false),
         ] {
-            assert_eq!(is_json(&HeaderValue::from_static(value)), json, "{value}");
+            assert_eq!(names_json(&HeaderValue::from_static(value)), json, "{value}");
         }
     }
 }

@@ -12,7 +12,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sidekey_protocol::ids::PartyId;
@@ -93,7 +93,7 @@ pub(crate) async fn edge(State(edge): State<Edge>, request: Request, next: Next)
 }
 
 impl Edge {
-    /// Refuses what is too long to look at.
+    /// Refuses what is too long to look at, and what two readers could take to be for two hosts.
     fn refuse(&self, request: &Request) -> Option<Code> {
         let uri = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
         if uri > URI_SIZE_MAX {
@@ -102,8 +102,12 @@ impl Edge {
         let headers = request.headers();
         let octets: usize =
             headers.iter().map(|(name, value)| name.as_str().len() + value.len() + HEADER_OVERHEAD).sum();
-        (headers.len() > HEADERS_MAX || uri + octets > self.limits.get().headers_size_bytes)
-            .then_some(Code::HeadersTooLarge)
+        if headers.len() > HEADERS_MAX || uri + octets > self.limits.get().headers_size_bytes {
+            return Some(Code::HeadersTooLarge);
+        }
+        // RFC 9112, section 3.2. In HTTP/2 the request's own address names the host.
+        let hosts = headers.get_all(header::HOST).iter().count();
+        (request.version() == Version::HTTP_11 && hosts != 1).then_some(Code::HostInvalid)
     }
 
     fn count(&self, response: &Response, took: Duration) {

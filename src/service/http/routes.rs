@@ -211,7 +211,7 @@ impl Route {
     /// What its caller, its body and its time may be refused for, and its row's own.
     pub(super) fn codes(&self) -> BTreeSet<Code> {
         let mut codes: BTreeSet<Code> = self.refuses.iter().copied().collect();
-        codes.extend([BodyTooLarge, HeadersTooLarge, UriTooLong, Internal]);
+        codes.extend([BodyTooLarge, HeadersTooLarge, HostInvalid, UriTooLong, Internal]);
         if self.scope().is_some() {
             codes.extend([Overloaded, RateLimited]);
         }

@@ -192,6 +192,8 @@ impl SealKeys {
 
 fn read(folder: &Path) -> Result<Vec<u8>, Fault> {
     fs::read(folder.join(NAME)).map_err(|error| match error.kind() {
+        // Where there is a journal there were keys: making new ones would open nothing of it.
+        std::io::ErrorKind::NotFound if folder.join("journal").exists() => Fault::SealKeysDamaged,
         std::io::ErrorKind::NotFound => Fault::Missing,
         _ => Fault::io("read seal.keys")(error),
     })
