@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal as _};
 
+use sidekey_client::Client;
 use sidekey_client::admin::{Pairing, PairingFilter, Standing};
 use sidekey_protocol::ids::{PartyId, Role, ServerName, UserName};
 use sidekey_protocol::pairing::registry::PairingWaiting;
@@ -11,7 +12,8 @@ use sidekey_protocol::revocation::Reason;
 use crate::client::pairing_facts;
 use crate::exit::{Exit, Stop};
 use crate::output::{Report, Screen, shell};
-use crate::remote::Admin;
+use crate::profile::Party;
+use crate::remote::{Admin, Timeout, refusal};
 use crate::time::rfc3339;
 
 /// Whose word a new pairing needs.
@@ -116,12 +118,18 @@ impl Approving {
     /// # Errors
     /// Nothing that waits, several that do, other digits.
     pub async fn run(self, which: Which, screen: Screen) -> Result<Report, Stop> {
-        let pairing = which.find(&self.admin).await?;
+        let by = Approver::of(&self.admin).await?;
+        let pairing = which.find(&by).await?;
         let digits = match self.digits {
             Some(digits) => digits,
             None => asked(screen)?,
         };
-        let approved = self.admin.run(async |service| service.approve(pairing, digits).await).await?;
+        let approved = match &by {
+            Approver::Admin(admin) => admin.run(async |service| service.approve(pairing, digits).await).await,
+            Approver::Device(device, timeout) => {
+                timeout.bound(async { device.approve(pairing, digits).await.map_err(refusal) }).await
+            }
+        }?;
         let json = serde_json::to_value(&approved).expect("a pairing is representable as JSON");
         let unmatched = approved.waiting.as_ref().is_some_and(|waiting| waiting.needs.contains(&Need::Match));
         let (did, next) = if unmatched {
@@ -142,18 +150,54 @@ impl Refusing {
     /// # Errors
     /// Nothing that waits, or several that do.
     pub async fn run(self, which: Which) -> Result<Report, Stop> {
-        let pairing = which.find(&self.admin).await?;
-        let refused =
-            self.admin.run(async |service| service.refuse(pairing, self.reason.clone()).await).await?;
+        let by = Approver::of(&self.admin).await?;
+        let (pairing, reason) = (which.find(&by).await?, self.reason);
+        let refused = match &by {
+            Approver::Admin(admin) => admin.run(async |service| service.refuse(pairing, reason).await).await,
+            Approver::Device(device, timeout) => {
+                timeout.bound(async { device.refuse(pairing, reason).await.map_err(refusal) }).await
+            }
+        }?;
         let json = serde_json::to_value(&refused).expect("a pairing is representable as JSON");
         let did = "Refused. It never comes back: to use the device after all, invite and pair it again.";
         Ok(Report::new(did, json).facts(pairing_facts(&refused)).next(which.list(Standing::Confirmed)))
     }
 }
 
+/// Who approves: an administrator, or another of the user's devices, whose profile was named.
+enum Approver<'a> {
+    Admin(&'a Admin),
+    Device(Client, Timeout),
+}
+
+impl<'a> Approver<'a> {
+    async fn of(admin: &'a Admin) -> Result<Self, Stop> {
+        let Some(profile) = admin.pairing()? else { return Ok(Self::Admin(admin)) };
+        match profile.party(admin.timeout()).await? {
+            Party::Client(device) => Ok(Self::Device(device, admin.timeout())),
+            Party::Server(_) => {
+                let what =
+                    "a mail server approves nobody: an administrator does, or another of a user's devices";
+                Err(Stop::new(Exit::Denied, "wrong_role", what))
+            }
+        }
+    }
+
+    async fn pairings(&self, wanted: &PairingFilter) -> Result<Vec<Pairing>, Stop> {
+        match self {
+            Self::Admin(admin) => admin.run(async |service| service.pairings(wanted).await).await,
+            Self::Device(device, timeout) => {
+                let mut found = timeout.bound(async { device.devices().await.map_err(refusal) }).await?;
+                found.retain(|pairing| wanted.state.is_none_or(|state| state == pairing.state));
+                Ok(found)
+            }
+        }
+    }
+}
+
 impl Which {
     /// As it is named, or the one that waits.
-    async fn find(&self, admin: &Admin) -> Result<PartyId, Stop> {
+    async fn find(&self, by: &Approver<'_>) -> Result<PartyId, Stop> {
         if let Some(pairing) = self.pairing {
             return Ok(pairing);
         }
@@ -164,7 +208,7 @@ impl Which {
             state: Some(Standing::Confirmed),
             created_after: None,
         };
-        let mut found = admin.run(async |service| service.pairings(&wanted).await).await?;
+        let mut found = by.pairings(&wanted).await?;
         found.retain(|pairing| self.label.as_ref().is_none_or(|label| pairing.label == *label));
         let list = self.list(Standing::Confirmed);
         match found.as_slice() {

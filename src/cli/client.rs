@@ -69,7 +69,8 @@ pub enum Client {
     /// Approve a device that waits, with the digits that its user reads to you
     ///
     /// The service compares them with what the device shows. Other digits approve nothing, and may mean that somebody else
-    /// has used the code: five wrong ones refuse the device.
+    /// has used the code: five wrong ones refuse the device. Where the invitation lets the user's devices approve, --profile
+    /// names the one that does.
     #[command(after_help = APPROVE_EXAMPLES)]
     Approve {
         #[command(flatten)]
@@ -335,7 +336,8 @@ Examples:
 const APPROVE_EXAMPLES: &str = "\
 Examples:
   sidekey client approve --user ann@example.org --server mail.example.org
-  sidekey client approve 5b0f3c2a9d8e4f718293a4b5c6d7e8f9 --digits \"1234 5678 9012 3456\"";
+  sidekey client approve 5b0f3c2a9d8e4f718293a4b5c6d7e8f9 --digits \"1234 5678 9012 3456\"
+  sidekey client approve --user ann@example.org --server mail.example.org --profile phone";
 const REFUSE_EXAMPLES: &str = "\
 Examples:
   sidekey client refuse 5b0f3c2a9d8e4f718293a4b5c6d7e8f9 --reason \"not Ann's\"";

@@ -60,6 +60,16 @@ impl Admin {
         ca.map(|ca| format!(" --ca {}", shell(&ca.display().to_string()))).unwrap_or_default()
     }
 
+    /// The pairing whose profile the command line names in place of an administrator's, if it does.
+    ///
+    /// # Errors
+    /// No folder for profiles is known.
+    pub fn pairing(&self) -> Result<Option<profile::Profile>, Stop> {
+        let Some(name) = &self.profile else { return Ok(None) };
+        let pairing = profile::Profile::chosen(Some(name.clone()))?;
+        Ok((!profile::admins::exists(name)? && pairing.exists()?).then_some(pairing))
+    }
+
     /// How long to wait.
     #[must_use]
     pub const fn timeout(&self) -> Timeout {

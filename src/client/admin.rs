@@ -28,6 +28,7 @@ use crate::transport::{Identity, Roots, Transport, with_query};
 
 pub use self::audit::{AuditFilter, AuditPage, AuditRecord};
 pub use self::registry::{SessionFilter, SessionSeen, SessionState};
+pub(crate) use self::registry::{approve, refuse};
 pub use sidekey_protocol::pairing::registry::{
     Invitation, InvitationState, Pairing, PairingRefused, PairingRevoked, PairingWaiting, Server,
     ServerCreated, Standing,
@@ -202,23 +203,32 @@ impl Admin {
         path: &str,
         filter: &impl Serialize,
     ) -> Result<Vec<T>, Error> {
-        let filter = query(filter);
-        let mut items = Vec::new();
-        let mut next = None;
-        for _ in 0..PAGES_MAX {
-            let mut query: Vec<(&str, &str)> =
-                filter.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-            query.push(("page_size", PAGE_SIZE));
-            query.extend(next.as_deref().map(|token| ("page_token", token)));
-            let page: Page<T> = self.transport.call(Method::GET, with_query(path, &query)).send().await?;
-            items.extend(page.items);
-            match page.next_page_token {
-                Some(token) => next = Some(token),
-                None => return Ok(items),
-            }
-        }
-        Err(Unintelligible::TooLarge.into())
+        all(&self.transport, path, filter).await
     }
+}
+
+/// A whole list, page by page.
+pub(crate) async fn all<T: DeserializeOwned>(
+    transport: &Transport,
+    path: &str,
+    filter: &impl Serialize,
+) -> Result<Vec<T>, Error> {
+    let filter = query(filter);
+    let mut items = Vec::new();
+    let mut next = None;
+    for _ in 0..PAGES_MAX {
+        let mut query: Vec<(&str, &str)> =
+            filter.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        query.push(("page_size", PAGE_SIZE));
+        query.extend(next.as_deref().map(|token| ("page_token", token)));
+        let page: Page<T> = transport.call(Method::GET, with_query(path, &query)).send().await?;
+        items.extend(page.items);
+        match page.next_page_token {
+            Some(token) => next = Some(token),
+            None => return Ok(items),
+        }
+    }
+    Err(Unintelligible::TooLarge.into())
 }
 
 /// Whom to invite.

@@ -7,16 +7,19 @@ use std::time::Duration;
 use http::Method;
 use serde::{Deserialize, Serialize};
 use sidekey_protocol::crypto::SigningKey;
-use sidekey_protocol::ids::Timestamp;
+use sidekey_protocol::ids::{PartyId, Timestamp};
 use sidekey_protocol::pairing::registry::Pairing;
 use sidekey_protocol::pairing::{Approval, Digits, Need};
+use sidekey_protocol::revocation::Reason;
 use tokio::time::sleep;
 
+use crate::admin;
 use crate::ambient::Ambient;
 use crate::blocking;
 use crate::error::{Error, Usage};
 use crate::kept::Kept;
 use crate::keystore::KeyStore;
+use crate::session::Client;
 use crate::transport::{Identity, Transport};
 
 /// What a profile keeps of a pairing that waits to be approved.
@@ -151,6 +154,34 @@ impl Confirmed {
 impl fmt::Debug for Confirmed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Confirmed({:?})", self.transport)
+    }
+}
+
+/// What a user's device does about the others.
+impl Client {
+    /// The user's devices at this server, this one among them, oldest first.
+    ///
+    /// # Errors
+    /// As [`Error`] says.
+    pub async fn devices(&self) -> Result<Vec<Pairing>, Error> {
+        admin::all(&self.0.transport, "/v1/pairings", &admin::PairingFilter::default()).await
+    }
+
+    /// Approves another device of the same user that waits for a device's word, with the digits that it shows.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with `digits_mismatch`: nothing is approved, and the fifth mistake refuses the device; with
+    /// `role_forbidden`: it waits for an administrator; with `approval_over`, `not_found`.
+    pub async fn approve(&self, device: PartyId, digits: Digits) -> Result<Pairing, Error> {
+        admin::approve(&self.0.transport, device, digits).await
+    }
+
+    /// Refuses another device of the same user that waits for a device's word, for good.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with `role_forbidden`, `approval_over`, `not_found`.
+    pub async fn refuse(&self, device: PartyId, reason: Option<Reason>) -> Result<Pairing, Error> {
+        admin::refuse(&self.0.transport, device, reason).await
     }
 }
 

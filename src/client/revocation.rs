@@ -178,7 +178,13 @@ fn heard(party: &Arc<Party>, message: &Message, notices: &Sender<Result<Notice, 
 
 fn apply(party: &Party, event: &Event) {
     match event {
-        Event::Keys(_) | Event::Opened(_) | Event::Reset(_) | Event::Stopping(_) => {}
+        Event::Approved(_)
+        | Event::Keys(_)
+        | Event::Opened(_)
+        | Event::Paired(_)
+        | Event::Refused(_)
+        | Event::Reset(_)
+        | Event::Stopping(_) => {}
         Event::Rotated(rotated) => {
             party.cache.rotated(rotated.session, rotated.generation, rotated.reason, rotated.at);
         }

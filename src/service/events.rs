@@ -222,6 +222,14 @@ fn told(event: &Event, place: Place<'_>, store: &Store) -> Option<wire::Event> {
         }
         Happened::Revoked { target, reason } => wire::Event::Revoked(wire::Revoked { target, reason, at }),
         Happened::Keys { number } => wire::Event::Keys(wire::KeysChanged { number, at }),
+        Happened::Paired { pairing, role, label, state } => {
+            let (server, user, label) = (event.server.clone()?, event.user.clone(), label.parse().ok()?);
+            wire::Event::Paired(wire::Paired { pairing, role, server, user, label, state, at })
+        }
+        Happened::Approved { pairing, by } => wire::Event::Approved(wire::Approved { pairing, by, at }),
+        Happened::Declined { pairing, by, reason } => {
+            wire::Event::Refused(wire::Refused { pairing, by, reason, at })
+        }
         // Told to each party in its own words.
         Happened::Policy => policy(event, place, store),
     })

@@ -51,7 +51,19 @@ fn from_an_invitation_to_an_approved_phone() {
     assert_eq!(sidekey.run(&format!("{approve} -o json")).failed(3).problem()["code"], "nothing_waits");
 
     approve_a_typed_code(&sidekey, &invite);
+    approve_by_the_phone(&sidekey, &format!("{invite} --approval device"));
     refuse_another(&sidekey, &invite);
+}
+
+/// Another of the user's devices has a word where the invitation says so.
+fn approve_by_the_phone(sidekey: &Sidekey, invite: &str) {
+    let joined = join(sidekey, invite, "watch", "-o json").json();
+    let approve = format!("client approve --user {USER} --server {SERVER} --profile");
+    let server = sidekey.run(&format!("{approve} mail --digits \"1111 1111 1111 1111\" -o json")).failed(4);
+    assert_eq!(server.problem()["code"], "wrong_role");
+    let digits = joined["digits"].as_str().unwrap();
+    assert_eq!(sidekey.json(&format!("{approve} phone --digits \"{digits}\""))["state"], "active");
+    sidekey.run("session list --profile watch").succeeded();
 }
 
 fn approve_the_server(sidekey: &Sidekey, machine: &Value) {

@@ -11,7 +11,7 @@ use sidekey_protocol::session::wire::Rotate;
 
 use super::{Admin, Invitation, Pairing, Server};
 use crate::error::Error;
-use crate::transport::percent_encoded;
+use crate::transport::{Transport, percent_encoded};
 
 pub use sidekey_protocol::session::registry::{SessionSeen, SessionState};
 
@@ -63,9 +63,7 @@ impl Admin {
     /// [`Error::Refused`] with `digits_mismatch`: nothing is approved, and the fifth mistake refuses the pairing; with
     /// `approval_over`: it does not wait; with `not_found`.
     pub async fn approve(&self, id: PartyId, digits: Digits) -> Result<Pairing, Error> {
-        // Said once: wrong digits are counted each time.
-        let call = self.transport().call(Method::POST, format!("/v1/pairings/{id}/approve"));
-        call.json(&Approve { digits }).send().await
+        approve(self.transport(), id, digits).await
     }
 
     /// Refuses a pairing that waits to be approved, for good.
@@ -73,8 +71,7 @@ impl Admin {
     /// # Errors
     /// [`Error::Refused`] with `approval_over`: it does not wait; with `not_found`.
     pub async fn refuse(&self, id: PartyId, reason: Option<Reason>) -> Result<Pairing, Error> {
-        let call = self.transport().call(Method::POST, format!("/v1/pairings/{id}/refuse"));
-        call.json(&Refuse { reason }).repeatable().send().await
+        refuse(self.transport(), id, reason).await
     }
 
     /// Sessions of everybody.
@@ -127,4 +124,20 @@ impl Admin {
         let path = "/v1/revocations?dry_run=true";
         self.transport().call(Method::POST, path).json(&request).repeatable().send_optional().await
     }
+}
+
+/// By an administrator, or by another device of the same user.
+pub(crate) async fn approve(transport: &Transport, id: PartyId, digits: Digits) -> Result<Pairing, Error> {
+    // Said once: wrong digits are counted each time.
+    transport.call(Method::POST, format!("/v1/pairings/{id}/approve")).json(&Approve { digits }).send().await
+}
+
+/// The same.
+pub(crate) async fn refuse(
+    transport: &Transport,
+    id: PartyId,
+    reason: Option<Reason>,
+) -> Result<Pairing, Error> {
+    let call = transport.call(Method::POST, format!("/v1/pairings/{id}/refuse"));
+    call.json(&Refuse { reason }).repeatable().send().await
 }

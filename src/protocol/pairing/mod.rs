@@ -49,6 +49,9 @@ pub const EPOCH_S: u32 = 7 * 24 * 3600;
 /// Why the service refuses a step of pairing. The client's reasons are [`Refusal`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Reject {
+    /// Another device asks, and the pairing waits for an administrator.
+    #[error("this pairing waits for an administrator's word, not for another device's")]
+    ApprovalForeign,
     /// The pairing is active already, or over.
     #[error("the pairing does not wait to be approved: it is active, refused, revoked or lapsed")]
     ApprovalOver,

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Reason, Target};
-use crate::ids::{SessionId, Timestamp, UserName};
+use crate::ids::{PartyId, Role, ServerName, SessionId, Timestamp, UserName};
+use crate::pairing::PartyLabel;
+use crate::pairing::registry::Standing;
 use crate::session::Cause;
 
 /// `POST /v1/revocations`.
@@ -62,6 +64,12 @@ pub enum Event {
     Revoked(Revoked),
     /// A policy has changed.
     Policy(PolicyChanged),
+    /// A device or a mail server was paired.
+    Paired(Paired),
+    /// Whoever may approve it has approved it.
+    Approved(Approved),
+    /// They have refused it.
+    Refused(Refused),
     /// The service signs with another key.
     Keys(KeysChanged),
     /// What happened since the `Last-Event-ID` is not known any more.
@@ -78,7 +86,7 @@ pub struct Opened {
     /// Which.
     pub session: SessionId,
     /// At which server.
-    pub server: crate::ids::ServerName,
+    pub server: ServerName,
     /// Whose.
     pub user: UserName,
     /// Its generation.
@@ -137,7 +145,7 @@ pub struct Revoked {
 #[serde(deny_unknown_fields)]
 pub struct PolicyChanged {
     /// At which server.
-    pub server: crate::ids::ServerName,
+    pub server: ServerName,
     /// Whose; absent when it concerns all of the server's users.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<UserName>,
@@ -155,6 +163,57 @@ pub struct KeysChanged {
     /// How many keys there were before it.
     pub number: u32,
     /// Since when.
+    pub at: Timestamp,
+}
+
+/// A device or a mail server was paired: a user's devices are told of every new one.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "PairedEvent"))]
+#[serde(deny_unknown_fields)]
+pub struct Paired {
+    /// Which.
+    pub pairing: PartyId,
+    /// What it is.
+    pub role: Role,
+    /// At which server.
+    pub server: ServerName,
+    /// Whose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserName>,
+    /// What it calls itself.
+    pub label: PartyLabel,
+    /// Whether it may act, or waits to be approved.
+    pub state: Standing,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A pairing that waited was approved. One that was paired without a pin waits for its user still.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "ApprovedEvent"))]
+#[serde(deny_unknown_fields)]
+pub struct Approved {
+    /// Which.
+    pub pairing: PartyId,
+    /// Who has approved it: an administrator, or another device.
+    pub by: PartyId,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A pairing that waited was refused.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "RefusedEvent"))]
+#[serde(deny_unknown_fields)]
+pub struct Refused {
+    /// Which.
+    pub pairing: PartyId,
+    /// Who has refused it.
+    pub by: PartyId,
+    /// Why; absent when nobody said, and when wrong digits refused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// When.
     pub at: Timestamp,
 }
 
@@ -185,6 +244,9 @@ impl Event {
             Self::Ended(_) => "ended",
             Self::Revoked(_) => "revoked",
             Self::Policy(_) => "policy",
+            Self::Paired(_) => "paired",
+            Self::Approved(_) => "approved",
+            Self::Refused(_) => "refused",
             Self::Keys(_) => "keys",
             Self::Reset(_) => "reset",
             Self::Stopping(_) => "stopping",
@@ -203,6 +265,9 @@ impl Event {
             Self::Ended(event) => serde_json::to_string(event),
             Self::Revoked(event) => serde_json::to_string(event),
             Self::Policy(event) => serde_json::to_string(event),
+            Self::Paired(event) => serde_json::to_string(event),
+            Self::Approved(event) => serde_json::to_string(event),
+            Self::Refused(event) => serde_json::to_string(event),
             Self::Keys(event) => serde_json::to_string(event),
             Self::Reset(event) => serde_json::to_string(event),
             Self::Stopping(event) => serde_json::to_string(event),
@@ -221,6 +286,9 @@ impl Event {
             "ended" => serde_json::from_str(data).map(Self::Ended),
             "revoked" => serde_json::from_str(data).map(Self::Revoked),
             "policy" => serde_json::from_str(data).map(Self::Policy),
+            "paired" => serde_json::from_str(data).map(Self::Paired),
+            "approved" => serde_json::from_str(data).map(Self::Approved),
+            "refused" => serde_json::from_str(data).map(Self::Refused),
             "keys" => serde_json::from_str(data).map(Self::Keys),
             "reset" => serde_json::from_str(data).map(Self::Reset),
             "stopping" => serde_json::from_str(data).map(Self::Stopping),
@@ -236,7 +304,7 @@ mod tests {
 
     #[test]
     fn an_event_survives_the_stream_on_one_line() {
-        let session = SessionId::from_bytes([1; 16]);
+        let (session, pairing) = (SessionId::from_bytes([1; 16]), PartyId::from_bytes([2; 16]));
         let (server, user) = ("mail".parse().unwrap(), "ann".parse().unwrap());
         let (at, not_after) = (Timestamp(1), Timestamp(2));
         let target = Target::Session { session };
@@ -247,6 +315,17 @@ mod tests {
             Event::Revoked(Revoked { target, reason: "lost".parse().unwrap(), at }),
             Event::Policy(PolicyChanged { server: "mail".parse().unwrap(), user: None, version: 2, at }),
             Event::Keys(KeysChanged { number: 1, at }),
+            Event::Paired(Paired {
+                pairing,
+                role: Role::Client,
+                server: "mail".parse().unwrap(),
+                user: Some("ann".parse().unwrap()),
+                label: "phone".parse().unwrap(),
+                state: Standing::Confirmed,
+                at,
+            }),
+            Event::Approved(Approved { pairing, by: pairing, at }),
+            Event::Refused(Refused { pairing, by: pairing, reason: None, at }),
             Event::Reset(Reset {}),
             Event::Stopping(Stopping {}),
         ] {
@@ -257,7 +336,7 @@ mod tests {
 
     #[test]
     fn unknown_events_are_skipped_and_malformed_ones_refused() {
-        assert_eq!(Event::parse("approved", "{}"), Ok(None));
+        assert_eq!(Event::parse("promoted", "{}"), Ok(None));
         for data in ["", "{}", r#"{"session":"00","reason":"asked","at":1}"#] {
             assert_eq!(Event::parse("ended", data), Err(MalformedEvent), "{data}");
         }

@@ -25,6 +25,8 @@ pub(crate) const ADMIN: Who = Who(1);
 pub(crate) const SERVER: Who = Who(4);
 /// Server pairings, and administrators.
 pub(crate) const SERVING: Who = Who(ADMIN.0 | SERVER.0);
+/// Users' devices, and administrators.
+pub(crate) const PERSONS: Who = Who(ADMIN.0 | 2);
 /// Pairings of either role.
 pub(crate) const PAIRED: Who = Who(2 | SERVER.0);
 /// Whoever has a token.

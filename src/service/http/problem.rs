@@ -205,6 +205,7 @@ impl From<pairing::Reject> for Problem {
     fn from(reject: pairing::Reject) -> Self {
         use pairing::Reject as R;
         let code = match reject {
+            R::ApprovalForeign => Code::RoleForbidden,
             R::ApprovalOver => Code::ApprovalOver,
             R::ApprovalPending | R::MatchPending => Code::ApprovalPending,
             R::AttemptsSpent | R::InvitationCancelled | R::InvitationExpired => Code::InvitationOver,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use axum::routing::{MethodFilter, MethodRouter, on};
 
-use super::auth::{ADMIN, ANY_PARTY, ANYBODY, CONFIRMED, EVERY_PARTY, PAIRED, SERVER, SERVING, Who};
+use super::auth::{ADMIN, ANY_PARTY, ANYBODY, CONFIRMED, EVERY_PARTY, PAIRED, PERSONS, SERVER, SERVING, Who};
 use super::described::{Operation, described};
 use super::openapi;
 use super::problem::Code::{self, *};
@@ -99,8 +99,8 @@ routes! {
         "The second step of pairing: makes the pairing"
         [BoxInvalid ClockStepped CodeMismatch DeviceLimit ExchangeOver FinishConflict InvitationOver KeyRetired NoCommonSuite
          Overloaded SuiteForbidden];
-    GET    "/v1/pairings"                      ADMIN       NONE   Answer pairing::pairings,
-        "Lists pairings, oldest first" [];
+    GET    "/v1/pairings"                      EVERY_PARTY NONE   Answer pairing::pairings,
+        "Lists pairings, oldest first: all to an administrator, its own to a party" [KekUnknown];
     GET    "/v1/pairings/self"                 CONFIRMED   NONE   Answer pairing::own,
         "The caller's own pairing" [];
     POST   "/v1/pairings/self/match"           CONFIRMED   NONE   Answer pairing::match_digits,
@@ -109,10 +109,10 @@ routes! {
         "The pairing's next epoch" [EpochPassed KekUnknown RekeyFirst ShareInvalid];
     GET    "/v1/pairings/{pairing}"            EVERY_PARTY NONE   Answer pairing::shown,
         "One pairing: any to an administrator, its own to a party" [KekUnknown NotFound];
-    POST   "/v1/pairings/{pairing}/approve"    ADMIN       SMALL  Answer pairing::approve,
-        "Approves a pairing, if the digits are those that its device shows" [ApprovalOver DigitsMismatch NotFound];
-    POST   "/v1/pairings/{pairing}/refuse"     ADMIN       SMALL  Answer pairing::refuse,
-        "Refuses a pairing that waits to be approved, for good" [ApprovalOver NotFound];
+    POST   "/v1/pairings/{pairing}/approve"    PERSONS     SMALL  Answer pairing::approve,
+        "Approves a pairing, if the digits are those that its device shows" [ApprovalOver DigitsMismatch KekUnknown NotFound];
+    POST   "/v1/pairings/{pairing}/refuse"     PERSONS     SMALL  Answer pairing::refuse,
+        "Refuses a pairing that waits to be approved, for good" [ApprovalOver KekUnknown NotFound];
     POST   "/v1/sessions"                      SERVER      MEDIUM Answer session::open,
         "Opens a session, and answers its key wrapped for the server"
         [AudienceAmbiguous CapabilitiesMalformed CarrierUnknown NoCommonSuite NotFound RekeyFirst SessionEnded

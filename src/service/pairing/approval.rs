@@ -19,6 +19,7 @@ pub(crate) async fn approve(
     Path(id): Path<PartyId>,
     Json(request): Json<Approve>,
 ) -> Result<Json<Pairing>, Problem> {
+    caller.epoch()?;
     seen(&*store.approve(caller.party(), id, request.digits).await?)
 }
 
@@ -29,6 +30,7 @@ pub(crate) async fn refuse(
     Path(id): Path<PartyId>,
     JsonOrNothing(request): JsonOrNothing<Refuse>,
 ) -> Result<Json<Pairing>, Problem> {
+    caller.epoch()?;
     seen(&*store.refuse(caller.party(), id, request.reason).await?)
 }
 

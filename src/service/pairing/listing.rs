@@ -15,14 +15,22 @@ use crate::http::list::{Listed, list};
 use crate::http::problem::{Code, Problem};
 use crate::store::{Filter, Party, Refusal, Revocation, Store};
 
-/// `GET /v1/pairings`.
+/// `GET /v1/pairings`: an administrator sees all, a party those it has to do with.
 pub(crate) async fn pairings(
     State(store): State<Arc<Store>>,
+    caller: Caller,
     Listed { page, filter }: Listed<PairingsQuery>,
-) -> Json<Page<Pairing>> {
-    let PairingsQuery { server, user, role, state, created_after } = filter;
+) -> Result<Json<Page<Pairing>>, Problem> {
+    caller.epoch()?;
+    let PairingsQuery { mut server, mut user, role, state, created_after } = filter;
+    if let Some((own, at, of)) = caller.party.place() {
+        // Among others there is nothing to look for.
+        server = server.or_else(|| Some(at.clone()));
+        user = user.or_else(|| of.filter(|_| own == Role::Client).cloned());
+    }
     let filter = Filter { server, user, role, state, created_after };
-    Json(list(store.pairings(page, &filter), |party| pairing(&party)))
+    let seen = |party: Arc<Party>| may_see(&caller, &party).then(|| pairing(&party)).flatten();
+    Ok(Json(list(store.pairings(page, &filter), seen)))
 }
 
 /// `GET /v1/pairings/{id}`: an administrator sees every one, a party those it has to do with; what it has not is not

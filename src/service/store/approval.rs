@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sidekey_protocol::ids::{PartyId, Timestamp};
 use sidekey_protocol::pairing::registry::Standing;
-use sidekey_protocol::pairing::{Digits, Reject, Waiting};
+use sidekey_protocol::pairing::{Approval, Digits, Reject, Waiting};
 use sidekey_protocol::revocation::Reason;
 
 use super::engine::{About, Answer, Desk, Verdict};
@@ -17,11 +17,11 @@ impl Store {
     /// Approves a pairing, if these are the digits that its device shows. A mistake is kept: the fifth refuses the pairing.
     ///
     /// # Errors
-    /// [`Refused::Absent`]: no such pairing. [`Refused::Pairing`]: it does not wait to be approved, or the digits are
-    /// others.
+    /// [`Refused::Absent`]: no such pairing, or none of the user whose device asks. [`Refused::Pairing`]: it does not wait
+    /// to be approved, not by a device, or the digits are others. [`Refused::Lapsed`], [`Refused::Revoked`] …: who asks is.
     pub async fn approve(&self, by: PartyId, pairing: PartyId, digits: Digits) -> Result<Arc<Party>, Error> {
         let decide = move |state: &State, desk: &mut Desk<'_>| {
-            let party = found(state, pairing)?;
+            let party = permitted(state, by, pairing)?;
             let waiting = waiting(party, desk.now)?;
             let (word, told) = match waiting.compare(&party.key, digits) {
                 Ok(true) => return Ok(Verdict::Already(Ok(party.clone()))),
@@ -44,7 +44,7 @@ impl Store {
     /// Refuses a pairing that waits to be approved, for good. Does nothing the second time.
     ///
     /// # Errors
-    /// [`Refused::Absent`]: no such pairing. [`Refused::Pairing`]: it does not wait to be approved.
+    /// As [`Store::approve`].
     pub async fn refuse(
         &self,
         by: PartyId,
@@ -52,7 +52,7 @@ impl Store {
         reason: Option<Reason>,
     ) -> Result<Arc<Party>, Error> {
         let decide = move |state: &State, desk: &mut Desk<'_>| {
-            let party = found(state, pairing)?;
+            let party = permitted(state, by, pairing)?;
             if party.standing() == Standing::Refused {
                 return Ok(Verdict::Already(party.clone()));
             }
@@ -91,6 +91,22 @@ impl Store {
 fn found(state: &State, pairing: PartyId) -> Result<&Arc<Party>, Refused> {
     let (_, found) = state.party(pairing).ok_or(Refused::Absent)?;
     found.party.place().map(|_| &found.party).ok_or(Refused::Absent)
+}
+
+/// A pairing that `by` may approve and refuse: any, for an administrator; for a device those of its own user that wait for
+/// a device's word.
+fn permitted(state: &State, by: PartyId, pairing: PartyId) -> Result<&Arc<Party>, Refused> {
+    let party = found(state, pairing)?;
+    let (_, asking) = state.party(by).ok_or(Refused::Absent)?;
+    let Some(place) = asking.party.place() else { return Ok(party) };
+    asking.party.still_live()?;
+    if party.place() != Some(place) {
+        return Err(Refused::Absent);
+    }
+    match &party.waiting {
+        Some(waiting) if waiting.approval() == Approval::Device => Ok(party),
+        _ => Err(Refused::Pairing(Reject::ApprovalForeign)),
+    }
 }
 
 /// The approval of a pairing that is not over.

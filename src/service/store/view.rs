@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sidekey_protocol::crypto::VerifyingKey;
 use sidekey_protocol::ids::{InvitationId, PartyId, Role, ServerName, SessionId, Timestamp, UserName};
+use sidekey_protocol::pairing::registry::Standing;
 use sidekey_protocol::pairing::{Approval, Waiting};
 use sidekey_protocol::revocation::{Reason, Target};
 use sidekey_protocol::session::{Capabilities, Generations, Suite, SuiteList};
@@ -302,6 +303,33 @@ pub enum Happened {
     Keys {
         /// Its number.
         number: u32,
+    },
+    /// A pairing was approved.
+    Approved {
+        /// Which.
+        pairing: PartyId,
+        /// By whom.
+        by: PartyId,
+    },
+    /// A pairing that waited was refused.
+    Declined {
+        /// Which.
+        pairing: PartyId,
+        /// By whom.
+        by: PartyId,
+        /// Why, if anybody said.
+        reason: Option<Reason>,
+    },
+    /// A device or a mail server was paired.
+    Paired {
+        /// Which.
+        pairing: PartyId,
+        /// What it is.
+        role: Role,
+        /// What it calls itself.
+        label: String,
+        /// Whether it may act, or waits to be approved.
+        state: Standing,
     },
     /// A policy has changed: of the user that the event names, of all of the server's, or of everybody's.
     Policy,

@@ -24,6 +24,11 @@ pub(super) async fn invited_by(system: &System, whom: Option<&str>, approval: Ap
     system.admin.invite(&invite).await.unwrap()
 }
 
+/// Of no pairing.
+pub(super) fn wrong_digits() -> Digits {
+    "0000 0000 0000 0000".parse().unwrap()
+}
+
 impl Waits {
     async fn new() -> Self {
         Self::of(ready().await, Some(ANN), Approval::Admin, true).await

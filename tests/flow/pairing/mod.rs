@@ -2,6 +2,7 @@
 
 mod approval;
 mod beginning;
+mod by_a_device;
 mod finishing;
 mod inviting;
 mod lapsing;

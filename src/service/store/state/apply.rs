@@ -58,7 +58,7 @@ impl State {
                 });
             }
             Record::AttemptSpent { invitation } => self.spend_attempt(invitation)?,
-            Record::Confirmed(confirmed) => self.confirm(*confirmed, at)?,
+            Record::Confirmed(confirmed) => events.push(self.confirm(*confirmed, at)?),
             Record::Used { pairing } => self.mark_used(pairing, at)?,
             Record::Opened(opened) => {
                 events.push(self.open_session(*opened, at, by.ok_or(Misfit)?)?);
@@ -80,7 +80,7 @@ impl State {
             Record::EpochUsed { pairing, epoch } => self.use_epoch(pairing, epoch, at)?,
             Record::Lapsed { pairings } => self.lapse(&pairings, at)?,
             Record::KeyRotated(rotated) => events.push(self.global.keys.rotate(*rotated, at)?),
-            Record::Approval { pairing, word } => self.hear(pairing, word, at)?,
+            Record::Approval { pairing, word } => events.extend(self.hear(pairing, word, by, at)?),
             Record::PolicySet { server, user, setting } => {
                 events = self.set_policy(server, user, *setting, at)?;
             }
@@ -187,7 +187,7 @@ impl State {
         Ok(handle)
     }
 
-    fn confirm(&mut self, confirmed: Confirmed, at: Timestamp) -> Result<(), Misfit> {
+    fn confirm(&mut self, confirmed: Confirmed, at: Timestamp) -> Result<Event, Misfit> {
         let (invitation, invited) = self.invitation(confirmed.invitation).ok_or(Misfit)?;
         if invited.used.is_some() {
             return Err(Misfit);
@@ -205,7 +205,9 @@ impl State {
         state.finish = Some(Finish { request: confirmed.finish.0, answer: confirmed.answer });
         let invited = self.invited_mut(invitation)?;
         (invited.used, invited.verifier) = (Some(confirmed.pairing), None);
-        Ok(())
+        let party = &self.parties[handle as usize].party;
+        let (pairing, label, state) = (party.id, party.label.clone(), party.standing());
+        Ok(party.event(Happened::Paired { pairing, role, label, state }))
     }
 
     fn open_batch(&mut self, opened: Vec<Opened>, at: Timestamp, by: PartyId) -> Result<Vec<Event>, Misfit> {
