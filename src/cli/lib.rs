@@ -26,6 +26,7 @@ pub mod policy;
 pub mod profile;
 pub mod qr;
 pub mod remote;
+pub mod restore;
 pub mod revoke;
 pub mod root;
 pub mod serve;
@@ -100,6 +101,9 @@ enum Command {
     /// The keys that the service signs with
     #[command(subcommand, arg_required_else_help = true, after_help = key::EXAMPLES)]
     Key(key::Key),
+    /// After the data folder was put back from an older copy
+    #[command(subcommand, arg_required_else_help = true, after_help = restore::EXAMPLES)]
+    Restore(restore::Restore),
     /// The key under which every other key is sealed
     #[command(subcommand, arg_required_else_help = true, after_help = root::EXAMPLES)]
     Root(root::Root),
@@ -168,6 +172,7 @@ impl Command {
             Self::Completion(completion) => completion.run(screen).map(|()| None),
             Self::Man(manual) => manual.run(screen),
             Self::Revoke(revoke) => remote::block_on(revoke.run(screen)).map(Some),
+            Self::Restore(restore) => remote::block_on(restore.run(screen)).map(Some),
             Self::Key(key) => remote::block_on(key.run(screen)).map(Some),
             Self::Root(root) => root.run().map(Some),
             Self::Clock(clock) => clock.run(screen).map(Some),

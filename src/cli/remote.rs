@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sidekey_client::admin::{self, AdminCredential};
-use sidekey_client::error::Usage;
+use sidekey_client::error::{Unavailable, Usage};
 use sidekey_client::{Ambient, Error};
 use sidekey_service::problem::Code;
 
@@ -108,7 +108,9 @@ impl Admin {
                 .next(format!("chmod 600 {}, if it is a credential", shell(&path.display().to_string())))
         })?;
         credential.other_urls.extend(urls::of_the_environment()?);
-        admin::Admin::new(credential, self.timeout.ambient()).map_err(refusal)
+        let admin = admin::Admin::new(credential, self.timeout.ambient()).map_err(refusal)?;
+        // Beside the credential: what was seen of revocations outlives a service that forgets them.
+        Ok(admin.remembering(&path.with_extension("head")))
     }
 
     /// Where the credential is: as said, as the environment says, as chosen, or in the data folder.
@@ -206,6 +208,9 @@ pub fn refusal(error: Error) -> Stop {
             .next("sidekey profile show NAME shows its digits: read them to your administrator"),
         Error::Expired => {
             Stop::new(Exit::Conflict, "session_over", what).next("sidekey session list shows the live ones")
+        }
+        Error::Retry { why: Unavailable::RolledBack, .. } => {
+            Stop::new(Exit::Unavailable, "rolled_back", what).next("sidekey restore status")
         }
         Error::Retry { after, .. } => Stop::new(Exit::Unavailable, "unavailable", what)
             .next("sidekey serve, where the service lives; if it runs, check the way to it")

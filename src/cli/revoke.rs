@@ -196,7 +196,8 @@ fn live(server: &ServerName, user: Option<&UserName>) -> PairingFilter {
     PairingFilter { server: Some(server.clone()), user: user.cloned(), state, ..PairingFilter::default() }
 }
 
-fn name(target: &Target) -> String {
+/// What it is called in sentences.
+pub(crate) fn name(target: &Target) -> String {
     match target {
         Target::Pairing { pairing } => format!("pairing {pairing}"),
         Target::User { server, user } => format!("user {user} at {server}, with all devices"),

@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::ambient::Ambient;
 use crate::error::{Error, Unintelligible};
+use crate::heads::Heads;
 use crate::keystore::refuse_readable_by_others;
 use crate::profile::{Hidden, SIZE_MAX};
 use crate::transport::{Identity, Roots, Transport, with_query};
@@ -107,7 +108,15 @@ impl Admin {
         let AdminCredential { url, other_urls, roots, service, service_key, party, key } = credential;
         let transport = Transport::at_several(&url, &other_urls, &roots, ambient)?;
         let transport = transport.signed(Identity { party, service, key, kek: None });
+        let transport = transport.showing(Heads::forgotten());
         Ok(Self { transport, service, service_key })
+    }
+
+    /// The same, and the highest head of the service's revocations is kept in the file at `path`.
+    #[must_use]
+    pub fn remembering(self, path: &Path) -> Self {
+        let heads = Heads::in_file(path, self.service);
+        Self { transport: self.transport.showing(heads), ..self }
     }
 
     /// For requests that this has no method for.

@@ -27,7 +27,7 @@ impl Party {
         if carried.generation < slot.seen() {
             return Err(Reject::GenerationOlder.into());
         }
-        self.show_n(carried.revocations).await;
+        self.heads.show_n(carried.revocations).await;
         let lists = match self.lists(&carried) {
             Err(Reject::ContextForeign) => self.lists_of_the_service(&carried).await?,
             lists => lists?,

@@ -161,6 +161,9 @@ pub enum Unavailable {
     /// It cannot write down what it would do, and so does nothing: its disk is full, say.
     #[error("it cannot record anything")]
     Store,
+    /// It was restored from an older copy, and waits for its administrator.
+    #[error("it was restored from an older copy, and its administrator has not accepted that yet")]
+    RolledBack,
     /// The connection broke before the whole answer was there: the request may have taken effect.
     #[error("the answer was cut off")]
     Interrupted,

@@ -73,18 +73,7 @@ impl KeyStore for FileKeyStore {
     }
 
     fn save(&self, profile: &Profile) -> io::Result<()> {
-        let mut temporary = self.path.clone().into_os_string();
-        temporary.push(".new");
-        let temporary = PathBuf::from(temporary);
-        // What a crash left behind; never opened, since others may have made it.
-        match fs::remove_file(&temporary) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = private(&temporary)?;
-        file.write_all(&profile.expose_json())?;
-        file.sync_all()?;
-        fs::rename(&temporary, &self.path)?;
+        replace(&self.path, &profile.expose_json())?;
         sync_folder(self.folder())
     }
 
@@ -123,6 +112,22 @@ impl std::fmt::Debug for MemoryKeyStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("MemoryKeyStore")
     }
+}
+
+/// Leaves the old content or the new one, whole; its user alone may read it.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut temporary = path.to_owned().into_os_string();
+    temporary.push(".new");
+    let temporary = PathBuf::from(temporary);
+    // What a crash left behind; never opened, since others may have made it.
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = private(&temporary)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)
 }
 
 /// A new file that its user alone may read.

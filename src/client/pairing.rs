@@ -235,6 +235,7 @@ fn profile(paired: pairing::Paired, invitation: &Invitation, offer: SuiteList) -
         policy,
         waiting,
         head: Seen::default(),
+        revocations: Vec::new(),
         capabilities: None,
     })
 }

@@ -10,7 +10,7 @@ use sidekey_protocol::ids::{PartyId, Role, ServerName, ServiceId, SessionId, Use
 use sidekey_protocol::keys::ServiceKeys;
 use sidekey_protocol::pairing::{self, Kek, PublicUrl};
 use sidekey_protocol::policy::{self, Held, PolicyAnswer, Scope};
-use sidekey_protocol::revocation::{SealedHead, Seen, Shown};
+use sidekey_protocol::revocation::Shown;
 use sidekey_protocol::session::envelope::{self, Bindings, Expected, Known, Opened, set};
 use sidekey_protocol::session::wire;
 use sidekey_protocol::session::{Capabilities, SuiteList};
@@ -19,6 +19,7 @@ use crate::ambient::Ambient;
 use crate::blocking;
 use crate::cache::{Cache, Flight, Slot};
 use crate::error::{Error, Unavailable, Unintelligible, Usage};
+use crate::heads::Heads;
 use crate::kept::Kept;
 use crate::keys;
 use crate::keystore::KeyStore;
@@ -41,7 +42,7 @@ pub(crate) struct Party {
     /// The last list that a client's server was heard to name.
     pub(crate) capabilities: Mutex<Option<Capabilities>>,
     policy: Mutex<Option<Arc<Held>>>,
-    head: Mutex<Seen>,
+    pub(crate) heads: Arc<Heads>,
     pub(crate) kept: Kept,
 }
 
@@ -93,9 +94,10 @@ impl Party {
         let (service_keys, offer) = (Arc::new(profile.service_keys.clone()), profile.offer.clone());
         let capabilities = profile.capabilities.clone();
         let kept = Kept::new(profile, store);
+        let heads = Heads::of_profile(head, kept.clone());
         let epochs = Arc::new(Epochs::new(&kept));
         Ok(Self {
-            transport: transport.renewing(Arc::clone(&epochs)),
+            transport: transport.showing(Arc::clone(&heads)).renewing(Arc::clone(&epochs)),
             pairing,
             server,
             user,
@@ -106,7 +108,7 @@ impl Party {
             epochs,
             capabilities: Mutex::new(capabilities),
             policy: Mutex::new(policy.map(Arc::new)),
-            head: Mutex::new(head),
+            heads,
             kept,
         })
     }
@@ -243,7 +245,11 @@ impl Party {
     /// What was opened and is bound as expected: does it follow from what this party knows?
     pub(crate) async fn agreed(&self, opened: Opened, asked: &Asked<'_>) -> Result<Arc<SessionKey>, Error> {
         self.agree(&opened.bindings, asked.capabilities).await?;
-        self.show(opened.bindings.head).await;
+        let head = opened.bindings.head;
+        let shown = self.heads.show(head).await;
+        if shown != Shown::Fine {
+            tracing::warn!(pairing = %self.pairing, ?shown, n = head.n(), "revocations missing at the service");
+        }
         self.heard(&opened.bindings.capabilities).await;
         Ok(Arc::new(SessionKey::new(opened)))
     }
@@ -328,49 +334,6 @@ impl Party {
             _ => {
                 *policy = Some(Arc::clone(&fresh));
                 Ok(fresh)
-            }
-        }
-    }
-
-    /// Keeps the highest head of the service's revocations; says when the service seems to have lost some.
-    async fn show(&self, head: SealedHead) {
-        let pairing = self.pairing;
-        let (shown, higher) = {
-            let mut seen = self.head.lock().unwrap_or_else(PoisonError::into_inner);
-            let before = seen.highest();
-            (seen.show(head), seen.highest() != before)
-        };
-        if shown != Shown::Fine {
-            tracing::warn!(%pairing, ?shown, n = head.n(), "revocations missing at the service");
-        }
-        if higher {
-            let kept = self.kept.update(move |profile| {
-                let before = profile.head.highest();
-                profile.head.show(head);
-                profile.head.highest() != before
-            });
-            if let Err(error) = kept.await {
-                tracing::warn!(%pairing, %error, "the head was not kept");
-            }
-        }
-    }
-
-    /// The same for an n that came alone, on a bearer that may be late: that it is lower means nothing.
-    pub(crate) async fn show_n(&self, n: u64) {
-        let higher = {
-            let mut seen = self.head.lock().unwrap_or_else(PoisonError::into_inner);
-            let before = seen.n();
-            seen.show_n(n);
-            seen.n() != before
-        };
-        if higher {
-            let kept = self.kept.update(move |profile| {
-                let before = profile.head.n();
-                profile.head.show_n(n);
-                profile.head.n() != before
-            });
-            if let Err(error) = kept.await {
-                tracing::warn!(pairing = %self.pairing, %error, "the count of revocations was not kept");
             }
         }
     }

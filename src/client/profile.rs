@@ -12,6 +12,7 @@ use sidekey_protocol::pairing::PublicUrl;
 use sidekey_protocol::pairing::rekey::Epoch;
 use sidekey_protocol::policy::SeenPolicy;
 use sidekey_protocol::revocation::Seen;
+use sidekey_protocol::revocation::wire::Revoked;
 use sidekey_protocol::session::{Capabilities, SuiteList};
 use zeroize::Zeroizing;
 
@@ -60,6 +61,8 @@ pub struct Profile {
     pub waiting: Option<KeptWaiting>,
     /// The highest head of the service's revocations that this device was shown.
     pub head: Seen,
+    /// The latest revocations that this device was told of: should the service lose them, it is told.
+    pub revocations: Vec<Revoked>,
     /// The last list of capabilities that a client's server was heard to name.
     pub capabilities: Option<Capabilities>,
 }
@@ -150,6 +153,8 @@ struct File {
     waiting: Option<KeptWaiting>,
     #[serde(default)]
     head: Seen,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    revocations: Vec<Revoked>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     capabilities: Option<Capabilities>,
 }
@@ -203,6 +208,7 @@ impl From<&Profile> for File {
             policy: profile.policy.clone(),
             waiting: profile.waiting,
             head: profile.head,
+            revocations: profile.revocations.clone(),
             capabilities: profile.capabilities.clone(),
         }
     }
@@ -240,6 +246,7 @@ impl TryFrom<File> for Profile {
             policy: file.policy,
             waiting: file.waiting,
             head: file.head,
+            revocations: file.revocations,
             capabilities: file.capabilities,
         })
     }
@@ -287,13 +294,14 @@ impl<'de> Deserialize<'de> for Hidden {
 }
 
 const VERSION: u32 = 1;
-/// Octets of the largest profile; a policy may take 16 KiB of them, pinned authorities the rest.
-pub(crate) const SIZE_MAX: usize = 64 * 1024;
+/// Octets of the largest profile; a policy may take 16 KiB of them, revocations 96 KiB, pinned authorities the rest.
+pub(crate) const SIZE_MAX: usize = 192 * 1024;
 
 #[cfg(test)]
 pub(crate) mod tests {
     use rand_chacha::ChaCha20Rng;
     use rand_chacha::rand_core::SeedableRng as _;
+    use sidekey_protocol::revocation::Target;
 
     use super::*;
     use sidekey_protocol::pairing::Approval;
@@ -336,6 +344,11 @@ pub(crate) mod tests {
                 matched: false,
             }),
             head: Seen::default(),
+            revocations: vec![Revoked {
+                target: Target::Server { server: "mail.example.org".parse().unwrap() },
+                reason: "moved".parse().unwrap(),
+                at: Timestamp(6),
+            }],
             capabilities: Some(Capabilities::parse(&["A256GCM", "C20P"]).unwrap()),
         }
     }
@@ -352,6 +365,7 @@ pub(crate) mod tests {
             };
             assert_eq!(next(&read), next(&kept));
             assert_eq!(read.service_keys, kept.service_keys);
+            assert_eq!(read.revocations, kept.revocations);
             assert_eq!(read.signing_key.verifying_key(), kept.signing_key.verifying_key());
             assert_eq!(read.expose_json(), json);
         }

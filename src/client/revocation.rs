@@ -130,7 +130,7 @@ async fn listen(
         let Ok(bytes) = frame.into_data() else { continue };
         let Ok(messages) = parser.push(&bytes) else { return End::Broken };
         for message in messages {
-            if let Some(end) = heard(party, &message, notices) {
+            if let Some(end) = heard(party, &message, notices).await {
                 return end;
             }
         }
@@ -141,7 +141,11 @@ async fn listen(
 }
 
 /// One message: the cache first, then the app. `Some` when it says that this is the end.
-fn heard(party: &Arc<Party>, message: &Message, notices: &Sender<Result<Notice, Error>>) -> Option<End> {
+async fn heard(
+    party: &Arc<Party>,
+    message: &Message,
+    notices: &Sender<Result<Notice, Error>>,
+) -> Option<End> {
     let event = match Event::parse(&message.event, &message.data) {
         Ok(Some(event)) => event,
         Ok(None) => return None,
@@ -158,11 +162,16 @@ fn heard(party: &Arc<Party>, message: &Message, notices: &Sender<Result<Notice, 
             return None;
         }
         Event::Stopping(_) => return Some(End::Stopping),
+        Event::Head(moved) => {
+            party.heads.show(moved.head).await;
+            return None;
+        }
         _ => {}
     }
     apply(party, &event);
     match &event {
         Event::Keys(_) => follow_keys(party),
+        Event::Revoked(revoked) => party.heads.told(revoked).await,
         Event::Policy(_) => fetch_policy(party),
         _ => {}
     }
@@ -179,6 +188,7 @@ fn heard(party: &Arc<Party>, message: &Message, notices: &Sender<Result<Notice, 
 fn apply(party: &Party, event: &Event) {
     match event {
         Event::Approved(_)
+        | Event::Head(_)
         | Event::Keys(_)
         | Event::Opened(_)
         | Event::Paired(_)

@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use crate::encoding::{Bytes, Octets};
 use crate::ids::{InvitationId, NAME_MAX, PartyId, ServerName, ServiceId, SessionId, Timestamp, UserName};
 use crate::pairing::{Digits, PartyLabel};
-use crate::revocation::Reason;
+use crate::revocation::{Reason, SealedHead};
 use crate::session::SuiteList;
 
 macro_rules! schemas {
@@ -53,6 +53,11 @@ schemas! {
     UserName {
         "description": "Names a user of a mail server: 1 to 255 octets.",
         "type": "string", "minLength": 1, "maxLength": NAME_MAX, "pattern": PLAIN, "examples": ["ann@example.org"],
+    }
+    SealedHead {
+        "description": "The head of all revocations: 32 octets, base64url.",
+        "type": "string", "pattern": "^[A-Za-z0-9_-]{43}$",
+        "examples": ["AAAAAAAAAAC7OZ4k3g8mUwT1c0aV9dJx2nQkHsYbRfE"],
     }
     PartyLabel {
         "description": "What a party calls itself, for people.",

@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::response::sse::{Event as Message, Sse};
 use futures_util::stream::{self, Stream};
 use sidekey_protocol::ids::{PartyId, Role, ServerName, UserName};
-use sidekey_protocol::revocation::{Target, wire};
+use sidekey_protocol::revocation::{SealedHead, Target, wire};
 use sidekey_protocol::session::Cause;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Interval, MissedTickBehavior, interval};
@@ -47,6 +47,8 @@ struct Listener {
     listening: Listening,
     /// The last commit of which it has heard all.
     heard: u64,
+    /// The last head that it was told.
+    head: SealedHead,
     /// What goes out next.
     ready: VecDeque<Message>,
     beat: Interval,
@@ -65,6 +67,7 @@ impl Listener {
         let mut listener = Self {
             listening,
             heard: last,
+            head: app.store.head(),
             ready: VecDeque::new(),
             beat,
             party,
@@ -123,6 +126,7 @@ impl Listener {
     /// Tells what concerns it of a commit. Its last event alone carries the id: whoever loses the connection in between
     /// hears all of it again.
     fn hear(&mut self, commit: &Commit) {
+        self.tell_head();
         let Some(place) = self.party.place() else { return };
         let id = self.party.id;
         let mut own: Vec<_> = commit.events.iter().filter(|event| concerns(id, place, event)).collect();
@@ -140,13 +144,22 @@ impl Listener {
     /// A sign of life, and how far this stream has heard, so that whoever comes back has missed little.
     fn beat(&mut self) {
         self.heard = self.listening.caught_up().unwrap_or(self.heard);
+        self.tell_head();
         self.ready.push_back(Message::default().comment("").id(self.heard.to_string()));
         self.over = self.is_over();
     }
 
+    /// The head of all revocations, once it has moved.
+    fn tell_head(&mut self) {
+        let head = self.store.head();
+        if std::mem::replace(&mut self.head, head) != head {
+            self.tell(&wire::Event::Head(wire::HeadMoved { head }), None);
+        }
+    }
+
     /// Revoked, or over in another way, by something that is not told to it.
     fn is_over(&self) -> bool {
-        self.store.party(self.party.id).is_none_or(|party| !party.is_live())
+        self.store.is_rolled_back() || self.store.party(self.party.id).is_none_or(|party| !party.is_live())
     }
 
     fn tell(&mut self, event: &wire::Event, id: Option<u64>) {
@@ -164,7 +177,9 @@ type Place<'a> = (Role, &'a ServerName, Option<&'a UserName>);
 /// Whether `event` is told to a pairing: a server hears of its own users, a client of itself.
 fn concerns(id: PartyId, place: Place<'_>, event: &Event) -> bool {
     let (role, server, user) = place;
-    if matches!(event.what, Happened::Keys { .. } | Happened::Policy) && event.server.is_none() {
+    if matches!(event.what, Happened::Forgotten | Happened::Keys { .. } | Happened::Policy)
+        && event.server.is_none()
+    {
         return true;
     }
     if event.server.as_ref() != Some(server) {
@@ -221,6 +236,7 @@ fn told(event: &Event, place: Place<'_>, store: &Store) -> Option<wire::Event> {
             wire::Event::Ended(wire::Ended { session, reason, at })
         }
         Happened::Revoked { target, reason } => wire::Event::Revoked(wire::Revoked { target, reason, at }),
+        Happened::Forgotten => wire::Event::Reset(wire::Reset {}),
         Happened::Keys { number } => wire::Event::Keys(wire::KeysChanged { number, at }),
         Happened::Paired { pairing, role, label, state } => {
             let (server, user, label) = (event.server.clone()?, event.user.clone(), label.parse().ok()?);

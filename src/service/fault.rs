@@ -74,6 +74,9 @@ pub enum Fault {
     /// A record is larger than any may be.
     #[error("a record is too large")]
     RecordTooLarge,
+    /// Revocations are missing that this service has made.
+    #[error("restored from an older copy: revocations are missing")]
+    RolledBack,
     /// `seal.keys` was not made under this root key.
     #[error("the root key is not the one that this folder was made with")]
     RootKeyWrong,

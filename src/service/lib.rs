@@ -25,6 +25,7 @@ mod pairing;
 mod policies;
 mod policy;
 pub mod reload;
+mod restore;
 mod revocation;
 pub mod root;
 mod session;

@@ -25,6 +25,7 @@ pub(crate) struct Metrics {
     /// Requests that are for no route.
     unrouted: Arc<RouteMeter>,
     auth_failures: Outcomes,
+    heads_forged: Counter,
     /// Requests that were too many, by what they were counted as.
     rate_limited: Vec<(&'static str, Counter)>,
     /// The gauges that are looked up when somebody asks.
@@ -182,6 +183,7 @@ impl Metrics {
             in_flight: registry.gauge("sidekey_http_in_flight_requests", &[]),
             unrouted: Arc::new(RouteMeter::new(&registry, "none", "any", false)),
             auth_failures: Outcomes::new(&registry, "sidekey_auth_failures_total", "reason"),
+            heads_forged: registry.counter("sidekey_heads_forged_total", &[]),
             rate_limited: rate_limited(&registry),
             asked: Asked::new(&registry),
             registry,
@@ -215,6 +217,11 @@ impl Metrics {
         if code.status() == 401 || matches!(code, Code::RoleForbidden | Code::Revoked) {
             self.auth_failures.count(Some(code));
         }
+    }
+
+    /// Somebody showed a head of revocations that this service never made.
+    pub(crate) fn head_forged(&self) {
+        self.heads_forged.increment(1);
     }
 
     /// Somebody asked too often.

@@ -81,6 +81,7 @@ fn refusal(error: Error) -> Refusal {
             | Refused::AttemptsSpent
             | Refused::Conflict
             | Refused::Exists
+            | Refused::Missing(_)
             | Refused::Pairing(_)
             | Refused::Session(_)
             | Refused::SessionsFull { .. }

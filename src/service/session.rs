@@ -235,9 +235,12 @@ fn refusal(error: Error) -> Problem {
             Refused::Declined(refusal) => Problem::declined(&refusal),
             Refused::Pairing(reject) => reject.into(),
             Refused::Lapsed => rekey::Reject::Lapsed.into(),
-            Refused::Absent | Refused::AttemptsSpent | Refused::Exists | Refused::Stale | Refused::Used => {
-                Reject::SessionUnknown.into()
-            }
+            Refused::Absent
+            | Refused::AttemptsSpent
+            | Refused::Exists
+            | Refused::Missing(_)
+            | Refused::Stale
+            | Refused::Used => Reject::SessionUnknown.into(),
         },
     }
 }

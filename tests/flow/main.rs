@@ -12,6 +12,7 @@ mod journey;
 mod keys;
 mod object;
 mod pairing;
+mod restore;
 mod resume;
 mod revocation;
 mod session;

@@ -226,7 +226,10 @@ impl EventStream {
             while let Some(message) = self.take() {
                 let field =
                     |name| message.lines().find_map(|line| line.strip_prefix(name)).map(str::trim_start);
-                if let (Some(event), Some(data)) = (field("event:"), field("data:")) {
+                // Where the head stands is told between the events that tests are about.
+                if let (Some(event), Some(data)) =
+                    (field("event:").filter(|name| *name != "head"), field("data:"))
+                {
                     let data = serde_json::from_str(data).expect("an event's data is JSON");
                     return Some((event.to_owned(), data));
                 }

@@ -1,7 +1,7 @@
 //! The system itself: a service on a port of its own, and who talks to it.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -178,6 +178,29 @@ impl System {
         self.serve().await;
     }
 
+    /// A copy of the data folder, taken while the service is stopped.
+    ///
+    /// # Panics
+    /// As [`System::stop`].
+    pub async fn copy(&mut self) -> TempDir {
+        let copy = tempfile::tempdir().expect("there is room for a folder");
+        self.stop().await;
+        copy_into(&self.data(), &copy.path().join("data"));
+        self.start_again().await;
+        copy
+    }
+
+    /// Puts a copy in the data folder's place, as somebody does who restores a backup.
+    ///
+    /// # Panics
+    /// As [`System::stop`].
+    pub async fn put_back(&mut self, copy: &TempDir) {
+        self.stop().await;
+        std::fs::remove_dir_all(self.data()).expect("nobody uses it");
+        copy_into(&copy.path().join("data"), &self.data());
+        self.start_again().await;
+    }
+
     /// Randomness of its own for whoever asks: the same in every run.
     pub fn rng(&self) -> ChaCha20Rng {
         ChaCha20Rng::seed_from_u64(self.seed.fetch_add(1, Ordering::SeqCst))
@@ -209,6 +232,21 @@ impl System {
     #[must_use]
     pub fn all_records(&self) -> Vec<Vec<u8>> {
         journal::all(&self.data())
+    }
+}
+
+fn copy_into(from: &Path, to: &Path) {
+    std::fs::create_dir(to).expect("a folder is made");
+    let permissions = std::fs::metadata(from).expect("it is there").permissions();
+    std::fs::set_permissions(to, permissions).expect("it is ours");
+    for entry in std::fs::read_dir(from).expect("it is a folder") {
+        let (here, name) = entry.map(|entry| (entry.path(), entry.file_name())).expect("it is read");
+        let there = to.join(name);
+        if here.is_dir() {
+            copy_into(&here, &there);
+        } else {
+            std::fs::copy(here, there).expect("a file is copied");
+        }
     }
 }
 

@@ -23,5 +23,6 @@ mod package;
 mod policy;
 mod power_cut;
 mod readme;
+mod restore;
 mod root;
 mod runbook;

@@ -59,7 +59,8 @@ fn extension(entry: &Entry) -> Vec<(&'static str, String)> {
 /// From 0 to 10: what ends things stands out, and what is tried.
 const fn severity(action: Action) -> u8 {
     match action {
-        Action::ServerRevoked | Action::UserRevoked => 7,
+        Action::RollbackFound => 9,
+        Action::AllRevoked | Action::RestoreAccepted | Action::ServerRevoked | Action::UserRevoked => 7,
         Action::PairingRevoked | Action::SessionRevoked | Action::InvitationRevoked => 6,
         Action::SigningKeyRotated
         | Action::ServiceCreated
@@ -72,7 +73,8 @@ const fn severity(action: Action) -> u8 {
         Action::ClockAccepted
         | Action::InvitationCreated
         | Action::InvitationAttemptSpent
-        | Action::PairingLapsed => 4,
+        | Action::PairingLapsed
+        | Action::RevocationReported => 4,
         Action::SessionOpened
         | Action::SessionRotated
         | Action::SessionEnded

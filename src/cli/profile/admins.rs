@@ -67,4 +67,4 @@ fn copied(from: &Path, to: &Path) -> io::Result<()> {
 
 const FOLDER: &str = "admins";
 /// A credential was read as one before: it is not longer.
-const SIZE_MAX: usize = 64 * 1024;
+const SIZE_MAX: usize = 192 * 1024;

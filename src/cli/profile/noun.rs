@@ -265,6 +265,8 @@ fn remove(name: &str, confirm: Confirm, screen: Screen) -> Result<Report, Stop> 
     fs::remove_file(&told.file).map_err(|error| {
         Stop::new(Exit::Failed, "profiles", format!("cannot remove {}: {error}", told.file.display()))
     })?;
+    // An administrator's has one beside it, of what he saw.
+    let _ = fs::remove_file(told.file.with_extension("head"));
     let mut chosen = Chosen::read()?;
     if chosen.forget(name) {
         chosen.write()?;

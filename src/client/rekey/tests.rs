@@ -75,6 +75,7 @@ async fn server(script: &Script, ends_in_s: u32) -> (Server, Arc<Failing>) {
         policy: None,
         capabilities: None,
         head: Seen::default(),
+        revocations: Vec::new(),
     };
     store.save(&profile).unwrap();
     (Server::open(store.clone(), ambient()).await.unwrap(), store)

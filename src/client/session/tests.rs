@@ -105,6 +105,7 @@ fn store(script: &Script, role: Role) -> Arc<MemoryKeyStore> {
             offer: SuiteList::ours(),
             policy: (role == Role::Client).then(|| KeptPolicy { jws: policy.sign(&service_key()), seen }),
             head: Seen::default(),
+            revocations: Vec::new(),
             capabilities: None,
         })
         .unwrap();

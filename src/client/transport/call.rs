@@ -203,6 +203,8 @@ impl<'a> Call<'a> {
         }
         let backoff = self.transport.backoff(attempt);
         match outcome {
+            // That takes an administrator.
+            Ok(reply) if reply.is_rolled_back() => None,
             Ok(reply) if matches!(reply.status.as_u16(), 429 | 503) => {
                 Some(backoff + reply.retry_after().unwrap_or_default())
             }
@@ -250,6 +252,12 @@ impl Reply {
     fn is_clock(&self) -> bool {
         let problem = (self.status == StatusCode::UNAUTHORIZED).then(|| Problem::parse(&self.body)).flatten();
         problem.is_some_and(|problem| problem.code == "token_expired")
+    }
+
+    /// The service has lost revocations, and waits for its administrator.
+    pub(super) fn is_rolled_back(&self) -> bool {
+        let unavailable = self.status == StatusCode::SERVICE_UNAVAILABLE;
+        unavailable && Problem::parse(&self.body).is_some_and(|problem| problem.code == "rolled_back")
     }
 
     /// The service found that we ask too often, and did nothing.

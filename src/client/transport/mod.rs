@@ -22,6 +22,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use sidekey_protocol::ids::Timestamp;
 use sidekey_protocol::pairing::PublicUrl;
+use sidekey_protocol::revocation::wire::HEAD;
 use tokio::time::timeout;
 
 use self::call::{EPOCHS, Reply, Said};
@@ -30,6 +31,7 @@ use self::route::{Addresses, Sending};
 use self::signer::Signer;
 use crate::ambient::Ambient;
 use crate::error::{Error, Unavailable, Unintelligible, Usage};
+use crate::heads::Heads;
 use crate::rekey::Epochs;
 
 pub use self::call::Call;
@@ -43,6 +45,8 @@ pub struct Transport {
     signer: Option<Arc<Signer>>,
     /// Who says under which epoch a request is sent, and renews it.
     epochs: Option<Arc<Epochs>>,
+    /// What is shown of the service's revocations, and learned.
+    heads: Option<Arc<Heads>>,
 }
 
 struct Link {
@@ -80,18 +84,24 @@ impl Transport {
             ambient,
             offset_s: AtomicI64::new(0),
         };
-        Ok(Self { link: Arc::new(link), signer: None, epochs: None })
+        Ok(Self { link: Arc::new(link), signer: None, epochs: None, heads: None })
     }
 
     /// The same way to the same service, every request signed as `identity`.
     #[must_use]
     pub fn signed(&self, identity: Identity) -> Self {
-        Self { link: Arc::clone(&self.link), signer: Some(Arc::new(Signer::new(identity))), epochs: None }
+        let signer = Some(Arc::new(Signer::new(identity)));
+        Self { link: Arc::clone(&self.link), signer, epochs: None, heads: None }
     }
 
     /// The same, every request under the epoch that is in use, which is renewed when it is due.
     pub(crate) fn renewing(self, epochs: Arc<Epochs>) -> Self {
         Self { epochs: Some(epochs), ..self }
+    }
+
+    /// The same, every request with the highest head of the service's revocations.
+    pub(crate) fn showing(self, heads: Arc<Heads>) -> Self {
+        Self { heads: Some(heads), ..self }
     }
 
     /// A request in the making. `path` begins with `/` and may carry a query (see [`with_query`]).
@@ -165,6 +175,13 @@ impl Transport {
     /// `None`: the request, which has changed nothing, is to be sent again.
     async fn settle<A>(&self, said: Said<A>, sent: Option<[u8; 8]>) -> Result<Option<A>, Error> {
         let used = self.epochs.as_ref().zip(sent);
+        if let Some(heads) = &self.heads {
+            match &said {
+                Said::Answer(_) => heads.answered(),
+                Said::Refusal(reply) if reply.is_rolled_back() => heads.report(self).await,
+                Said::Refusal(_) => {}
+            }
+        }
         match (said, used) {
             (Said::Answer(answer), Some((epochs, sent))) => {
                 epochs.answered(sent).await;
@@ -184,6 +201,9 @@ impl Transport {
         let request = self.request(url, sending)?;
         let answer = self.link.http.request(request).await.map_err(|error| failed(&error))?;
         self.learn_clock(answer.headers());
+        if let Some(heads) = &self.heads {
+            heads.learn(answer.headers()).await;
+        }
         Ok(answer)
     }
 
@@ -205,6 +225,9 @@ impl Transport {
         }
         if let Some((name, value)) = &call.condition {
             request = request.header(name, value);
+        }
+        if let Some(head) = self.heads.as_ref().and_then(|heads| heads.header()) {
+            request = request.header(HEAD, head);
         }
         if let Some(signer) = &self.signer {
             request = request.header(AUTHORIZATION, signer.bearer(self.now(), kek));

@@ -75,6 +75,7 @@ impl Problem {
                 let detail = format!("the enterprise refused this pairing{}", reason.unwrap_or_default());
                 Error::PairAgain { code: "pairing_refused".into(), detail: plain(&detail) }
             }
+            "rolled_back" => Error::Retry { after: A_WHILE, why: Unavailable::RolledBack },
             code if PAIR_AGAIN.contains(&code) => {
                 let (code, detail) = self.said();
                 Error::PairAgain { code, detail }
@@ -142,6 +143,8 @@ const PAIR_AGAIN: [&str; 7] = [
     "token_invalid",
 ];
 const A_MOMENT: Duration = Duration::from_secs(1);
+/// An administrator has to look into it.
+const A_WHILE: Duration = Duration::from_secs(30);
 const TEXT_MAX_CHARS: usize = 500;
 
 #[cfg(test)]

@@ -58,6 +58,10 @@ actions! {
     ServerRevoked = "server_revoked", "A mail server was revoked, with all of its pairings.";
     SessionRevoked = "session_revoked", "A session was revoked.";
     InvitationRevoked = "invitation_revoked", "An invitation was revoked.";
+    RollbackFound = "rollback_found", "Somebody has seen so many revocations, which the service does not have: it was restored from an older copy.";
+    RevocationReported = "revocation_reported", "A party was told of a revocation that the service does not have.";
+    RestoreAccepted = "restore_accepted", "The service goes on from an older copy, and counts so many revocations; all sessions end.";
+    AllRevoked = "all_revoked", "Every pairing was revoked but so many.";
     SigningKeyRotated = "signing_key_rotated", "Another signing key of the service took over.";
     ClockAccepted = "clock_accepted", "A clock that had been ahead, by so many seconds, was set right and is believed again.";
     SecretsResealed = "secrets_resealed", "Secrets at rest were sealed under a newer key.";

@@ -3,6 +3,7 @@
 //! Every revocation of a service extends one hash chain. Its head, MAC'd so that nobody else can invent one, goes out
 //! in every envelope; parties keep the highest.
 
+pub mod restore;
 mod target;
 pub mod wire;
 

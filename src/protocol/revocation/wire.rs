@@ -2,11 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Reason, Target};
+use super::{Reason, SealedHead, Target};
 use crate::ids::{PartyId, Role, ServerName, SessionId, Timestamp, UserName};
 use crate::pairing::PartyLabel;
 use crate::pairing::registry::Standing;
 use crate::session::Cause;
+
+/// The header of requests and answers that carries a head, in base64url.
+pub const HEAD: &str = "sidekey-head";
 
 /// `POST /v1/revocations`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -72,6 +75,8 @@ pub enum Event {
     Refused(Refused),
     /// The service signs with another key.
     Keys(KeysChanged),
+    /// The head of all revocations has moved.
+    Head(HeadMoved),
     /// What happened since the `Last-Event-ID` is not known any more.
     Reset(Reset),
     /// The service stops.
@@ -217,6 +222,15 @@ pub struct Refused {
     pub at: Timestamp,
 }
 
+/// The head of all revocations has moved: the highest is kept.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct HeadMoved {
+    /// Where it stands.
+    pub head: SealedHead,
+}
+
 /// What happened since the `Last-Event-ID` is not known any more: whatever was kept is looked at anew.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
@@ -248,6 +262,7 @@ impl Event {
             Self::Approved(_) => "approved",
             Self::Refused(_) => "refused",
             Self::Keys(_) => "keys",
+            Self::Head(_) => "head",
             Self::Reset(_) => "reset",
             Self::Stopping(_) => "stopping",
         }
@@ -269,6 +284,7 @@ impl Event {
             Self::Approved(event) => serde_json::to_string(event),
             Self::Refused(event) => serde_json::to_string(event),
             Self::Keys(event) => serde_json::to_string(event),
+            Self::Head(event) => serde_json::to_string(event),
             Self::Reset(event) => serde_json::to_string(event),
             Self::Stopping(event) => serde_json::to_string(event),
         }
@@ -290,6 +306,7 @@ impl Event {
             "approved" => serde_json::from_str(data).map(Self::Approved),
             "refused" => serde_json::from_str(data).map(Self::Refused),
             "keys" => serde_json::from_str(data).map(Self::Keys),
+            "head" => serde_json::from_str(data).map(Self::Head),
             "reset" => serde_json::from_str(data).map(Self::Reset),
             "stopping" => serde_json::from_str(data).map(Self::Stopping),
             _ => return Ok(None),
@@ -326,6 +343,7 @@ mod tests {
             }),
             Event::Approved(Approved { pairing, by: pairing, at }),
             Event::Refused(Refused { pairing, by: pairing, reason: None, at }),
+            Event::Head(HeadMoved { head: SealedHead::from_bytes([7; 32]) }),
             Event::Reset(Reset {}),
             Event::Stopping(Stopping {}),
         ] {

@@ -100,8 +100,12 @@ codes! {
         "Look at the keys again, and name the active one.";
     NoCommonSuite = 409 "no_common_suite", "No suite is left that everybody allows.",
         "Name A256GCM among the capabilities or in the offer.";
+    NotRolledBack = 409 "not_rolled_back", "The service has lost no revocations that anybody knows of.",
+        "There is nothing to report or to accept.";
     RekeyFirst = 409 "rekey_first", "The key epoch is over: nothing is wrapped under it.",
         "Rekey, and ask again.";
+    RevocationsMissing = 409 "revocations_missing", "Revocations are lost that nobody has reported.",
+        "Say that you go on without them (`missing`), or revoke every pairing (`revoke_all`).";
     ServerExists = 409 "server_exists", "There is, or was, a server of this name.",
         "Choose another name, or use the one that exists.";
     GenerationPassed = 410 "generation_passed", "This generation of the session is over.",
@@ -166,6 +170,8 @@ codes! {
         "Ask the administrator to check the clock of the service's machine.";
     Overloaded = 503 "overloaded", "The service does all that it can at one time.",
         "Repeat the request in a moment.";
+    RolledBack = 503 "rolled_back", "The service was restored from an older copy, and has lost revocations.",
+        "Ask the administrator: `sidekey restore status` says what is known, `sidekey restore accept` goes on.";
     StoreUnavailable = 503 "store_unavailable", "The service cannot write its journal, so it changes and issues nothing.",
         "Repeat the request in a moment; the service's log names the cause.";
 }

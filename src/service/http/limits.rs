@@ -17,6 +17,8 @@ use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sidekey_protocol::ids::PartyId;
 use sidekey_protocol::pairing::rekey;
+use sidekey_protocol::revocation::SealedHead;
+use sidekey_protocol::revocation::wire::HEAD;
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
@@ -30,7 +32,7 @@ use crate::clock::Clock;
 use crate::config::Limits;
 use crate::live::Live;
 use crate::metrics::{Metrics, RouteMeter};
-use crate::store::{self, Refused, Rights};
+use crate::store::{self, Compared, Refused, Rights};
 
 /// Octets of the longest path and query.
 const URI_SIZE_MAX: usize = 2048;
@@ -214,6 +216,10 @@ pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Ne
     if let Some(standing) = found.standing {
         standing.write(response.headers_mut());
     }
+    if found.party.is_some() {
+        let head = HeaderValue::try_from(guard.app.store.head().to_string());
+        response.headers_mut().insert(HEAD, head.expect("base64url is visible ASCII"));
+    }
     let answered = Answered { route: guard.route, meter: guard.meter.clone(), party: found.party };
     response.extensions_mut().insert(answered);
     response
@@ -226,6 +232,7 @@ impl Guard {
         if announced > self.route.body_size_bytes as u64 {
             return Err(Code::BodyTooLarge.into());
         }
+        self.compare(request.headers()).await?;
         if self.route.who.is_anybody() {
             if let Some(scope) = self.route.scope() {
                 self.count_address(&request, scope, found)?;
@@ -248,6 +255,31 @@ impl Guard {
         let (head, body) = request.into_parts();
         let body = read(body, self.route.body_size_bytes, &self.app.limits.get()).await?;
         Ok(Request::from_parts(head, body))
+    }
+
+    /// Holds the head that the caller shows, whoever it is, against ours: a party may have been paired, and the head seen,
+    /// after the copy was made that this service was restored from. Nobody else can invent one.
+    async fn compare(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let store = &self.app.store;
+        if let Some(shown) = headers.get(HEAD) {
+            let shown = shown.to_str().ok().and_then(|text| text.parse::<SealedHead>().ok());
+            match shown.map_or(Compared::Forged, |shown| store.compare(&shown)) {
+                Compared::Forged => self.app.metrics.head_forged(),
+                Compared::Later => {
+                    store.roll_back(shown.ok_or(Code::Internal)?, self.claimed(headers)).await?
+                }
+                Compared::Ours => {}
+            }
+        }
+        if store.is_rolled_back() && !self.route.answers_rolled_back() {
+            return Err(Code::RolledBack.into());
+        }
+        Ok(())
+    }
+
+    /// Who shows it, when that can be told.
+    fn claimed(&self, headers: &HeaderMap) -> Option<PartyId> {
+        auth::caller(&self.app, headers, || Ok(())).ok().map(|caller| caller.party())
     }
 
     fn count_address(&self, request: &Request, scope: Scope, found: &mut Found) -> Result<(), Problem> {

@@ -102,12 +102,15 @@ fn generator() -> SchemaGenerator {
 }
 
 fn operation_object(route: &Route, operation: Operation<'_>) -> Value {
-    let Operation { parameters, body, answers, codes, .. } = operation;
+    let Operation { mut parameters, body, answers, codes, .. } = operation;
     let mut responses: BTreeMap<String, Value> = BTreeMap::new();
     for (status, mut answer) in answers {
         let mut with = json!({ "X-Request-Id": reference("headers/X-Request-Id") });
         if route.scope().is_some() {
             tell_rates(&mut with);
+        }
+        if !route.who.is_anybody() {
+            with["Sidekey-Head"] = reference("headers/Sidekey-Head");
         }
         if let Some(own) = answer["headers"].as_object() {
             with.as_object_mut().expect("it is an object").extend(own.clone());
@@ -116,6 +119,12 @@ fn operation_object(route: &Route, operation: Operation<'_>) -> Value {
         responses.insert(status.to_string(), answer);
     }
     responses.extend(refusals(codes));
+    if !route.who.is_anybody() {
+        parameters.push(json!({
+            "name": "Sidekey-Head", "in": "header", "required": false, "schema": head_schema(),
+            "description": "The highest head of revocations that the caller was shown.",
+        }));
+    }
     let tag = route.path.trim_start_matches("/v1").trim_start_matches('/').split(['/', '.']).next();
     let mut object = json!({
         "operationId": operation_id(route),
@@ -182,6 +191,10 @@ fn refusal(status: u16, codes: &[Code]) -> Value {
     })
 }
 
+fn head_schema() -> Value {
+    json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{43}$" })
+}
+
 fn tell_rates(headers: &mut Value) {
     for name in ["RateLimit", "RateLimit-Policy"] {
         headers[name] = reference(&format!("headers/{name}"));
@@ -219,6 +232,10 @@ fn headers() -> Value {
         "RateLimit-Policy": {
             "description": "As what the request was counted, and how many of them a minute has (draft-ietf-httpapi-ratelimit-headers-11).",
             "schema": { "type": "string", "examples": ["\"read\";q=600;w=60"] },
+        },
+        "Sidekey-Head": {
+            "description": "Where the service's revocations stand; the highest is kept, and sent with every request.",
+            "schema": head_schema(),
         },
         "Retry-After": {
             "description": "Seconds to wait before the next try.",

@@ -137,6 +137,11 @@ impl Problem {
         }
     }
 
+    /// With what this refusal alone can say.
+    pub(crate) fn because_of(code: Code, cause: String) -> Self {
+        Self::with(code, Members { cause: Some(cause), ..Members::default() })
+    }
+
     fn with(code: Code, members: Members) -> Self {
         Self { code, members: Some(Box::new(members)) }
     }
@@ -342,6 +347,7 @@ impl From<Fault> for Problem {
         tracing::error!(error = &fault as &dyn std::error::Error, "store");
         Self::from(match fault {
             Fault::ClockBehind { .. } => Code::ClockStepped,
+            Fault::RolledBack => Code::RolledBack,
             Fault::Fenced | Fault::Full | Fault::Io { .. } => Code::StoreUnavailable,
             Fault::Corrupt { .. }
             | Fault::Exists

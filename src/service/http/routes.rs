@@ -11,7 +11,7 @@ use super::openapi;
 use super::problem::Code::{self, *};
 use super::rates::Scope;
 use crate::app::App;
-use crate::{audit, events, health, keys, pairing, policies, policy, revocation, session};
+use crate::{audit, events, health, keys, pairing, policies, policy, restore, revocation, session};
 
 /// One row of the table.
 #[derive(Debug)]
@@ -166,6 +166,12 @@ routes! {
         "The service's signing keys, and the statements by which each vouches for the next" [];
     POST   "/v1/keys/rotate"                   ADMIN       SMALL  Answer keys::rotate,
         "Makes a fresh signing key, which takes over" [KeyReplaced TtlOutOfRange];
+    GET    "/v1/restore"                       ADMIN       NONE   Answer restore::status,
+        "Whether the service was restored from an older copy, and what is reported of what it has lost" [];
+    POST   "/v1/restore/reports"               PAIRED      LARGE  Answer restore::report,
+        "What a party was told of revocations that the service has lost" [NotFound NotRolledBack];
+    POST   "/v1/restore/accept"                ADMIN       MEDIUM Answer restore::accept,
+        "Lets the service go on from an older copy" [NotFound NotRolledBack RevocationsMissing];
     GET    "/v1/events"                        PAIRED      NONE   Stream events::events,
         "What the caller must know at once, as Server-Sent Events" [NotFound Overloaded];
     GET    "/p/{invitation}"                   ANYBODY     NONE   Answer pairing::page,
@@ -175,9 +181,9 @@ routes! {
     GET    "/livez"                            ANYBODY     NONE   Answer health::alive,
         "Whether the process runs" [];
     GET    "/readyz"                           ANYBODY     NONE   Answer health::ready,
-        "Whether the service can do its work" [ClockStepped StoreUnavailable];
+        "Whether the service can do its work" [ClockStepped RolledBack StoreUnavailable];
     GET    "/healthz"                          ANYBODY     NONE   Answer health::ready,
-        "As /readyz" [ClockStepped StoreUnavailable];
+        "As /readyz" [ClockStepped RolledBack StoreUnavailable];
 }
 
 impl Route {
@@ -196,6 +202,11 @@ impl Route {
         self.path == "/v1/revocations"
     }
 
+    /// Whether it answers although revocations are known to be lost.
+    pub(super) fn answers_rolled_back(&self) -> bool {
+        self.is_probe() || self.path.starts_with("/v1/restore")
+    }
+
     /// What its requests are counted as, if they are.
     pub(crate) fn scope(&self) -> Option<Scope> {
         let reads = self.method_name == "GET";
@@ -212,6 +223,9 @@ impl Route {
     pub(super) fn codes(&self) -> BTreeSet<Code> {
         let mut codes: BTreeSet<Code> = self.refuses.iter().copied().collect();
         codes.extend([BodyTooLarge, HeadersTooLarge, HostInvalid, UriTooLong, Internal]);
+        if !self.answers_rolled_back() {
+            codes.insert(RolledBack);
+        }
         if self.scope().is_some() {
             codes.extend([Overloaded, RateLimited]);
         }

@@ -107,6 +107,7 @@ async fn no_answer_that_tells_of_keys_or_parties_may_be_kept() {
             .replace("{user}", "ann")
             .replace("{session}", &session)
             .replace("{invitation}", &invitation)
+            .replace("{record}", "1")
             .replace("{pairing}", &phone.id.to_string());
         for party in [&service.admin, &server, &phone] {
             // A server says of whom it asks.

@@ -166,6 +166,7 @@ fn refusal(error: Error) -> Problem {
             | Refused::Ended
             | Refused::Expired
             | Refused::Lapsed
+            | Refused::Missing(_)
             | Refused::Session(_)
             | Refused::SessionsFull { .. }
             | Refused::Stale

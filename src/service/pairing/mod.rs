@@ -195,6 +195,7 @@ fn refusal(error: Error) -> Problem {
             | Refused::Ended
             | Refused::Exists
             | Refused::Lapsed
+            | Refused::Missing(_)
             | Refused::Session(_)
             | Refused::SessionsFull { .. }
             | Refused::Stale => Reject::InvitationUnknown.into(),

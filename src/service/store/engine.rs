@@ -40,6 +40,8 @@ pub(super) struct Shared {
     pub(super) meter: OnceLock<Meter>,
     fenced: AtomicBool,
     full: AtomicBool,
+    /// A head was shown that this history does not have, and the state does not say so yet.
+    pub(super) rolling_back: AtomicBool,
     /// The state's, for those who do not hold it.
     last_at: AtomicU32,
     /// Parties that were seen since they were last written behind.
@@ -68,6 +70,7 @@ impl Shared {
             meter: OnceLock::new(),
             fenced: AtomicBool::new(false),
             full: AtomicBool::new(false),
+            rolling_back: AtomicBool::new(false),
             on_fence,
         }
     }
@@ -89,10 +92,18 @@ impl Shared {
         if self.fenced.load(Ordering::Acquire) {
             return Err(Fault::Fenced);
         }
+        if self.is_rolled_back() {
+            return Err(Fault::RolledBack);
+        }
         if self.full.load(Ordering::Acquire) {
             return Err(Fault::Full);
         }
         self.now().map(drop)
+    }
+
+    /// Whether it is known that revocations were lost.
+    pub(super) fn is_rolled_back(&self) -> bool {
+        self.rolling_back.load(Ordering::Acquire) || self.read().global.rolled_back.is_some()
     }
 
     /// The time of a decision: never before the last record's.

@@ -4,8 +4,9 @@
 use sidekey_protocol::audit::{self, Action, entries, entry_hash, entry_salt};
 use sidekey_protocol::crypto::sha256;
 use sidekey_protocol::encoding::base64url;
-use sidekey_protocol::ids::{InvitationId, PartyId, SessionId};
+use sidekey_protocol::ids::{InvitationId, PartyId, ServerName, SessionId, UserName};
 use sidekey_protocol::revocation::Target;
+use sidekey_protocol::revocation::wire::Revoked;
 
 use super::record::{Entry, Opened, Record, Whom, Word};
 use super::state::State;
@@ -100,6 +101,24 @@ impl Entry {
             Record::ClockAccepted { behind_s } => {
                 audit::Entry { count: Some((*behind_s).into()), ..line(Action::ClockAccepted) }
             }
+            Record::HeadShown { head, .. } => {
+                audit::Entry { count: Some(head.n()), ..line(Action::RollbackFound) }
+            }
+            Record::RevocationsReported(told) => {
+                let told = self.lost(told, of);
+                return told
+                    .map(|line| audit::Entry { action: Action::RevocationReported, ..line })
+                    .collect();
+            }
+            Record::RestoreAccepted(accepted) => {
+                let count = Some(accepted.revocations);
+                let first = audit::Entry { count, ..line(Action::RestoreAccepted) };
+                let all = accepted.revoke_all_but.as_ref().map(|except| audit::Entry {
+                    count: Some(except.len() as u64),
+                    ..line(Action::AllRevoked)
+                });
+                return [first].into_iter().chain(self.lost(&accepted.reapplied, of)).chain(all).collect();
+            }
             Record::KeyRotated(rotated) => audit::Entry {
                 epoch: Some(rotated.number),
                 kid: Some(base64url(&sha256(&rotated.public.0)[..16])),
@@ -111,6 +130,20 @@ impl Entry {
             }
         };
         vec![one]
+    }
+}
+
+impl Entry {
+    /// Of each revocation that an older copy has lost.
+    fn lost<'a>(
+        &'a self,
+        revocations: &'a [Revoked],
+        of: impl Fn(Option<&Whom>, Action) -> audit::Entry + Copy + 'a,
+    ) -> impl Iterator<Item = audit::Entry> + 'a {
+        revocations.iter().zip(&self.whom).map(move |(Revoked { target, reason, .. }, whom)| audit::Entry {
+            reason: Some(reason.clone()),
+            ..struck(target, |action| of(Some(whom), action))
+        })
     }
 }
 
@@ -165,11 +198,13 @@ impl State {
             Record::Rekeyed(rekeyed) => self.paired_whom(rekeyed.pairing),
             Record::Rotated { session } | Record::Ended { session } => self.session_whom(*session),
             Record::Revoked { target, .. } => match target {
-                Target::Invitation { invitation } => self.invited_whom(*invitation),
-                Target::Pairing { pairing } => self.paired_whom(*pairing),
-                Target::Session { session } => self.session_whom(*session),
+                Target::Invitation { .. } | Target::Pairing { .. } | Target::Session { .. } => {
+                    self.target_whom(target)
+                }
                 Target::Server { .. } | Target::User { .. } => None,
             },
+            Record::RevocationsReported(told) => return self.whom_of_each(told),
+            Record::RestoreAccepted(accepted) => return self.whom_of_each(&accepted.reapplied),
             Record::Lapsed { pairings } => {
                 return pairings.iter().filter_map(|&pairing| self.paired_whom(pairing)).collect();
             }
@@ -181,9 +216,29 @@ impl State {
             | Record::PolicySet { .. }
             | Record::BatchOpened(_)
             | Record::ClockAccepted { .. }
+            | Record::HeadShown { .. }
             | Record::KeyRotated(_) => None,
         };
         one.into_iter().collect()
+    }
+
+    /// Each of them is here: else it would not have been taken.
+    fn whom_of_each(&self, revocations: &[Revoked]) -> Vec<Whom> {
+        revocations.iter().filter_map(|revoked| self.target_whom(&revoked.target)).collect()
+    }
+
+    fn target_whom(&self, target: &Target) -> Option<Whom> {
+        let named = |server: &ServerName, user: Option<&UserName>| {
+            let (server, user) = (server.clone(), user.cloned());
+            Some(Whom { role: None, server, user, pairing: None })
+        };
+        match target {
+            Target::Invitation { invitation } => self.invited_whom(*invitation),
+            Target::Pairing { pairing } => self.paired_whom(*pairing),
+            Target::Session { session } => self.session_whom(*session),
+            Target::Server { server } => named(server, None),
+            Target::User { server, user } => named(server, Some(user)),
+        }
     }
 
     fn invited_whom(&self, id: InvitationId) -> Option<Whom> {

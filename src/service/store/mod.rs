@@ -28,10 +28,12 @@ mod pairing;
 mod policy;
 mod record;
 mod rekey;
+mod restore;
 mod revocation;
 mod seal_keys;
 mod session;
 mod sled;
+mod spki;
 mod state;
 mod view;
 
@@ -60,6 +62,7 @@ pub(crate) use open::lock;
 pub use open::{Genesis, Verified};
 pub use pairing::{NewInvitation, NewPairing};
 pub use rekey::NewEpoch;
+pub use restore::Compared;
 pub use seal_keys::{KeyId, SealKeys, Slot, Stretch};
 pub use session::{Idempotency, Keyed, NewSession};
 pub use view::{
@@ -132,6 +135,9 @@ pub enum Refused {
     /// Nobody has used it for too long.
     #[error("lapsed")]
     Lapsed,
+    /// So many revocations are lost that nobody has reported.
+    #[error("revocations are lost")]
+    Missing(u64),
     /// The protocol refuses what is asked of the pairing.
     #[error(transparent)]
     Pairing(sidekey_protocol::pairing::Reject),
@@ -185,7 +191,7 @@ impl Store {
     /// Whether commits can succeed, as far as is known.
     ///
     /// # Errors
-    /// [`Fault::ClockBehind`], [`Fault::Fenced`], [`Fault::Full`].
+    /// [`Fault::ClockBehind`], [`Fault::Fenced`], [`Fault::Full`], [`Fault::RolledBack`].
     pub fn ready(&self) -> Result<(), Fault> {
         self.shared.ready()
     }

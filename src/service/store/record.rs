@@ -13,7 +13,8 @@ use sidekey_protocol::ids::{
 use sidekey_protocol::pairing::Approval;
 use sidekey_protocol::pairing::wire::RekeyAnswer;
 use sidekey_protocol::policy::setting::Setting;
-use sidekey_protocol::revocation::{Reason, Target};
+use sidekey_protocol::revocation::wire::Revoked;
+use sidekey_protocol::revocation::{Reason, SealedHead, Target};
 use sidekey_protocol::session::{Capabilities, Suite, SuiteList};
 
 use super::at_rest::{Place, Sealed};
@@ -123,6 +124,15 @@ pub(super) enum Record {
         pairing: PartyId,
         word: Word,
     },
+    /// Somebody has seen a head of revocations that this history does not have.
+    HeadShown {
+        head: SealedHead,
+        by: Option<PartyId>,
+    },
+    /// Revocations that a party was told of and that this history does not have.
+    RevocationsReported(Vec<Revoked>),
+    /// An administrator lets the service go on from an older copy.
+    RestoreAccepted(Box<RestoreAccepted>),
 }
 
 /// What is said about a pairing that waits to be approved.
@@ -169,6 +179,17 @@ pub(super) struct KeyRotated {
     pub(super) until: Timestamp,
     /// The statement of the key before, a JWS.
     pub(super) statement: String,
+}
+
+/// What a service that goes on from an older copy goes on with.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct RestoreAccepted {
+    /// Its count of revocations from now on.
+    pub(super) revocations: u64,
+    /// What is revoked again.
+    pub(super) reapplied: Vec<Revoked>,
+    /// Every pairing but these is revoked too.
+    pub(super) revoke_all_but: Option<Vec<PartyId>>,
 }
 
 /// A pairing's next epoch.

@@ -12,6 +12,7 @@ mod keys;
 mod load;
 pub(super) mod policy;
 mod rekey;
+mod restore;
 mod revoke;
 pub(super) mod sessions;
 
@@ -37,6 +38,7 @@ use super::journal::Position;
 use super::record;
 use super::view::{Invitation, InvitationState, Party, Revocation, Server, Session, SessionState};
 
+pub(super) use self::restore::{RolledBack, Struck};
 pub(super) use self::revoke::Effect;
 
 /// Everything.
@@ -76,6 +78,8 @@ pub(super) struct Global {
     pub(super) next_root: u32,
     /// The change of policy that has not reached all of its sessions.
     pub(super) carrying: Option<Carrying>,
+    /// What is known of what was lost, until that is accepted.
+    pub(super) rolled_back: Option<RolledBack>,
 }
 
 /// A server.
@@ -209,6 +213,7 @@ impl Default for State {
                 next_invitation: 1,
                 next_root: 0,
                 carrying: None,
+                rolled_back: None,
             },
             servers: Vec::new(),
             users: Vec::new(),

@@ -9,6 +9,7 @@ mod measured;
 mod policy;
 mod rekey;
 mod restart;
+mod restore;
 mod verbs;
 
 use std::path::Path;

@@ -110,7 +110,7 @@ pub struct Party {
     /// What it may do.
     pub rights: Rights,
     /// What it signs its tokens with.
-    #[serde(with = "spki")]
+    #[serde(with = "super::spki")]
     pub key: VerifyingKey,
     /// What its owner calls it.
     pub label: String,
@@ -299,6 +299,8 @@ pub enum Happened {
         /// Why.
         reason: Reason,
     },
+    /// What was told before counts for nothing.
+    Forgotten,
     /// The service signs with another key.
     Keys {
         /// Its number.
@@ -428,19 +430,5 @@ impl Serialize for LastSeen {
 impl<'de> Deserialize<'de> for LastSeen {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Self(Arc::new(AtomicU32::new(u32::deserialize(deserializer)?))))
-    }
-}
-
-mod spki {
-    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer, de};
-    use sidekey_protocol::crypto::VerifyingKey;
-    use sidekey_protocol::encoding::Bytes;
-
-    pub(super) fn serialize<S: Serializer>(key: &VerifyingKey, serializer: S) -> Result<S::Ok, S::Error> {
-        Bytes(key.spki().to_vec()).serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<VerifyingKey, D::Error> {
-        VerifyingKey::from_spki(&Bytes::deserialize(deserializer)?.0).map_err(de::Error::custom)
     }
 }

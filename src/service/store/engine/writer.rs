@@ -46,7 +46,7 @@ impl Batch {
 
     fn push(&mut self, entry: Entry, after: u64, about: About, done: Done) {
         self.texts.push(entry.text(after + self.texts.len() as u64 + 1));
-        self.urgent = matches!(entry.record, Record::Revoked { .. });
+        self.urgent = matches!(entry.record, Record::Revoked { .. } | Record::HeadShown { .. });
         self.entries.push(entry);
         self.done.push(done);
         match about {

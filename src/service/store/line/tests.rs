@@ -4,12 +4,14 @@ use sidekey_protocol::ids::{InvitationId, PartyId, Role, ServiceId, SessionId, T
 use sidekey_protocol::pairing::Approval;
 use sidekey_protocol::pairing::wire::RekeyAnswer;
 use sidekey_protocol::policy::setting::Setting;
-use sidekey_protocol::revocation::Target;
+use sidekey_protocol::revocation::wire::Revoked;
+use sidekey_protocol::revocation::{SealedHead, Target};
 use sidekey_protocol::session::{Capabilities, Suite};
 
 use super::super::at_rest::Sealed;
 use super::super::record::{
-    Confirmed, Entry, KeyRotated, NewRoot, Opened, Record, Rekeyed, RootOf, Secret, Whom, Word,
+    Confirmed, Entry, KeyRotated, NewRoot, Opened, Record, Rekeyed, RestoreAccepted, RootOf, Secret, Whom,
+    Word,
 };
 
 const PAIRING: PartyId = PartyId::from_bytes([0xaa; 16]);
@@ -42,6 +44,10 @@ fn opened(audience: Option<PartyId>) -> Opened {
 fn revoked(target: Target) -> Record {
     let root = ("mail".parse().unwrap(), "bob".parse().unwrap(), NewRoot { id: [0; 16], sealed: sealed() });
     Record::Revoked { target, reason: "lost".parse().unwrap(), roots: vec![root] }
+}
+
+fn told(target: Target) -> Revoked {
+    Revoked { target, reason: "lost".parse().unwrap(), at: Timestamp(900) }
 }
 
 fn whom(user: Option<&str>, pairing: Option<PartyId>) -> Whom {
@@ -259,6 +265,34 @@ fn table() -> Vec<(Record, Vec<Whom>, &'static [&'static str])> {
             &[r#""action":"policy_set","server":"mail"}"#],
         ),
         (Record::ClockAccepted { behind_s: 3600 }, vec![], &[r#""action":"clock_accepted","count":3600}"#]),
+        (
+            Record::HeadShown {
+                head: SealedHead::from_bytes([0, 0, 0, 0, 0, 0, 0, 7].repeat(4).try_into().unwrap()),
+                by: None,
+            },
+            vec![],
+            &[r#""action":"rollback_found","count":7}"#],
+        ),
+        (
+            Record::RevocationsReported(vec![told(Target::Pairing { pairing: PAIRING })]),
+            vec![ann.clone()],
+            &[
+                r#""action":"revocation_reported","server":"mail","user":"ann","role":"client","pairing":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","reason":"lost"}"#,
+            ],
+        ),
+        (
+            Record::RestoreAccepted(Box::new(RestoreAccepted {
+                revocations: 8,
+                reapplied: vec![told(Target::Pairing { pairing: PAIRING })],
+                revoke_all_but: Some(vec![PAIRING, PAIRING]),
+            })),
+            vec![ann.clone()],
+            &[
+                r#""action":"restore_accepted","count":8}"#,
+                r#""action":"pairing_revoked","server":"mail","user":"ann","role":"client","pairing":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","reason":"lost"}"#,
+                r#""action":"all_revoked","count":2}"#,
+            ],
+        ),
         (
             Record::KeyRotated(Box::new(KeyRotated {
                 number: 1,

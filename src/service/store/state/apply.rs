@@ -79,6 +79,9 @@ impl State {
             Record::Rekeyed(rekeyed) => self.rekey(*rekeyed, at)?,
             Record::EpochUsed { pairing, epoch } => self.use_epoch(pairing, epoch, at)?,
             Record::Lapsed { pairings } => self.lapse(&pairings, at)?,
+            Record::HeadShown { head, by } => self.roll_back(head, by, at),
+            Record::RevocationsReported(reports) => self.note_reports(reports, by.ok_or(Misfit)?)?,
+            Record::RestoreAccepted(accepted) => events = self.accept(*accepted, body, at)?,
             Record::KeyRotated(rotated) => events.push(self.global.keys.rotate(*rotated, at)?),
             Record::Approval { pairing, word } => events.extend(self.hear(pairing, word, by, at)?),
             Record::PolicySet { server, user, setting } => {
