@@ -1,6 +1,7 @@
 //! `sidekey audit`: what ever changed anything, and who did it.
 
 mod cef;
+mod verify;
 
 use std::time::Duration;
 
@@ -40,6 +41,13 @@ pub enum Audit {
     Show {
         /// The record's number, as `audit tail` shows it
         seq: u64,
+        #[command(flatten)]
+        admin: Admin,
+    },
+    Verify(verify::Verify),
+    /// Print the service's signature over where its log stands now, to be kept on another machine
+    #[command(after_help = CHECKPOINT_EXAMPLES)]
+    Checkpoint {
         #[command(flatten)]
         admin: Admin,
     },
@@ -121,6 +129,12 @@ impl Audit {
         match self {
             Self::Tail { lines, follow, among, admin } => tail(lines, follow, among, &admin, screen).await,
             Self::Show { seq, admin } => show(seq, &admin).await.map(Some),
+            Self::Verify(verify) => verify.run().await.map(Some),
+            Self::Checkpoint { admin } => {
+                let checkpoint = admin.run(async |service| service.audit_checkpoint().await).await?;
+                screen.lines([checkpoint]).map_err(unwritten)?;
+                Ok(None)
+            }
             Self::Export { format, from, among, admin } => {
                 let service = admin.open()?;
                 let mut filter = among.filter(from);
@@ -271,9 +285,11 @@ pub(crate) fn members(entry: &Entry) -> Vec<(&'static str, String)> {
 }
 
 fn write(screen: Screen, entries: &[Entry], line: impl Fn(&Entry) -> String) -> Result<(), Stop> {
-    screen
-        .lines(entries.iter().map(line))
-        .map_err(|error| Stop::new(Exit::Failed, "output", format!("cannot write the result: {error}")))
+    screen.lines(entries.iter().map(line)).map_err(unwritten)
+}
+
+fn unwritten(error: std::io::Error) -> Stop {
+    Stop::new(Exit::Failed, "output", format!("cannot write the result: {error}"))
 }
 
 /// Entries asked for at once.
@@ -287,6 +303,7 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   sidekey audit tail
   sidekey audit show 17
+  sidekey audit verify
   sidekey audit export --format cef --since 1d > sidekey.cef";
 const TAIL_EXAMPLES: &str = "\
 Examples:
@@ -297,6 +314,10 @@ const SHOW_EXAMPLES: &str = "\
 Examples:
   sidekey audit show 17
   sidekey audit show 17 -o json";
+const CHECKPOINT_EXAMPLES: &str = "\
+Examples:
+  sidekey audit checkpoint > kept.jws
+  sidekey audit checkpoint --profile work > kept.jws";
 const EXPORT_EXAMPLES: &str = "\
 Examples:
   sidekey audit export > audit.jsonl

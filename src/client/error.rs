@@ -7,7 +7,7 @@ use std::{fmt, io};
 
 use sidekey_protocol::ids::Timestamp;
 use sidekey_protocol::session::envelope;
-use sidekey_protocol::{keys, object, pairing, policy};
+use sidekey_protocol::{audit, keys, object, pairing, policy};
 
 /// What went wrong, told by what the app should do next. Holds no secret: it may be shown and logged.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -209,6 +209,9 @@ pub enum Usage {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Tampered {
+    /// The audit log's chain.
+    #[error("audit log: {0}")]
+    Audit(audit::proof::Reject),
     /// The envelope that carries a session key.
     #[error("session key: {0}")]
     Envelope(envelope::Reject),
@@ -287,6 +290,12 @@ impl From<envelope::Reject> for Error {
             | R::SuiteUnknown => Self::Downgrade(Downgrade::Envelope(reject)),
             _ => Self::Tampered(Tampered::Envelope(reject)),
         }
+    }
+}
+
+impl From<audit::proof::Reject> for Error {
+    fn from(reject: audit::proof::Reject) -> Self {
+        Self::Tampered(Tampered::Audit(reject))
     }
 }
 

@@ -13,6 +13,7 @@
 pub mod admin;
 mod ambient;
 mod approval;
+mod audit;
 mod cache;
 mod carried;
 pub mod error;
@@ -38,6 +39,7 @@ pub mod transport;
 
 pub use ambient::{Ambient, Clock, SystemClock};
 pub use approval::{Confirmed, KeptWaiting, Progress};
+pub use audit::AuditLog;
 pub use error::Error;
 pub use keystore::{FileKeyStore, KeyStore, MemoryKeyStore};
 pub use pairing::{Invitation, Paired, pair};

@@ -3,15 +3,19 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use sidekey_protocol::audit::wire::{AuditPage, AuditQuery, AuditRecord};
-use sidekey_protocol::encoding::base64url;
+use sidekey_protocol::audit::Checkpoint;
+use sidekey_protocol::audit::proof::{Asker, Proof, ProofQuery};
+use sidekey_protocol::audit::wire::{AuditPage, AuditQuery, AuditRecord, CheckpointKept, CheckpointsQuery};
+use sidekey_protocol::encoding::{Octets, base64url};
+use sidekey_protocol::pairing::registry::Page;
 use tokio::sync::Semaphore;
 
 use crate::fault::Fault;
+use crate::http::auth::Caller;
 use crate::http::extract::{Json, Path, Query};
-use crate::http::list::page;
+use crate::http::list::{list, page};
 use crate::http::problem::{Code, Problem};
-use crate::store::Store;
+use crate::store::{Checkpointed, Store};
 
 /// Whoever reads the journal holds one of these: the disk serves those who issue keys first.
 #[derive(Clone, Debug)]
@@ -59,6 +63,35 @@ pub(crate) async fn record(
 ) -> Result<Json<AuditRecord>, Problem> {
     let record = readers.read(move || store.audit_record(seq)).await?;
     record.map(Json).ok_or_else(|| Code::NotFound.into())
+}
+
+/// `GET /v1/audit/proof`: the caller's own entries, and what proves them.
+pub(crate) async fn proof(
+    State(store): State<Arc<Store>>,
+    State(readers): State<Readers>,
+    caller: Caller,
+    Query(ProofQuery { after }): Query<ProofQuery>,
+) -> Result<Json<Proof>, Problem> {
+    let party = caller.party.clone();
+    let read =
+        move || store.audit_proof(after.unwrap_or(0), &Asker { party: party.id, place: party.place() });
+    readers.read(read).await?.map(Json).ok_or_else(|| Code::NotFound.into())
+}
+
+/// `GET /v1/audit/checkpoints`: where the chain stood, signed, oldest first.
+pub(crate) async fn checkpoints(
+    State(store): State<Arc<Store>>,
+    State(readers): State<Readers>,
+    Query(query): Query<CheckpointsQuery>,
+) -> Result<Json<Page<CheckpointKept>>, Problem> {
+    let page = page(query.page_size, query.page_token.as_deref())?;
+    let kept = readers.read(move || store.checkpoints(page)).await?;
+    let shown = |kept: Checkpointed| {
+        let (Checkpoint { position, at, .. }, kid) = (&kept.checkpoint, kept.checkpoint.kid());
+        let (seq, hash) = (position.seq, Octets(position.hash));
+        Some(CheckpointKept { seq, hash, at: *at, kid, checkpoint: kept.jws })
+    };
+    Ok(Json(list(kept, shown)))
 }
 
 /// Pages that are read at one time.

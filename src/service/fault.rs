@@ -92,8 +92,11 @@ pub enum Fault {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Damage {
     /// A record does not continue the hash chain.
-    #[error("does not continue the chain")]
+    #[error("does not continue the chain: it was edited")]
     Chain,
+    /// A line of the checkpoints is none: the record's number is the line's.
+    #[error("that line of `checkpoints` is none that its key signed")]
+    Checkpoint,
     /// A record does not fit the state before it.
     #[error("does not follow from the records before it")]
     Effect,
@@ -106,6 +109,21 @@ pub enum Damage {
     /// Records that were durable are gone.
     #[error("records are missing from here on")]
     Missing,
+    /// A record stands behind one that was written after it.
+    #[error("does not stand where it was written: records were reordered")]
+    Order,
+    /// The chain holds, and is not the one that was signed.
+    #[error("is not what was signed: records were rewritten, the first of them at {from} or after")]
+    Rewritten {
+        /// The first record that no good checkpoint covers.
+        from: u64,
+    },
+    /// Records are missing that a checkpoint covers which was kept elsewhere.
+    #[error("records that were signed are missing from here on: an older copy was put back")]
+    RolledBack,
+    /// A checkpoint was signed by a key that the journal does not know.
+    #[error("a checkpoint here is signed by a key that is none of the service's")]
+    Signer,
     /// A segment is shorter or longer than it was made.
     #[error("segment of the wrong size")]
     Size,

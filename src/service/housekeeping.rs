@@ -9,6 +9,7 @@ use crate::certificate::{Certificate, WARN_DAYS};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::reload::Reloader;
+use crate::store::Store;
 
 /// What it takes.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub(crate) struct Keeping {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) certificate: Arc<Certificate>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) store: Arc<Store>,
 }
 
 impl Keeping {
@@ -32,6 +34,16 @@ impl Keeping {
             self.reloader.watch();
             self.metrics.upkeep();
             self.warn(&mut warned);
+            self.checkpoint().await;
+        }
+    }
+
+    /// Signs where the audit log's chain stands, now and then.
+    async fn checkpoint(&self) {
+        let store = self.store.clone();
+        let kept = tokio::task::spawn_blocking(move || store.checkpoint_if_due()).await;
+        if let Ok(Err(error)) = kept {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a checkpoint is not kept");
         }
     }
 

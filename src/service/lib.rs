@@ -184,8 +184,13 @@ pub async fn start(
     };
     let reloader =
         Reloader::new(config.clone(), app.limits.clone(), certificate.clone(), logs, clock.clone());
-    let keeping =
-        housekeeping::Keeping { reloader: reloader.clone(), metrics: app.metrics, certificate, clock };
+    let keeping = housekeeping::Keeping {
+        reloader: reloader.clone(),
+        metrics: app.metrics,
+        certificate,
+        clock,
+        store: store.clone(),
+    };
     tokio::spawn(keeping.run(app.stopping.clone()));
     let handle = Handle::new();
     tokio::spawn(stop_on(shutdown, app.stopping, handle.clone(), app.limits));

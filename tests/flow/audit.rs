@@ -1,8 +1,11 @@
 //! The audit log: what it shows, to whom, and what it refuses.
 
+use sidekey_client::Error;
 use sidekey_client::admin::AuditFilter;
+use sidekey_client::error::Tampered;
+use sidekey_protocol::audit::proof::Reject;
 use sidekey_protocol::audit::wire::AuditPage;
-use sidekey_protocol::audit::{Action, Entry, Frame, Position};
+use sidekey_protocol::audit::{Action, Checkpoint, Entry, Frame, Position};
 use sidekey_protocol::revocation::Target;
 use sidekey_tests::{ANN, MAIL, Office, SHOP, server, user};
 
@@ -88,6 +91,83 @@ async fn the_log_is_the_administrator_s_alone() {
             office.system.get(path, &keys.token()).send().await.refused(403, "role_forbidden");
         }
     }
+}
+
+#[tokio::test]
+async fn a_party_is_told_its_own_and_can_prove_it() {
+    let office = Office::open().await;
+    let key = office.session().await;
+    let seen = office.phone.client.audit(None).await.unwrap();
+    let phone = office.phone.client.pairing();
+    let told: Vec<_> = seen.entries.iter().map(|entry| entry.action).collect();
+    let own = [Action::PairingConfirmed, Action::PairingUsed, Action::SessionOpened];
+    assert_eq!(told, [&[Action::ServerAdded][..], &own].concat());
+    assert_eq!(seen.entries[3].session, Some(key.session()));
+    assert!(seen.entries.iter().all(|entry| entry.pairing.is_none_or(|pairing| pairing == phone)));
+    let last = office.system.admin.audit(&AuditFilter::default()).await.unwrap().last;
+    assert_eq!(seen.position.seq, last);
+
+    // From there on, what is new.
+    office.mail.server.end(key.session()).await.unwrap();
+    let more = office.phone.client.audit(Some(seen.position)).await.unwrap();
+    let told: Vec<_> = more.entries.iter().map(|entry| entry.action).collect();
+    assert_eq!(told, [Action::SessionEnded]);
+    let server = office.mail.server.audit(None).await.unwrap();
+    assert!(server.entries.len() > more.entries.len() + seen.entries.len());
+    assert!(server.entries.iter().all(|entry| entry.action != Action::InvitationCreated));
+
+    // A service that has another past than the one that it signed is found.
+    let other = Position { hash: [9; 32], ..seen.position };
+    let refused = office.phone.client.audit(Some(other)).await.unwrap_err();
+    assert!(matches!(refused, Error::Tampered(Tampered::Audit(Reject::ChainForeign))), "{refused}");
+    let later = Position { seq: last + 100, ..other };
+    let refused = office.phone.client.audit(Some(later)).await.unwrap_err();
+    assert!(matches!(refused, Error::Refused { code, .. } if code == "not_found"));
+
+    // The administrator walks over all of it.
+    let signed = [Checkpoint::read(&seen.checkpoint).unwrap(), Checkpoint::read(&more.checkpoint).unwrap()];
+    let walked = office.system.admin.audit_walk(&signed).await.unwrap();
+    assert_eq!(walked.entries.len(), log(&office, &AuditFilter::default()).await.len());
+    assert_eq!(
+        Checkpoint::read(&office.system.admin.audit_checkpoint().await.unwrap()).unwrap().position,
+        walked.position
+    );
+}
+
+#[tokio::test]
+async fn a_proof_tells_nothing_of_others() {
+    let office = Office::open().await;
+    office.session_of_the_phone().await;
+    let (phone, tablet) = (office.phone.client.pairing(), office.tablet.client.pairing());
+    let told = office
+        .system
+        .get("/v1/audit/proof", &office.tablet.keys.token())
+        .send()
+        .await
+        .is(200)
+        .json()
+        .to_string();
+    assert!(told.contains(&tablet.to_string()) && !told.contains(&phone.to_string()), "{told}");
+    assert!(!told.contains("invitation_created") && !told.contains("secrets_resealed"), "{told}");
+}
+
+#[tokio::test]
+async fn a_checkpoint_is_kept_when_the_service_stops_and_by_whichever_key_signs() {
+    let mut office = Office::open().await;
+    office.system.restart().await;
+    let token = office.system.admin_token();
+    let kept = office.system.get("/v1/audit/checkpoints", &token).send().await.is(200).json();
+    let first =
+        Checkpoint::read(kept["items"].as_array().unwrap().last().unwrap()["checkpoint"].as_str().unwrap());
+    let (answer, _) = office.system.admin.keys().await.unwrap();
+    assert_eq!(first.as_ref().unwrap().kid(), answer.keys[0].kid);
+    office.system.admin.rotate_key(&answer.keys[0].kid, None).await.unwrap();
+    office.system.restart().await;
+    let data = office.system.data();
+    let verified = sidekey_service::store::Store::verify(&data, &[first.unwrap()]).unwrap();
+    assert_eq!(verified.keys.len(), 2);
+    assert_eq!(verified.signed, verified.records);
+    office.phone.client.audit(None).await.expect("the device follows the key");
 }
 
 #[tokio::test]

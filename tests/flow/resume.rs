@@ -145,8 +145,8 @@ async fn change_unheard(office: &Office) {
     let root = std::fs::read_to_string(data.join("root.key")).unwrap();
     let root = Secret::copy_of(&from_base64url(root.trim()).unwrap()).unwrap();
     let store =
-        Store::open(&data, root, Arc::new(office.system.clock.clone()), Box::new(office.system.rng()))
-            .unwrap();
+        Store::open(&data, root, Arc::new(office.system.clock.clone()), Box::new(office.system.rng()));
+    let store = Arc::new(store.unwrap());
     store.add_server(office.system.admin_credential().party, server(SHOP)).await.unwrap();
     store.close().await;
 }

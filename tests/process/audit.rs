@@ -8,6 +8,46 @@ use serde_json::Value;
 use crate::binary::Sidekey;
 
 #[test]
+fn what_was_done_to_a_folder_is_found_and_named() {
+    let sidekey = Sidekey::new();
+    let port = sidekey.init();
+    let serving = sidekey.serve(port);
+    sidekey.run("server add mail.example.org").succeeded();
+    let kept = sidekey.run("audit checkpoint").succeeded().out;
+    std::fs::write(sidekey.path("kept.jws"), &kept).unwrap();
+    let admin = "--admin data/admin.json";
+    let walked = sidekey.json(&format!("audit verify {admin} --against kept.jws"));
+    assert_eq!(walked["against"], 1);
+    // The folder of a running service too.
+    sidekey.json("audit verify --against kept.jws");
+    assert_eq!(serving.stop("TERM"), 0);
+    let verified = sidekey.json("audit verify --data data --against kept.jws");
+    assert_eq!(verified["signed"], verified["records"]);
+
+    let segment = sidekey.data().join("journal/00000000000000000001.journal");
+    let whole = std::fs::read(&segment).unwrap();
+    let mut bent = whole.clone();
+    let at = bent.windows(16).position(|part| part == b"mail.example.org").unwrap();
+    bent[at] = b'M';
+    std::fs::write(&segment, bent).unwrap();
+    let found = sidekey.run("audit verify -o json").failed(7).problem();
+    assert_eq!((&found["code"], &found["record"]), (&"audit_broken".into(), &2.into()), "{found}");
+    let told = sidekey.run("audit verify").failed(7).err;
+    assert!(told.contains("record 2") && told.contains("edited") && told.contains("Next:"), "{told}");
+    assert_eq!(sidekey.run("doctor").code, 1);
+
+    std::fs::write(&segment, &whole).unwrap();
+    std::fs::write(sidekey.path("none.jws"), "not one").unwrap();
+    sidekey.run("audit verify --against none.jws").failed(7);
+    sidekey.run("audit verify --against nowhere.jws").failed(3);
+    // Another service, in this one's place.
+    let other = Sidekey::new();
+    other.init();
+    let other = other.data().display().to_string();
+    sidekey.run(&format!("audit verify --data {other} --against kept.jws")).failed(7);
+}
+
+#[test]
 fn the_log_is_shown_exported_and_followed() {
     let sidekey = Sidekey::new();
     let port = sidekey.init();

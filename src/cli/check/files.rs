@@ -184,12 +184,18 @@ pub fn root_key(config: &Config) -> Check {
 /// Whether every record of the journal continues the chain.
 #[must_use]
 pub fn audit(data: &Path) -> Check {
-    match Store::verify(data) {
+    match Store::verify(data, &[]) {
         // The first record made the service: a journal without is not one that nothing happened in.
         Ok(verified) if verified.records == 0 => {
             Check::finding(AUDIT, format!("the journal of {} holds no whole record", data.display()), RESTORE)
         }
-        Ok(verified) => Check::fine(AUDIT, format!("{} records, each continues the chain", verified.records)),
+        Ok(verified) => Check::fine(
+            AUDIT,
+            format!(
+                "{} records, each continues the chain; {} checkpoints cover the first {}",
+                verified.records, verified.checkpoints, verified.signed
+            ),
+        ),
         Err(Fault::Missing) => Check::finding(
             AUDIT,
             format!("{} holds no journal", data.display()),

@@ -8,10 +8,13 @@
 //! A leaf tells nothing: neither the entries nor the body of a record can be guessed from it, since each entry is hashed
 //! with a salt of its own. So a party is shown its own entries, and of all others the leaves, and can check the chain.
 
+pub mod checkpoint;
+pub mod proof;
 pub mod wire;
 
 use crate::crypto::{hash, labels, sha256};
 
+pub use self::checkpoint::Checkpoint;
 pub use self::wire::{Action, Entry};
 
 /// A place in the chain: after the record `seq`, whose hash is `hash`.

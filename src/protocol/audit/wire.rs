@@ -223,6 +223,36 @@ pub struct AuditRecord {
     pub entries: Vec<Entry>,
 }
 
+/// An item of `GET /v1/audit/checkpoints`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CheckpointKept {
+    /// The record up to which it counts.
+    pub seq: u64,
+    /// `h_seq`.
+    pub hash: Octets<32>,
+    /// When it was signed.
+    pub at: Timestamp,
+    /// Names the key that signed it.
+    pub kid: String,
+    /// As it was signed.
+    pub checkpoint: String,
+}
+
+/// Query of `GET /v1/audit/checkpoints`.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CheckpointsQuery {
+    /// Items wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_size: Option<u32>,
+    /// Where to go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_token: Option<String>,
+}
+
 /// Query of `GET /v1/audit`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]

@@ -160,6 +160,10 @@ routes! {
         "Leaves everything for a user at a server to the level above" [NotFound];
     GET    "/v1/audit"                         ADMIN       NONE   Answer audit::log,
         "The audit log: everything that ever changed anything, oldest first" [];
+    GET    "/v1/audit/checkpoints"             ADMIN       NONE   Answer audit::checkpoints,
+        "Where the audit log's chain stood, signed by the service, oldest first" [];
+    GET    "/v1/audit/proof"                   EVERY_PARTY NONE   Answer audit::proof,
+        "The caller's own entries of the audit log, and what proves that they are in it" [NotFound];
     GET    "/v1/audit/{record}"                ADMIN       NONE   Answer audit::record,
         "One record of the audit log, as the chain binds it" [NotFound];
     GET    "/v1/keys"                          ANYBODY     NONE   Answer keys::keys,

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use sidekey_protocol::audit::proof::{Asker, Proof, ProofEntry, ProofPart, ProofRecord};
 use sidekey_protocol::audit::wire::{AuditQuery, AuditRecord};
-use sidekey_protocol::audit::{Entry, Position};
-use sidekey_protocol::encoding::Octets;
+use sidekey_protocol::audit::{Entry, Frame, Position, entry_hash, entry_salt};
+use sidekey_protocol::encoding::{Bytes, Octets};
 use sidekey_protocol::ids::Timestamp;
 
 use super::journal::read::{Found, Reader};
@@ -85,6 +86,37 @@ impl Store {
         }))
     }
 
+    /// The records after `after`, so far as `who` may see what they did. Blocks.
+    ///
+    /// # Errors
+    /// As [`Self::audit`].
+    pub fn audit_proof(&self, after: u64, who: &Asker<'_>) -> Result<Option<Proof>, Fault> {
+        let (end, now) = (self.position(), self.now());
+        if after > end.seq {
+            return Ok(None);
+        }
+        let mut reader = Reader::new(&self.journal(), after, end.seq)?;
+        let mut proof = Proof { after, previous: Octets(end.hash), records: Vec::new(), checkpoint: None };
+        let (mut octets, mut last) = (0, after);
+        while let Some(found) = reader.next()? {
+            if last == after {
+                proof.previous = Octets(found.before.hash);
+            }
+            last = found.end.seq;
+            let entry = decoded(&found)?;
+            let lines = entry.lines(last);
+            let told: Vec<_> = lines.into_iter().map(|line| entry.told(&line, who.may_see(&line))).collect();
+            octets += push(&mut proof.records, &found, told);
+            if octets > PROOF_MAX {
+                break;
+            }
+        }
+        if last == end.seq {
+            proof.checkpoint = Some(self.signed(end, now)?);
+        }
+        Ok(Some(proof))
+    }
+
     /// After the last record that is durable and in force.
     pub(super) fn position(&self) -> Position {
         self.shared.read().position
@@ -95,14 +127,47 @@ impl Store {
     }
 }
 
+/// Adds a record to a proof, by its leaf where nothing of it is told, and says how long that is.
+fn push(records: &mut Vec<ProofPart>, found: &Found, told: Vec<ProofEntry>) -> usize {
+    let Frame { size_bytes: size, nth, .. } = found.frame;
+    if told.iter().any(|entry| matches!(entry, ProofEntry::Entry { .. })) {
+        let octets = told.len() * TOLD_SIZE;
+        let body = Octets(found.body_hash);
+        records.push(ProofPart::Record(ProofRecord { nth, size, body, entries: told }));
+        return octets;
+    }
+    let leaf = found.frame.leaf(&found.body_hash);
+    match records.last_mut() {
+        Some(ProofPart::Leaves(leaves)) => leaves.0.extend_from_slice(&leaf),
+        _ => records.push(ProofPart::Leaves(Bytes(leaf.to_vec()))),
+    }
+    leaf.len()
+}
+
+impl record::Entry {
+    /// One of its lines for whoever may see it, and for others its hash.
+    fn told(&self, line: &Entry, visible: bool) -> ProofEntry {
+        let (salt, text) = (entry_salt(&self.salt, line.item), line.text());
+        if visible {
+            ProofEntry::Entry { salt: Octets(salt), text }
+        } else {
+            ProofEntry::Hash(Octets(entry_hash(&salt, &text)))
+        }
+    }
+}
+
 /// What a record says, so far as it is what its frame binds.
 fn lines(found: &Found) -> Result<Vec<Entry>, Fault> {
+    Ok(decoded(found)?.lines(found.end.seq))
+}
+
+fn decoded(found: &Found) -> Result<record::Entry, Fault> {
     let corrupt = |damage| journal::corrupt(found.end.seq, damage);
     let entry = record::Entry::decode(&found.body).map_err(|_| corrupt(Damage::Undecodable))?;
     if entry.bound(found.end.seq) != found.frame.entries {
         return Err(corrupt(Damage::Entries));
     }
-    Ok(entry.lines(found.end.seq))
+    Ok(entry)
 }
 
 /// The first record of a segment that may hold something of `since`: the next one begins no earlier than that. It is not
@@ -129,5 +194,9 @@ const fn place(seq: u64, item: u16) -> u64 {
 
 /// A record has at most a thousand entries.
 const ITEM_BITS: u32 = 10;
+/// Octets of one page of a proof, about.
+const PROOF_MAX: usize = 256 << 10;
+/// Octets of an entry that is told, about.
+const TOLD_SIZE: usize = 400;
 /// Octets of records that one page looks at.
 const READ_MAX: usize = 4 << 20;

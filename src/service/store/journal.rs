@@ -135,9 +135,9 @@ impl Journal {
     /// Reads all of it and changes nothing: what an audit does.
     pub(super) fn verify(
         folder: &Path,
-        mut check: impl FnMut(&Frame, &[u8]) -> Result<(), Damage>,
+        check: impl FnMut(Position, &Frame, &[u8]) -> Result<(), Damage>,
     ) -> Result<Position, Fault> {
-        scan::replay(folder, Position::START, |_, frame, body| check(frame, body)).map(|tail| tail.end)
+        scan::replay(folder, Position::START, check).map(|tail| tail.end)
     }
 
     /// Makes a batch durable and returns the hash of each of its records.

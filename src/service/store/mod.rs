@@ -12,6 +12,7 @@ mod approval;
 mod at_rest;
 mod audit;
 mod batch;
+mod checkpoints;
 mod clock;
 mod engine;
 mod feed;
@@ -35,6 +36,7 @@ mod session;
 mod sled;
 mod spki;
 mod state;
+mod verify;
 mod view;
 
 #[cfg(test)]
@@ -45,6 +47,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sidekey_protocol::ids::{Role, ServerName, ServiceId, Timestamp, UserName};
 
+use self::checkpoints::Checkpoints;
 use self::engine::{Engine, Shared};
 use self::keeper::Keeper;
 use self::keys::Signers;
@@ -52,19 +55,21 @@ use crate::fault::Fault;
 
 pub use audit::Audited;
 pub use batch::{NewBatch, OpenedBatch};
+pub use checkpoints::Checkpointed;
 pub use clock::ClockAccepted;
 pub use engine::Rng;
 pub use feed::{Begun, Commit, Deaf, Listening};
 pub(crate) use format::check_format;
 pub use keys::{KeysRotated, Signer};
 pub(crate) use meter::Meter;
+pub use open::Genesis;
 pub(crate) use open::lock;
-pub use open::{Genesis, Verified};
 pub use pairing::{NewInvitation, NewPairing};
 pub use rekey::NewEpoch;
 pub use restore::Compared;
 pub use seal_keys::{KeyId, SealKeys, Slot, Stretch};
 pub use session::{Idempotency, Keyed, NewSession};
+pub use verify::Verified;
 pub use view::{
     EndReason, Event, Filter, Happened, Invitation, InvitationState, Page, Paged, Party, Refusal, Repeat,
     Revocation, Revoked, Rights, Server, Session, SessionState,
@@ -81,6 +86,7 @@ pub struct Store {
     shared: Arc<Shared>,
     engine: Engine,
     keeper: Mutex<Option<Keeper>>,
+    checkpoints: Mutex<Checkpoints>,
     /// Held for as long as we live: one process per folder.
     _lock: File,
 }
@@ -202,13 +208,23 @@ impl Store {
         self.shared.feed.listen(place, after)
     }
 
-    /// Finishes what is queued, writes behind what is left, and stops. Later commits fail.
-    pub async fn close(&self) {
+    /// Finishes what is queued, writes behind what is left, signs where the chain stands, and stops. Later commits fail.
+    pub async fn close(self: &Arc<Self>) {
         self.engine.close().await;
         let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(keeper) = keeper {
             // It writes to disk: not on an async thread.
-            let _ = tokio::task::spawn_blocking(move || keeper.stop()).await;
+            let store = Arc::clone(self);
+            let stop = move || {
+                keeper.stop();
+                if let Err(error) = store.checkpoint() {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the last checkpoint is not kept"
+                    );
+                }
+            };
+            let _ = tokio::task::spawn_blocking(stop).await;
         }
     }
 }

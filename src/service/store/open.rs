@@ -11,6 +11,7 @@ use sidekey_protocol::encoding::Octets;
 use sidekey_protocol::ids::{PartyId, ServerName, ServiceId};
 
 use super::at_rest::AtRest;
+use super::checkpoints::Checkpoints;
 use super::engine::{Engine, Rng, Shared};
 use super::format;
 use super::journal::{Journal, Position, SEGMENT_SIZE};
@@ -40,15 +41,6 @@ pub struct Genesis {
     pub admin_label: String,
     /// The first mail server, if one is named already.
     pub server: Option<ServerName>,
-}
-
-/// A journal that holds together.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Verified {
-    /// How many records it has.
-    pub records: u64,
-    /// The hash of the last one.
-    pub hash: [u8; 32],
 }
 
 impl Store {
@@ -132,18 +124,6 @@ impl Store {
         Self::open_with(folder, root, clock, rng, SEGMENT_SIZE, Box::new(end_process), |_| {})
     }
 
-    /// Reads the whole journal of a data folder, and changes nothing: every record must continue the chain.
-    ///
-    /// # Errors
-    /// [`Fault::Corrupt`] names the first record that does not; [`Fault::Io`], [`Fault::Missing`].
-    pub fn verify(folder: &Path) -> Result<Verified, Fault> {
-        let end = Journal::verify(&folder.join(JOURNAL), |frame, body| {
-            let entry = Entry::decode(body).map_err(|_| Damage::Undecodable)?;
-            if entry.bound(frame.seq) == frame.entries { Ok(()) } else { Err(Damage::Entries) }
-        })?;
-        Ok(Verified { records: end.seq, hash: end.hash })
-    }
-
     pub(super) fn open_with(
         folder: &Path,
         root: Secret<32>,
@@ -170,7 +150,8 @@ impl Store {
         let engine = Engine::start(journal, shared.clone()).map_err(started)?;
         let keeper =
             Keeper::start(behind, engine.clone(), shared.clone()).map_err(Fault::io("start a thread"))?;
-        Ok(Self { identity, signers, shared, engine, keeper: Mutex::new(Some(keeper)), _lock: lock })
+        let (keeper, checkpoints) = (Mutex::new(Some(keeper)), Mutex::new(Checkpoints::open(folder)?));
+        Ok(Self { identity, signers, shared, engine, keeper, checkpoints, _lock: lock })
     }
 }
 

@@ -11,6 +11,7 @@ mod rekey;
 mod restart;
 mod restore;
 mod verbs;
+mod verify;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};

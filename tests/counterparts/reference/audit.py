@@ -5,9 +5,16 @@
     audit.py --check FILE    says whether FILE holds exactly what this program makes
 """
 
+import base64
 import hashlib
 
 from vectors import command
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 def seeded(name, size=32):
@@ -72,8 +79,61 @@ def chain():
     return rows
 
 
+def b64(octets):
+    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
+
+
+def signing_key(name):
+    return ec.derive_private_key(int.from_bytes(seeded(name), "big") % (P256_ORDER - 1) + 1, ec.SECP256R1())
+
+
+def spki(key):
+    return key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def pkcs8(key):
+    return key.private_bytes(serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+
+
+def key_id(key):
+    return b64(sha(spki(key))[:16])
+
+
+def compact(value):
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def jws(key, header, payload):
+    signed = f"{b64(compact(header))}.{b64(compact(payload))}"
+    r, s = decode_dss_signature(key.sign(signed.encode(), ec.ECDSA(hashes.SHA256(), deterministic_signing=True)))
+    return f"{signed}.{b64(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
+
+
+def checkpoints(rows):
+    """One that holds, and others that do not, each with what is wrong."""
+    key, other = signing_key("checkpoint key"), signing_key("another key")
+    header = {"alg": "ES256", "kid": key_id(key), "typ": "sidekey-checkpoint+jws"}
+    payload = {"service": "01" * 16, "seq": rows[-1]["seq"], "hash": b64(bytes.fromhex(rows[-1]["hash"])), "at": 1000060, "key": b64(spki(key))}
+    good = jws(key, header, payload)
+    cases = [
+        ("holds", good, None),
+        ("signed by another", jws(other, header, payload), "signature_wrong"),
+        ("names another key", jws(key, header | {"kid": key_id(other)}, payload), "key_foreign"),
+        ("shows another key", jws(key, header, payload | {"key": b64(spki(other))}), "key_foreign"),
+        ("a policy's type", jws(key, header | {"typ": "sidekey-policy+jws"}, payload), "malformed"),
+        ("a member more", jws(key, header, payload | {"more": 1}), "payload_malformed"),
+        ("no hash", jws(key, header, {name: value for name, value in payload.items() if name != "hash"}), "payload_malformed"),
+        ("another number", ".".join([good.split(".")[0], b64(compact(payload | {"seq": 4})), good.split(".")[2]]), "signature_wrong"),
+        ("cut short", good[:-1], "signature_wrong"),
+        ("nothing", "", "malformed"),
+    ]
+    return {"private": pkcs8(key).hex(), **payload, "kid": key_id(key), "cases": [{"name": name, "jws": text, "refused": why} for name, text, why in cases]}
+
+
 def vectors():
-    return {"about": "Made by tests/counterparts/reference/audit.py. Hex; texts as they are hashed.", "chain": chain()}
+    rows = chain()
+    return {"about": "Made by tests/counterparts/reference/audit.py. Hex; texts as they are hashed; the checkpoint as JSON has it.",
+            "chain": rows, "checkpoint": checkpoints(rows)}
 
 
 if __name__ == "__main__":

@@ -114,13 +114,27 @@ impl<'a> Segment<'a> {
     fn close(self, next: Option<u64>) -> Result<Tail, Fault> {
         let record = self.end.seq + 1;
         let torn = written(&self.bytes[self.offset..]);
-        let damage = if torn == 0 { Damage::Missing } else { Damage::Chain };
+        let damage = self.damage(torn);
         // The next segment was made when everything before it was durable.
         if next.is_some_and(|next| next != record || torn > 0) || self.later_batch(torn) {
             return Err(corrupt(self.first, record, damage));
         }
         let size = self.bytes.len() as u64;
         Ok(Tail { segment: self.first, size, offset: self.offset as u64, end: self.end, torn })
+    }
+
+    /// What is wrong with the record that should follow, if anything is.
+    fn damage(&self, torn: usize) -> Damage {
+        let record = self.end.seq + 1;
+        match Record::read(self.bytes, self.offset) {
+            _ if torn == 0 => Damage::Missing,
+            Some(Record { frame, .. }) if frame.seq != record && frame.seq.abs_diff(record) < FAR => {
+                let stands = |at| Record::read(self.bytes, at).is_some_and(|other| other.frame.seq == record);
+                let elsewhere = (self.offset + 1..self.offset + torn).any(stands);
+                if elsewhere { Damage::Order } else { Damage::Missing }
+            }
+            _ => Damage::Chain,
+        }
     }
 
     /// Whether a record of a batch after this one's stands in the `torn` octets that follow.
