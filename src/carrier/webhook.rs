@@ -1,0 +1,106 @@
+//! A carrier for whatever the enterprise has itself: it posts the sealed payload to a URL, signed.
+//!
+//! The signature is that of the Standard Webhooks specification, for which most languages have a library:
+//! `webhook-signature: v1,` and base64 of HMAC-SHA-256(secret, `id.timestamp.body`). The body is JSON:
+//!
+//! ```json
+//! {"kind": "envelope", "to": "+491700000000", "payload": "…base64url…"}
+//! ```
+//! | kind | payload |
+//! |---|---|
+//! | `envelope` | the octets, in base64url |
+//! | `invitation` | the words |
+//! | `document` | the XML |
+
+use std::fmt;
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::header::CONTENT_TYPE;
+use http::{Method, Request, StatusCode};
+use http_body_util::Full;
+
+use crate::ambient::Ambient;
+use crate::outcome::{Receipt, ReceiptId, Refusal, Undelivered};
+use crate::web::{Client, Roots, Url};
+use crate::{Address, BadUrl, Carrier, Payload, xdms};
+
+/// Posts to one URL.
+pub struct Webhook {
+    client: Client,
+    url: Url,
+    key: hmac::Key,
+    ambient: Ambient,
+}
+
+impl Webhook {
+    /// To `url`, signed with `secret`: 24 octets at least, as the specification wants it.
+    ///
+    /// # Errors
+    /// [`BadUrl::Authority`].
+    pub fn new(url: Url, secret: &[u8], roots: &Roots, ambient: Ambient) -> Result<Self, BadUrl> {
+        let client = Client::new(roots, DEADLINE)?;
+        Ok(Self { client, url, key: hmac::Key::new(hmac::HMAC_SHA256, secret), ambient })
+    }
+
+    async fn post(&self, to: &Address, payload: &Payload) -> Result<Receipt, Undelivered> {
+        let id = format!("msg_{}", URL_SAFE_NO_PAD.encode(self.ambient.random::<18>()));
+        let answer = self.client.send(self.request(&id, body(to, payload))).await?;
+        match answer.status {
+            status if status.is_success() => Ok(Receipt::of(ReceiptId::new(&id))),
+            // The specification's word for: not this one, never again.
+            StatusCode::GONE => Err(Refusal::Address.into()),
+            _ => Err(answer.undelivered(self.ambient.now())),
+        }
+    }
+
+    fn request(&self, id: &str, body: String) -> Request<Full<Bytes>> {
+        let timestamp = self.ambient.now().0.to_string();
+        let signed = [id, &timestamp, &body].join(".");
+        let signature = STANDARD.encode(hmac::sign(&self.key, signed.as_bytes()));
+        Request::builder()
+            .method(Method::POST)
+            .uri(self.url.as_str())
+            .header(CONTENT_TYPE, "application/json")
+            .header("webhook-id", id)
+            .header("webhook-timestamp", timestamp)
+            .header("webhook-signature", format!("v1,{signature}"))
+            .body(Full::new(body.into()))
+            .expect("a URL that was parsed, and headers of plain text")
+    }
+}
+
+impl Carrier for Webhook {
+    fn send<'a>(
+        &'a self,
+        to: &'a Address,
+        payload: &'a Payload,
+    ) -> BoxFuture<'a, Result<Receipt, Undelivered>> {
+        Box::pin(self.post(to, payload))
+    }
+}
+
+impl fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Webhook({})", self.url.as_str())
+    }
+}
+
+fn body(to: &Address, payload: &Payload) -> String {
+    let (kind, payload) = match payload {
+        Payload::Sealed(sealed) => ("envelope", URL_SAFE_NO_PAD.encode(sealed.octets())),
+        Payload::Invitation(invitation) => ("invitation", invitation.text().to_owned()),
+        Payload::Document(document) => ("document", xdms::written(document)),
+    };
+    let to = match to {
+        Address::Phone(phone) => phone.as_str(),
+        Address::Xui(xui) => xui.as_str(),
+    };
+    serde_json::json!({ "kind": kind, "to": to, "payload": payload }).to_string()
+}
+
+const DEADLINE: Duration = Duration::from_secs(10);
