@@ -11,7 +11,9 @@ pub enum Malformed {
     #[error("not a phone number as E.164 writes it: + and 7 to 15 digits, nothing else")]
     Phone,
     /// Not an XCAP user identifier.
-    #[error("not an XCAP user identifier: 1 to 255 visible ASCII characters without / ? # % \" \\ and not . or ..")]
+    #[error(
+        "not an XCAP user identifier: 1 to 255 visible ASCII characters without / ? # % \" \\ and not . or .."
+    )]
     Xui,
 }
 
@@ -90,7 +92,8 @@ impl FromStr for Xui {
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
         // What would end a segment, a quoted string or a header, or could be read twice, is nobody's name.
-        let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'?' | b'#' | b'%' | b'"' | b'\\');
+        let plain =
+            |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'/' | b'?' | b'#' | b'%' | b'"' | b'\\');
         let formed = matches!(text.len(), 1..=255) && text.bytes().all(plain) && !matches!(text, "." | "..");
         if formed { Ok(Self(text.into())) } else { Err(Malformed::Xui) }
     }
@@ -109,9 +112,19 @@ mod tests {
     #[test]
     fn a_number_has_one_spelling() {
         assert_eq!("+491700000000".parse::<Phone>().unwrap().digits(), "491700000000");
-        for wrong in ["491700000000", "+49 170 0000000", "+0491700000", "+49170", "+1234567890123456", "+49170x000000",
-            "++491700000000", "", "+", "+٤٩١٧٠٠٠٠٠٠٠٠", "00491700000000"]
-        {
+        for wrong in [
+            "491700000000",
+            "+49 170 0000000",
+            "+0491700000",
+            "+49170",
+            "+1234567890123456",
+            "+49170x000000",
+            "++491700000000",
+            "",
+            "+",
+            "+٤٩١٧٠٠٠٠٠٠٠٠",
+            "00491700000000",
+        ] {
             assert_eq!(wrong.parse::<Phone>(), Err(Malformed::Phone), "{wrong}");
         }
     }

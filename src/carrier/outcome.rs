@@ -144,7 +144,11 @@ impl Trouble {
             Self::Deadline | Self::Interrupted => 10,
             Self::Bearer | Self::Connection | Self::QueueFull => 30,
             // Nothing changes before somebody acts.
-            Self::Credentials | Self::Oversized | Self::Redirected | Self::Unintelligible | Self::Untrusted => 300,
+            Self::Credentials
+            | Self::Oversized
+            | Self::Redirected
+            | Self::Unintelligible
+            | Self::Untrusted => 300,
         })
     }
 }

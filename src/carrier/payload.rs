@@ -184,7 +184,9 @@ mod tests {
             envelope: envelope.to_owned(),
         };
         assert!(Document::new(vec![entry("a.b.c.d.e")]).is_ok());
-        for wrong in ["", "a.b.c", "a.b.c.d.", "a.b.c.d.e.f", "a.b.c.d.</envelope>", "a.b.c.d.ü", &"a.".repeat(5000)] {
+        for wrong in
+            ["", "a.b.c", "a.b.c.d.", "a.b.c.d.e.f", "a.b.c.d.</envelope>", "a.b.c.d.ü", &"a.".repeat(5000)]
+        {
             assert_eq!(Document::new(vec![entry(wrong)]).unwrap_err(), Unfit::Envelope, "{wrong:.20}");
         }
         assert_eq!(Document::new(vec![entry("a.b.c.d.e"); 65]).unwrap_err(), Unfit::Entries);

@@ -80,9 +80,11 @@ impl Url {
     }
 
     fn is_protected(&self) -> bool {
-        let host = self.0.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
+        let host =
+            self.0.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let here = bare.parse::<std::net::IpAddr>().map_or(bare == "localhost", |address| address.is_loopback());
+        let here =
+            bare.parse::<std::net::IpAddr>().map_or(bare == "localhost", |address| address.is_loopback());
         self.0.starts_with("https:") || here
     }
 }
@@ -307,13 +309,27 @@ mod tests {
 
     #[test]
     fn what_is_secret_does_not_travel_in_the_clear() {
-        for url in ["https://xcap.example.com/root/", "http://127.0.0.1:13013", "http://[::1]:80/x", "http://localhost"] {
+        for url in [
+            "https://xcap.example.com/root/",
+            "http://127.0.0.1:13013",
+            "http://[::1]:80/x",
+            "http://localhost",
+        ] {
             assert!(url.parse::<Url>().is_ok(), "{url}");
         }
         assert_eq!("http://10.0.0.1/x".parse::<Url>(), Err(BadUrl::Unprotected));
         assert_eq!("http://localhost.example.com/".parse::<Url>(), Err(BadUrl::Unprotected));
         assert!(Url::unprotected("http://10.0.0.1/x").is_ok());
-        for url in ["", "/x", "ftp://a/", "https://user@a/", "https://a/?b", "https://a/#b", "https://", "mailto:a@b"] {
+        for url in [
+            "",
+            "/x",
+            "ftp://a/",
+            "https://user@a/",
+            "https://a/?b",
+            "https://a/#b",
+            "https://",
+            "mailto:a@b",
+        ] {
             assert_eq!(url.parse::<Url>(), Err(BadUrl::Form), "{url}");
         }
     }

@@ -199,7 +199,13 @@ impl Xdms {
         body: Bytes,
     ) -> Request<Full<Bytes>> {
         let segment = |text: &str| percent_encoded(text.as_bytes(), IN_SEGMENT);
-        let parts = [self.root.as_str(), &segment(&self.auid), "users", &segment(xui.as_str()), &segment(&self.document)];
+        let parts = [
+            self.root.as_str(),
+            &segment(&self.auid),
+            "users",
+            &segment(xui.as_str()),
+            &segment(&self.document),
+        ];
         let mut request = Request::builder().method(method).uri(parts.join("/"));
         if let Some((name, value)) = condition {
             request = request.header(name, value);
@@ -226,9 +232,10 @@ impl Xdms {
     fn xui(&self, to: &Address) -> Result<Xui, Undelivered> {
         match (to, &self.xui) {
             (Address::Xui(xui), _) => Ok(xui.clone()),
-            (Address::Phone(phone), Some(template)) => {
-                template.replace(NUMBER, phone.as_str()).parse().map_err(|_: Malformed| Refusal::AddressKind.into())
-            }
+            (Address::Phone(phone), Some(template)) => template
+                .replace(NUMBER, phone.as_str())
+                .parse()
+                .map_err(|_: Malformed| Refusal::AddressKind.into()),
             (Address::Phone(_), None) => Err(Refusal::AddressKind.into()),
         }
     }

@@ -174,7 +174,7 @@ impl Gateway {
             NAMES.contains(&name)
                 || name.strip_prefix("var.").is_some_and(|name| variables.0.contains_key(name))
         };
-        let prepare = |call: &Call| Prepared::new(call, settings.unprotected, &known);
+        let prepare = |call: &Call| Prepared::new(call, settings.unprotected, known);
         Ok(Self {
             client: Client::new(roots, Duration::from_secs(settings.deadline_s.clamp(1, 120)))?,
             octets: settings.octets.as_ref().map(prepare).transpose()?,

@@ -123,7 +123,8 @@ mod tests {
     #[test]
     fn a_long_text_is_split_into_messages_of_153_septets() {
         let url = format!("https://{}.example.com", "a".repeat(200)).parse().unwrap();
-        let invitation = Invitation::new(&url, sidekey_protocol::ids::InvitationId::from_bytes([1; 16])).unwrap();
+        let invitation =
+            Invitation::new(&url, sidekey_protocol::ids::InvitationId::from_bytes([1; 16])).unwrap();
         let sent = messages(&Payload::Invitation(invitation.clone()), PORTS, 9).unwrap();
         assert_eq!(sent[0].udh, [5, 0, 3, 9, 3, 1]);
         assert_eq!(sent[0].data.len(), 153);

@@ -223,9 +223,12 @@ impl Sender {
         let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         let (ton, npi, address) = match sender.parse::<Phone>() {
             Ok(_) => (Ton::International, Npi::Isdn, &sender[1..]),
-            Err(_) if digits(sender) && matches!(sender.len(), 1..=8) => (Ton::NetworkSpecific, Npi::Unknown, sender),
-            Err(_) if sender.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b' ')
-                && matches!(sender.len(), 1..=11) =>
+            Err(_) if digits(sender) && matches!(sender.len(), 1..=8) => {
+                (Ton::NetworkSpecific, Npi::Unknown, sender)
+            }
+            Err(_)
+                if sender.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b' ')
+                    && matches!(sender.len(), 1..=11) =>
             {
                 (Ton::Alphanumeric, Npi::Unknown, sender)
             }
@@ -273,7 +276,8 @@ mod tests {
 
     #[test]
     fn a_message_is_kept_no_longer_than_its_key_lives() {
-        let spelled = |seconds| validity(Duration::from_secs(seconds)).map(|period| period.as_str().to_owned());
+        let spelled =
+            |seconds| validity(Duration::from_secs(seconds)).map(|period| period.as_str().to_owned());
         assert_eq!(spelled(3600).unwrap().trim_end_matches('\0'), "000000010000000R");
         assert_eq!(spelled(86_400).unwrap().trim_end_matches('\0'), "000001000000000R");
         assert_eq!(spelled(86_401), Err(Misconfigured::Time));

@@ -63,7 +63,8 @@ const PHRASE_MAX: usize = 120;
 mod tests {
     use super::*;
 
-    const HEAD: &str = r#"<?xml version="1.0" encoding="UTF-8"?><xcap-error xmlns="urn:ietf:params:xml:ns:xcap-error">"#;
+    const HEAD: &str =
+        r#"<?xml version="1.0" encoding="UTF-8"?><xcap-error xmlns="urn:ietf:params:xml:ns:xcap-error">"#;
 
     fn said(inner: &str) -> String {
         refusal(format!("{HEAD}{inner}</xcap-error>").as_bytes()).to_string()
@@ -75,7 +76,8 @@ mod tests {
         assert_eq!(schema, "the XDMS has a conflict: schema-validation-error (no such element)");
         let parent = said("<no-parent><ancestor>http://x/y</ancestor></no-parent>");
         assert_eq!(parent, "the XDMS has a conflict: no-parent");
-        let prefixed = br#"<e:xcap-error xmlns:e="urn:ietf:params:xml:ns:xcap-error"><e:not-utf-8/></e:xcap-error>"#;
+        let prefixed =
+            br#"<e:xcap-error xmlns:e="urn:ietf:params:xml:ns:xcap-error"><e:not-utf-8/></e:xcap-error>"#;
         assert!(matches!(refusal(prefixed), Refusal::Conflict(Conflict { error: "not-utf-8", .. })));
     }
 
@@ -86,7 +88,18 @@ mod tests {
         let deep = "<a>".repeat(5000);
         let long = format!("{HEAD}{}<not-utf-8/></xcap-error>", " ".repeat(20_000));
         let html = "<html><body><h1>409 Conflict</h1></body></html>";
-        for body in ["", "\u{0}", "<", "<xcap-error>", "<xcap-error/>", "<x><not-utf-8/></x>", html, &bomb, &deep, &long] {
+        for body in [
+            "",
+            "\u{0}",
+            "<",
+            "<xcap-error>",
+            "<xcap-error/>",
+            "<x><not-utf-8/></x>",
+            html,
+            &bomb,
+            &deep,
+            &long,
+        ] {
             assert_eq!(refusal(body.as_bytes()), Refusal::Status(409), "{body:.60}");
         }
         assert_eq!(refusal(&[0xff, 0xfe]), Refusal::Status(409));

@@ -83,7 +83,7 @@ impl Escape {
             Self::Form => percent_encoded(&value, &[]).into_bytes(),
             Self::Json => {
                 let quoted = serde_json::Value::from(String::from_utf8_lossy(&value)).to_string();
-                quoted[1..quoted.len() - 1].as_bytes().to_vec()
+                quoted.as_bytes()[1..quoted.len() - 1].to_vec()
             }
         }
     }

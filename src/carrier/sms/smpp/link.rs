@@ -93,7 +93,8 @@ impl Driver {
             let tls = TlsConnector::from(Arc::new(tls.clone())).connect(name, tcp).await?;
             Ok(Box::new(tls) as Box<dyn Duplex>)
         };
-        let failed = |error: io::Error| if is_untrusted(&error) { Trouble::Untrusted } else { Trouble::Connection };
+        let failed =
+            |error: io::Error| if is_untrusted(&error) { Trouble::Untrusted } else { Trouble::Connection };
         timeout(CONNECT, connecting).await.map_err(|_| Trouble::Connection)?.map_err(failed)
     }
 
@@ -353,7 +354,9 @@ fn undelivered(status: u32) -> Undelivered {
     match status {
         RINVDSTADR => Refusal::Address.into(),
         RMSGQFUL => Trouble::QueueFull.retry(),
-        RINVBNDSTS | RSYSERR | RSUBMITFAIL | RX_T_APPN | RDELIVERYFAILURE | RUNKNOWNERR => Trouble::Bearer.retry(),
+        RINVBNDSTS | RSYSERR | RSUBMITFAIL | RX_T_APPN | RDELIVERYFAILURE | RUNKNOWNERR => {
+            Trouble::Bearer.retry()
+        }
         status => Refusal::Status(status).into(),
     }
 }

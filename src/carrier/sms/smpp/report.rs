@@ -16,7 +16,9 @@ pub(super) fn read(message: &DeliverSm) -> Option<Report> {
     let (mut id, mut fate) = (field(&words, "id:"), field(&words, "stat:").map(by_word));
     for value in message.tlvs().iter().filter_map(|tlv| tlv.value()) {
         match value {
-            TlvValue::ReceiptedMessageId(said) => id = Some(String::from_utf8_lossy(said.as_ref()).into_owned()),
+            TlvValue::ReceiptedMessageId(said) => {
+                id = Some(String::from_utf8_lossy(said.as_ref()).into_owned())
+            }
             TlvValue::MessageState(state) => fate = Some(by_state(*state)),
             _ => {}
         }
@@ -45,9 +47,10 @@ fn by_state(state: MessageState) -> Fate {
         MessageState::Delivered => Fate::Delivered,
         MessageState::Expired => Fate::Expired,
         MessageState::Scheduled | MessageState::Enroute | MessageState::Accepted => Fate::Underway,
-        MessageState::Undeliverable | MessageState::Deleted | MessageState::Rejected | MessageState::Skipped => {
-            Fate::Undeliverable
-        }
+        MessageState::Undeliverable
+        | MessageState::Deleted
+        | MessageState::Rejected
+        | MessageState::Skipped => Fate::Undeliverable,
         _ => Fate::Unknown,
     }
 }

@@ -116,7 +116,10 @@ async fn a_throttled_link_sends_nothing_until_its_pause_is_over_and_pauses_longe
         assert!(after > last, "{after:?} after {last:?}");
         last = after;
         let meanwhile = far.submit().await.await.unwrap();
-        assert!(matches!(meanwhile, Err(Undelivered::Retry { why: Trouble::Throttled, .. })), "{meanwhile:?}");
+        assert!(
+            matches!(meanwhile, Err(Undelivered::Retry { why: Trouble::Throttled, .. })),
+            "{meanwhile:?}"
+        );
         tokio::time::sleep(after).await;
     }
     let outcome = far.submit().await;
@@ -221,13 +224,19 @@ async fn a_bind_that_is_refused_says_whose_turn_it_is() {
         let (mut far, near) = tokio::io::duplex(4096);
         let (_queue, submissions) = mpsc::channel(1);
         let driver = driver(1, submissions, mpsc::channel(1).0);
-        let binding = tokio::spawn(async move {
-            Link::new(Box::new(near), &driver).bind(BindTransceiver::default()).await
-        });
+        let binding =
+            tokio::spawn(
+                async move { Link::new(Box::new(near), &driver).bind(BindTransceiver::default()).await },
+            );
         let mut buffer = BytesMut::new();
         far.read_buf(&mut buffer).await.unwrap();
         let sequence = wire::take(&mut buffer).unwrap().unwrap().sequence.to_be_bytes();
-        let head = [&[0, 0, 0, 16], &wire::BIND_TRANSCEIVER_RESP.to_be_bytes()[..], &status.to_be_bytes(), &sequence];
+        let head = [
+            &[0, 0, 0, 16],
+            &wire::BIND_TRANSCEIVER_RESP.to_be_bytes()[..],
+            &status.to_be_bytes(),
+            &sequence,
+        ];
         far.write_all(&head.concat()).await.unwrap();
         assert_eq!(binding.await.unwrap(), Err(trouble), "{status:#x}");
     }

@@ -1,0 +1,90 @@
+//! Other people's programs, started on free ports and stopped with the test.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::net::TcpStream;
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::{sleep, timeout};
+
+/// A program that is told to end, and waited for, when this is dropped.
+pub(crate) struct Process {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Process {
+    pub(crate) fn start(program: &str, arguments: &[&str], folder: &Path) -> Self {
+        let mut child = Command::new(program)
+            .args(arguments)
+            .current_dir(folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{program}: {error}; run src/carrier/tests/counterparts/install"));
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, lines }
+    }
+
+    /// The next of its lines that is an event of this name.
+    pub(crate) async fn event(&mut self, name: &str) -> Value {
+        let found = async {
+            while let Some(line) = self.lines.next_line().await.unwrap() {
+                let event: Value = serde_json::from_str(&line).unwrap();
+                if event["event"] == name {
+                    return event;
+                }
+            }
+            panic!("it ended before {name}")
+        };
+        timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("no {name}"))
+    }
+
+    /// At once, as a power cut would.
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // A program with children ends them when it is asked to end; killed, it would leave them.
+        if let Some(id) = self.child.id() {
+            let _ = std::process::Command::new("kill").arg(id.to_string()).status();
+            for _ in 0..100 {
+                if matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+    }
+}
+
+/// A port that nobody listened on a moment ago.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// Until somebody listens there.
+pub(crate) async fn listening(port: u16) {
+    let connecting = async {
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_err() {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(PATIENCE, connecting).await.unwrap_or_else(|_| panic!("nobody listens on {port}"));
+}
+
+pub(crate) fn counterparts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/counterparts")
+}
+
+/// For other people's programs to start, on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
