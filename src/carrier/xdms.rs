@@ -172,10 +172,12 @@ impl Xdms {
     ) -> Result<Answer, Undelivered> {
         let mut asked = false;
         loop {
-            let request = self.request(&method, xui, condition.as_ref(), body.clone());
-            let answer = match method {
-                Method::GET => self.client.head(request).await?,
-                _ => self.client.send(request).await?,
+            let request = || self.request(&method, xui, condition.as_ref(), body.clone());
+            let answer = match self.exchange(request()).await {
+                // Some close a connection after each answer without saying so. Again does no harm: what was done
+                // meanwhile changed the entity tag.
+                Err(Trouble::Interrupted) => self.exchange(request()).await?,
+                answer => answer?,
             };
             if answer.status != StatusCode::UNAUTHORIZED {
                 return Ok(answer);
@@ -188,6 +190,13 @@ impl Xdms {
                 return Err(Trouble::Credentials.into());
             }
             asked = true;
+        }
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, Trouble> {
+        match *request.method() {
+            Method::GET => self.client.head(request).await,
+            _ => self.client.send(request).await,
         }
     }
 

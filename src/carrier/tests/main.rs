@@ -4,6 +4,7 @@
 
 mod authority;
 mod gateway;
+mod leak;
 mod process;
 mod server;
 mod smpp;

@@ -146,6 +146,16 @@ async fn kamailio_takes_a_large_document_and_twenty_in_a_row() {
 }
 
 #[tokio::test]
+async fn an_xdms_that_hangs_up_after_each_answer_is_written_to_all_the_same() {
+    let kamailio = Kamailio::start(&["STRICT", "RUDE"]).await;
+    let xdms = kamailio.plain();
+    for _ in 0..20 {
+        xdms.send(&alice(), &document(&[JWE])).await.unwrap();
+    }
+    assert_eq!(kamailio.kept().len(), 1);
+}
+
+#[tokio::test]
 async fn a_wrong_password_another_authority_and_anothers_tree_are_told_apart() {
     let kamailio = Kamailio::start(&["STRICT"]).await;
     let wrong = kamailio.over_tls(kamailio.authority.roots(), |settings| {

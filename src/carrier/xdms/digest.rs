@@ -76,7 +76,7 @@ mod tests {
     use http::HeaderMap;
     use http::header::WWW_AUTHENTICATE;
     use rand_chacha::ChaCha20Rng;
-    use rand_core::SeedableRng as _;
+    use rand_core::{Rng as _, SeedableRng as _};
     use sidekey_protocol::ids::Timestamp;
 
     fn asked(challenges: &[&str]) -> HeaderMap {
@@ -95,6 +95,37 @@ mod tests {
         assert_eq!(chosen.0.algorithm.algo, AlgorithmType::SHA2_256);
         assert!(strongest(&["Basic realm=\"r\"", "Bearer", "", "Digest"]).is_none());
         assert!(strongest(&[r#"Digest realm="r", nonce="n", algorithm=SHA-9"#]).is_none());
+    }
+
+    #[test]
+    fn no_challenge_brings_us_down() {
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let words = [
+            "realm",
+            "nonce",
+            "qop",
+            "=",
+            "\"",
+            ",",
+            " ",
+            "\\",
+            "auth",
+            "algorithm",
+            "MD5",
+            "SHA-256",
+            "x",
+            "\t",
+        ];
+        let ambient = Ambient::new(|| Timestamp(0), ChaCha20Rng::seed_from_u64(2));
+        let credentials = Credentials::new("ann".into(), "secret".into());
+        for _ in 0..20_000 {
+            let length = usize::try_from(rng.next_u32() % 24).unwrap();
+            let word = |_| words[usize::try_from(rng.next_u32()).unwrap() % words.len()];
+            let challenge = format!("Digest {}", (0..length).map(word).collect::<String>());
+            if let Some(mut challenge) = strongest(&[challenge.trim_end()]) {
+                let _ = challenge.answer(&credentials, &Method::GET, "/x", &ambient);
+            }
+        }
     }
 
     #[test]

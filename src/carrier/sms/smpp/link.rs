@@ -223,6 +223,10 @@ impl Link {
                 self.answered(&frame);
                 Ok(())
             }
+            Frame { id: wire::ENQUIRE_LINK_RESP, .. } => {
+                self.was_of_use = true;
+                Ok(())
+            }
             Frame { pdu: Some(Pdu::EnquireLink), .. } => self.reply(sequence, Pdu::EnquireLinkResp).await,
             Frame { pdu: Some(Pdu::DeliverSm(message)), .. } => {
                 self.report(&message);
@@ -253,8 +257,7 @@ impl Link {
             // It took the message, and does not say as what.
             (wire::SUBMIT_SM_RESP, 0, _) => Ok(ReceiptId::new("")),
             (_, RTHROTTLED, _) => {
-                let after = self.ambient.jittered(self.throttle.longer());
-                self.throttle.until = Some(Instant::now() + after);
+                let after = self.throttle.pause(&self.ambient);
                 Err(Undelivered::Retry { after, why: Trouble::Throttled })
             }
             (_, status, _) => Err(undelivered(status)),
@@ -341,10 +344,14 @@ impl Throttle {
         (!remaining.is_zero()).then(|| remaining.max(SHORTEST))
     }
 
-    /// Twice as long as the last time.
-    fn longer(&mut self) -> Duration {
-        let pause = back_off(self.times);
+    /// Pauses, twice as long as the last time. Refusals of one moment are one: a whole window may have been on its way.
+    fn pause(&mut self, ambient: &Ambient) -> Duration {
+        if let Some(remaining) = self.remaining() {
+            return remaining;
+        }
+        let pause = ambient.jittered(back_off(self.times));
         self.times += 1;
+        self.until = Some(Instant::now() + pause);
         pause
     }
 }

@@ -58,6 +58,7 @@ pub(super) fn encoded(status: CommandStatus, sequence: u32, pdu: impl Into<Pdu>)
 pub(super) const GENERIC_NACK: u32 = 0x8000_0000;
 pub(super) const BIND_TRANSCEIVER_RESP: u32 = 0x8000_0009;
 pub(super) const SUBMIT_SM_RESP: u32 = 0x8000_0004;
+pub(super) const ENQUIRE_LINK_RESP: u32 = 0x8000_0015;
 pub(super) const UNBIND_RESP: u32 = 0x8000_0006;
 const RESPONSE: u32 = 0x8000_0000;
 const HEAD: usize = 16;

@@ -129,6 +129,23 @@ async fn a_throttled_link_sends_nothing_until_its_pause_is_over_and_pauses_longe
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_whole_window_that_is_throttled_is_throttled_once() {
+    let mut far = Far::start(4);
+    let mut outcomes = Vec::new();
+    for _ in 0..4 {
+        outcomes.push(far.submit().await);
+    }
+    for _ in 0..4 {
+        let sent = far.next().await;
+        far.answer(RTHROTTLED, sent.sequence).await;
+    }
+    for outcome in outcomes {
+        let Err(Undelivered::Retry { after, .. }) = outcome.await.unwrap() else { panic!("not throttled") };
+        assert!(after <= Duration::from_secs(1), "{after:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_does_not_come_is_not_waited_for_and_one_that_comes_late_harms_nobody() {
     let mut far = Far::start(1);
     let outcome = far.submit().await;
