@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http::header::{HeaderMap, RETRY_AFTER};
 use http::{Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -261,11 +261,9 @@ fn cut_short(error: Box<dyn StdError + Send + Sync>) -> Trouble {
     if error.is::<LengthLimitError>() { Trouble::Oversized } else { Trouble::Interrupted }
 }
 
-/// Reads a short body to its end, which keeps the connection; drops a long one, which ends it.
+/// Reads a short body to its end, which keeps the connection; a long one ends it.
 async fn drain(body: Incoming) {
-    if body.size_hint().upper().is_some_and(|size| size <= ANSWER_MAX as u64) {
-        let _ = Limited::new(body, ANSWER_MAX).collect().await;
-    }
+    let _ = Limited::new(body, ANSWER_MAX).collect().await;
 }
 
 /// Bounds connecting as a whole: name, TCP and TLS. (The connector's own limit ends with TCP.)

@@ -4,6 +4,7 @@
 
 mod authority;
 mod gateway;
+mod keys;
 mod leak;
 mod process;
 mod server;

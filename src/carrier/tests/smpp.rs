@@ -13,9 +13,9 @@ use crate::authority::Authority;
 use crate::process::{PATIENCE, Process, counterparts, free_port};
 use crate::{ambient, envelope, invitation, phone};
 
-struct Sms {
-    smsc: Process,
-    carrier: Smpp,
+pub(crate) struct Sms {
+    pub(crate) smsc: Process,
+    pub(crate) carrier: Smpp,
     reports: Reports,
     driving: JoinHandle<()>,
 }
@@ -53,7 +53,7 @@ fn carrier(settings: &Settings) -> (Smpp, Reports, JoinHandle<()>) {
     (carrier, reports, tokio::spawn(driver))
 }
 
-async fn start() -> Sms {
+pub(crate) async fn start() -> Sms {
     let port = free_port();
     let smsc = smsc(port, None).await;
     let (carrier, reports, driving) = carrier(&settings(port, "secret", None));
@@ -199,6 +199,18 @@ async fn an_smsc_that_is_killed_and_comes_back_gets_everything_at_least_once() {
         arrived.insert(event["message"].as_str().unwrap().to_owned());
     }
     assert_eq!(arrived, sent.iter().map(|octets| hex(octets)).collect());
+}
+
+#[tokio::test]
+async fn a_message_that_was_on_its_way_when_the_smsc_died_may_have_left_and_is_said_to() {
+    let Sms { mut smsc, carrier, .. } = start().await;
+    let sending = tokio::spawn(async move {
+        carrier.send(&phone("+491700000011"), &Payload::Sealed(envelope().into())).await
+    });
+    smsc.event("submit").await;
+    smsc.kill().await;
+    let outcome = sending.await.unwrap();
+    assert!(matches!(outcome, Err(Undelivered::Retry { why: Trouble::Interrupted, .. })), "{outcome:?}");
 }
 
 #[tokio::test]

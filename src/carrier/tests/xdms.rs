@@ -31,7 +31,7 @@ fn settings(root: Url, roots: Roots) -> Settings {
     }
 }
 
-fn alice() -> Address {
+pub(crate) fn alice() -> Address {
     "sip:alice@xcap.test".parse::<Xui>().unwrap().into()
 }
 
@@ -42,16 +42,16 @@ fn why(outcome: Result<impl std::fmt::Debug, Undelivered>) -> Trouble {
     }
 }
 
-struct Kamailio {
+pub(crate) struct Kamailio {
     port: u16,
     tls: u16,
-    authority: Authority,
+    pub(crate) authority: Authority,
     folder: TempDir,
     _process: Process,
 }
 
 impl Kamailio {
-    async fn start(modes: &[&str]) -> Self {
+    pub(crate) async fn start(modes: &[&str]) -> Self {
         let (port, tls, authority) = (free_port(), free_port(), Authority::new());
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().to_str().unwrap().to_owned();
@@ -79,7 +79,7 @@ impl Kamailio {
         Xdms::new(settings(root, Roots::Native), ambient()).unwrap()
     }
 
-    fn over_tls(&self, roots: Roots, change: impl FnOnce(&mut Settings)) -> Xdms {
+    pub(crate) fn over_tls(&self, roots: Roots, change: impl FnOnce(&mut Settings)) -> Xdms {
         let root = format!("https://localhost:{}/xcap-root", self.tls).parse().unwrap();
         let mut settings = settings(root, roots);
         change(&mut settings);
@@ -87,7 +87,7 @@ impl Kamailio {
     }
 
     /// The documents that it keeps, from its database.
-    fn kept(&self) -> Vec<String> {
+    pub(crate) fn kept(&self) -> Vec<String> {
         let rows = sqlite(self.folder.path(), "select hex(doc) from xcap;");
         let bytes = |row: &str| {
             (0..row.len()).step_by(2).map(|at| u8::from_str_radix(&row[at..at + 2], 16).unwrap()).collect()

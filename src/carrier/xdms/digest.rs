@@ -95,6 +95,7 @@ mod tests {
         assert_eq!(chosen.0.algorithm.algo, AlgorithmType::SHA2_256);
         assert!(strongest(&["Basic realm=\"r\"", "Bearer", "", "Digest"]).is_none());
         assert!(strongest(&[r#"Digest realm="r", nonce="n", algorithm=SHA-9"#]).is_none());
+        assert!(strongest(&[r#"Mutual x="y", realm="r", nonce="n""#]).is_none());
     }
 
     #[test]

@@ -76,10 +76,6 @@ impl Driver {
         if link.was_of_use {
             *failures = 0;
         }
-        // What waited for an answer may have left.
-        for (_, waiting) in link.waiting {
-            let _ = waiting.answer.send(Err(Trouble::Interrupted.into()));
-        }
         ended
     }
 
@@ -133,6 +129,7 @@ struct Link {
     ambient: Ambient,
 }
 
+/// Dropped with the connection, it says so: what waited for an answer may have left.
 struct Waiting {
     answer: oneshot::Sender<Result<ReceiptId, Undelivered>>,
     until: Instant,

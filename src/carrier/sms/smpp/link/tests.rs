@@ -193,6 +193,19 @@ async fn a_connection_whose_framing_is_lost_ends() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_that_ends_within_a_pdu_leaves_nobody_waiting() {
+    let mut far = Far::start(1);
+    let outcome = far.submit().await;
+    let sent = far.next().await;
+    let answer = wire::encoded(CommandStatus::EsmeRok, sent.sequence, SubmitSmResp::default());
+    far.stream.write_all(&answer[..answer.len() - 1]).await.unwrap();
+    let Far { stream, serving, queue: _queue, .. } = far;
+    drop(stream);
+    assert_eq!(serving.await.unwrap(), Err(Trouble::Interrupted));
+    assert!(outcome.await.is_err(), "half an answer is none");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_to_nobody_changes_nothing() {
     let mut far = Far::start(1);
     far.answer(0, 4711).await;

@@ -1,0 +1,108 @@
+//! Session keys, sealed by the service's own code, through real servers, to a client's.
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng as _;
+use sidekey_carrier::{Carrier as _, Document, Entry, Payload};
+use sidekey_protocol::crypto::Secret;
+use sidekey_protocol::ids::{PartyId, ServiceId, SessionId};
+use sidekey_protocol::pairing::Kek;
+use sidekey_protocol::revocation::Head;
+use sidekey_protocol::session::envelope::cose::{self, Scope};
+use sidekey_protocol::session::envelope::{Bindings, Expected, Reject, open, seal};
+use sidekey_protocol::session::{Capabilities, SuiteList, choose_of_one};
+
+use crate::xdms::{Kamailio, alice};
+use crate::{NOW, phone, smpp};
+
+/// A phone that was paired, and what its session key is bound to.
+struct Paired {
+    kek: Kek,
+    key: Secret<32>,
+    bindings: Bindings,
+}
+
+impl Paired {
+    fn new(rng: &mut ChaCha20Rng) -> Self {
+        let capabilities = Capabilities::parse(&["XENCRYPTED", "A256GCM", "C20P"]).unwrap();
+        let choice = choose_of_one(&SuiteList::ours(), &SuiteList::ours(), &capabilities).unwrap();
+        let bindings = Bindings {
+            service: ServiceId::random(rng),
+            server: "mail.example.com".parse().unwrap(),
+            user: "ann@example.com".parse().unwrap(),
+            pairing: PartyId::random(rng),
+            session: SessionId::random(rng),
+            generation: 3,
+            suite: choice.suite,
+            not_before: NOW,
+            not_after: NOW.after_s(3600),
+            policy: [7; 32],
+            capabilities,
+            offer: choice.offer,
+            head: Head::START.sealed(&Secret::random(rng)),
+        };
+        Self { kek: Kek::of(&Secret::random(rng)), key: Secret::random(rng), bindings }
+    }
+
+    fn opens_sms(&self, octets: &[u8]) -> Result<bool, Reject> {
+        let Bindings { service, server, user, pairing, .. } = &self.bindings;
+        let scope = Scope { service: *service, server, user, pairing: *pairing };
+        cose::open(&self.kek, octets, &scope, NOW).map(|opened| opened.key.expose() == self.key.expose())
+    }
+
+    fn opens_document(&self, envelope: &str) -> Result<bool, Reject> {
+        let expected = Expected {
+            service: self.bindings.service,
+            server: &self.bindings.server,
+            user: Some(&self.bindings.user),
+            pairing: self.bindings.pairing,
+            session: Some(self.bindings.session),
+            generation: None,
+            generation_seen: 3,
+        };
+        open(&self.kek, envelope, &expected, NOW).map(|opened| opened.key.expose() == self.key.expose())
+    }
+
+    fn entry(&self, rng: &mut ChaCha20Rng) -> Entry {
+        let Bindings { session, generation, .. } = self.bindings;
+        Entry { session, generation, envelope: seal(&self.kek, &self.bindings, &self.key, rng) }
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_went_by_sms_is_opened_by_its_phone_alone() {
+    let rng = &mut ChaCha20Rng::seed_from_u64(3);
+    let (ann, bob) = (Paired::new(rng), Paired::new(rng));
+    let mut sms = smpp::start().await;
+    let envelope = cose::seal(&ann.kek, &ann.bindings, &ann.key, rng);
+    sms.carrier.send(&phone("+491700000000"), &Payload::Sealed(envelope.into())).await.unwrap();
+    let arrived = sms.smsc.event("submit").await;
+    let arrived = octets(arrived["message"].as_str().unwrap());
+    assert_eq!(ann.opens_sms(&arrived), Ok(true));
+    assert_eq!(
+        bob.opens_sms(&arrived),
+        Err(Reject::KekForeign),
+        "an SMSC that swaps two phones gives nothing away"
+    );
+    assert_eq!(ann.opens_sms(&arrived[..126]), Err(Reject::SizeForeign));
+}
+
+#[tokio::test]
+async fn a_key_that_lay_on_an_xdms_is_opened_by_its_phone_alone() {
+    let rng = &mut ChaCha20Rng::seed_from_u64(4);
+    let (phone, tablet) = (Paired::new(rng), Paired::new(rng));
+    let kamailio = Kamailio::start(&["STRICT"]).await;
+    let xdms = kamailio.over_tls(kamailio.authority.roots(), |_| {});
+    let document = Document::new(vec![phone.entry(rng), tablet.entry(rng)]).unwrap();
+    xdms.send(&alice(), &Payload::Document(document)).await.unwrap();
+    let kept = &kamailio.kept()[0];
+    let envelopes: Vec<&str> =
+        kept.split("</envelope>").filter_map(|piece| piece.rsplit_once('>')).map(|(_, jwe)| jwe).collect();
+    assert_eq!(envelopes.len(), 3, "two, and the end");
+    assert_eq!(phone.opens_document(envelopes[0]), Ok(true));
+    assert_eq!(tablet.opens_document(envelopes[1]), Ok(true));
+    assert_eq!(phone.opens_document(envelopes[1]), Err(Reject::KekForeign));
+}
+
+fn octets(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}
