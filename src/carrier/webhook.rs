@@ -29,6 +29,17 @@ use crate::outcome::{Receipt, ReceiptId, Refusal, Undelivered};
 use crate::web::{Client, Roots, Url};
 use crate::{Address, BadUrl, Carrier, Payload, xdms};
 
+/// What is wrong with a webhook's settings.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Misconfigured {
+    /// A short one could be guessed from what it signed; the specification sets both ends.
+    #[error("the secret has 24 to 64 octets")]
+    Secret,
+    /// Nothing to trust.
+    #[error("{0}")]
+    Url(#[from] BadUrl),
+}
+
 /// Posts to one URL.
 pub struct Webhook {
     client: Client,
@@ -38,11 +49,14 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// To `url`, signed with `secret`: 24 octets at least, as the specification wants it.
+    /// To `url`, signed with `secret`.
     ///
     /// # Errors
-    /// [`BadUrl::Authority`].
-    pub fn new(url: Url, secret: &[u8], roots: &Roots, ambient: Ambient) -> Result<Self, BadUrl> {
+    /// [`Misconfigured`].
+    pub fn new(url: Url, secret: &[u8], roots: &Roots, ambient: Ambient) -> Result<Self, Misconfigured> {
+        if !(24..=64).contains(&secret.len()) {
+            return Err(Misconfigured::Secret);
+        }
         let client = Client::new(roots, DEADLINE)?;
         Ok(Self { client, url, key: hmac::Key::new(hmac::HMAC_SHA256, secret), ambient })
     }

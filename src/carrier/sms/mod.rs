@@ -18,10 +18,17 @@ pub struct Ports {
     pub from: u16,
 }
 
+impl Ports {
+    /// Phones skip an element with a port that the standard reserves for itself.
+    pub(crate) const fn are_reserved(self) -> bool {
+        self.to >= RESERVED || self.from >= RESERVED
+    }
+}
+
 impl Default for Ports {
-    /// Of those that anybody may use (49152 and up).
+    /// Of those that are applications' own: 16000 to 16999.
     fn default() -> Self {
-        Self { to: 51_127, from: 51_127 }
+        Self { to: 16_127, from: 16_127 }
     }
 }
 
@@ -89,6 +96,8 @@ fn split(coding: Coding, elements: &[u8], data: &[u8], most: usize, reference: u
 /// User data of a message, in octets and in septets.
 const OCTETS_MAX: usize = 140;
 const SEPTETS_MAX: usize = 160;
+/// The first port that nobody has.
+const RESERVED: u16 = 49_152;
 
 #[cfg(test)]
 mod tests {

@@ -82,6 +82,11 @@ pub enum Misconfigured {
     /// Longer than the protocol has room for.
     #[error("the password has at most 8 ASCII characters")]
     Password,
+    /// Ports that phones ignore.
+    #[error(
+        "ports from 49152 on are reserved, and phones ignore them: of applications' own are 16000 to 16999"
+    )]
+    Ports,
     /// Nobody to send as.
     #[error("the sender is a number (+49…), a short code (up to 8 digits) or up to 11 letters and digits")]
     Sender,
@@ -121,6 +126,9 @@ impl Smpp {
         let times = [settings.answer, settings.enquire_link];
         if !times.iter().all(|time| (1..=600).contains(&time.as_secs())) {
             return Err(Misconfigured::Time);
+        }
+        if settings.ports.are_reserved() {
+            return Err(Misconfigured::Ports);
         }
         if !(1..=1000).contains(&settings.window) {
             return Err(Misconfigured::Window);

@@ -67,7 +67,7 @@ async fn an_envelope_goes_through_kannel_byte_for_byte_and_its_report_names_it()
     let receipt = gateway.send(&phone("+491700000000"), &Payload::Sealed(envelope().into())).await.unwrap();
     let arrived = kannel.smsc.event("submit").await;
     assert_eq!(arrived["message"], hex(&envelope()));
-    assert_eq!(arrived["udh"], serde_json::json!(["0504c7b7c7b7"]));
+    assert_eq!(arrived["udh"], serde_json::json!(["05043eff3eff"]));
     assert_eq!((&arrived["data_coding"], &arrived["from"]), (&Value::from(4), &Value::from("Example")));
     assert!(arrived["to"].as_str().unwrap().ends_with("491700000000"));
     let reported = async {
@@ -147,7 +147,7 @@ async fn a_gateway_is_what_its_configuration_says() {
     assert_eq!((seen.method.as_str(), seen.path.as_str()), ("POST", "/send?to=%2B491700000000"));
     assert_eq!(seen.headers["authorization"], "Bearer s3cret");
     let body: Value = serde_json::from_slice(&seen.body).unwrap();
-    assert_eq!((&body["udh"], &body["from"]), (&Value::from("060504c7b7c7b7"), &Value::from("Example")));
+    assert_eq!((&body["udh"], &body["from"]), (&Value::from("0605043eff3eff"), &Value::from("Example")));
     assert!(body["data"].as_str().unwrap().starts_with("/////"));
     let report = callback.read("", br#"{"id":"abc-1","state":"DELIVERED"}"#).unwrap();
     assert_eq!((report.id, report.fate), (receipt.ids()[0].clone(), Fate::Delivered));
@@ -203,6 +203,8 @@ fn a_configuration_that_cannot_work_is_refused_at_the_start() {
     assert_eq!(method, Some(Misconfigured::Method));
     let clear = made(|settings| settings.text.as_mut().unwrap().url = "http://10.0.0.1/send".into());
     assert_eq!(clear, Some(sidekey_carrier::BadUrl::Unprotected.into()));
+    let reserved = made(|settings| settings.ports.to = 49_152);
+    assert_eq!(reserved, Some(Misconfigured::Ports));
     let anywhere = made(|settings| settings.text.as_mut().unwrap().url = "https://${to}/".into());
     assert_eq!(anywhere, Some(sidekey_carrier::BadUrl::Form.into()));
 }

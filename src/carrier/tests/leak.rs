@@ -48,8 +48,13 @@ async fn no_password_no_payload_and_no_number_reaches_the_log() {
         Variables::from_iter(["username", "password", "sender"].map(|name| (name.into(), "pa55word".into())));
     let kannel = Settings::kannel(&server.url("/sendsms"), "https://keys.example.com/r", None);
     let gateway = Gateway::new(kannel, variables, &Roots::Native, ambient()).unwrap();
-    let webhook =
-        Webhook::new(server.url("/hook").parse().unwrap(), b"pa55word", &Roots::Native, ambient()).unwrap();
+    let webhook = Webhook::new(
+        server.url("/hook").parse().unwrap(),
+        b"pa55word, and enough more of it",
+        &Roots::Native,
+        ambient(),
+    )
+    .unwrap();
     let port = free_port();
     let mut smsc =
         Process::start("node", &["smsc.js", &port.to_string(), "kms", "pa55word"], &counterparts());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use sidekey_carrier::sms::Ports;
-use sidekey_carrier::sms::smpp::{Settings, Smpp};
+use sidekey_carrier::sms::smpp::{Misconfigured, Settings, Smpp};
 use sidekey_carrier::{Carrier as _, Fate, Payload, Refusal, Reports, Roots, Sealed, Trouble, Undelivered};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -156,6 +156,25 @@ async fn a_wrong_password_is_said_to_who_sends() {
     let outcome = carrier.send(&phone("+491700000000"), &Payload::Sealed(envelope().into())).await;
     assert!(matches!(outcome, Err(Undelivered::Retry { why: Trouble::Credentials, .. })), "{outcome:?}");
     assert_eq!(smsc.event("bind").await["version"], 0x34);
+}
+
+#[test]
+fn settings_that_cannot_work_are_refused_at_the_start() {
+    let made = |change: fn(&mut Settings)| {
+        let mut settings = settings(2775, "secret", None);
+        change(&mut settings);
+        Smpp::new(&settings, ambient()).err()
+    };
+    assert_eq!(made(|_| {}), None);
+    assert_eq!(
+        made(|settings| settings.password = "nine char".to_owned().into()),
+        Some(Misconfigured::Password)
+    );
+    assert_eq!(made(|settings| settings.system_id = String::new()), Some(Misconfigured::System));
+    assert_eq!(made(|settings| settings.ports.from = 65_535), Some(Misconfigured::Ports));
+    assert_eq!(made(|settings| settings.window = 0), Some(Misconfigured::Window));
+    assert_eq!(made(|settings| settings.answer = Duration::ZERO), Some(Misconfigured::Time));
+    assert_eq!(made(|settings| settings.tls = Some(Roots::Pem(String::new()))), Some(Misconfigured::Tls));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use serde_json::{Value, json};
-use sidekey_carrier::webhook::Webhook;
+use sidekey_carrier::webhook::{Misconfigured, Webhook};
 use sidekey_carrier::{Ambient, Carrier as _, Payload, Refusal, Roots, Trouble, Undelivered};
 use sidekey_protocol::ids::Timestamp;
 
@@ -67,4 +67,12 @@ async fn a_receiver_that_is_gone_is_never_asked_again_and_one_in_trouble_is() {
     let down = Server::start(|_| Say::status(500)).await;
     let outcome = carrier(&down).send(&phone("+491700000000"), &invitation()).await;
     assert!(matches!(outcome, Err(Undelivered::Retry { why: Trouble::Bearer, .. })), "{outcome:?}");
+}
+
+#[test]
+fn a_secret_that_is_short_is_refused() {
+    let url = || "https://hooks.example.com".parse().unwrap();
+    let made = |secret: &[u8]| Webhook::new(url(), secret, &Roots::Native, crate::ambient()).err();
+    assert_eq!(made(&[7; 23]), Some(Misconfigured::Secret));
+    assert_eq!(made(&[7; 24]), None);
 }

@@ -216,9 +216,10 @@ impl Link {
         self.asked_until = None;
         let sequence = frame.sequence;
         match frame {
-            Frame { id: wire::SUBMIT_SM_RESP | wire::GENERIC_NACK, .. } => {
+            Frame { id: wire::SUBMIT_SM_RESP | wire::GENERIC_NACK, status, .. } => {
                 self.answered(&frame);
-                Ok(())
+                // It does not take us for bound: another bind mends that.
+                if status == RINVBNDSTS { Err(Trouble::Bearer) } else { Ok(()) }
             }
             Frame { id: wire::ENQUIRE_LINK_RESP, .. } => {
                 self.was_of_use = true;

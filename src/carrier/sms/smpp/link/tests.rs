@@ -206,6 +206,16 @@ async fn a_connection_that_ends_within_a_pdu_leaves_nobody_waiting() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_smsc_that_does_not_take_us_for_bound_is_bound_to_again() {
+    let mut far = Far::start(1);
+    let outcome = far.submit().await;
+    let sent = far.next().await;
+    far.answer(RINVBNDSTS, sent.sequence).await;
+    assert_eq!(outcome.await.unwrap(), Err(Trouble::Bearer.into()));
+    assert_eq!(far.end().await, Err(Trouble::Bearer));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_to_nobody_changes_nothing() {
     let mut far = Far::start(1);
     far.answer(0, 4711).await;
