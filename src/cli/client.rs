@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::json;
 use sidekey_client::admin::{
-    self, InvitationFilter, Pairing, PairingFilter, SessionFilter, SessionState, Standing,
+    self, InvitationFilter, InvitationState, Pairing, PairingFilter, SessionFilter, SessionState, Standing,
 };
 use sidekey_protocol::ids::{PartyId, Role, ServerName, UserName};
 use sidekey_protocol::pairing::PartyLabel;
@@ -11,7 +11,7 @@ use sidekey_protocol::revocation::Target;
 
 use crate::approve::{Approving, Device, Refusing, waits};
 use crate::exit::{Exit, Stop};
-use crate::invitation::Options;
+use crate::invitation::{Again, Options};
 use crate::output::{List, Report, Screen, count, shell, word};
 use crate::remote::Admin;
 use crate::revoke::Act;
@@ -38,6 +38,11 @@ pub enum Client {
         #[command(flatten)]
         admin: Admin,
     },
+    /// Issue an invitation again, with another code: the old one is dead
+    ///
+    /// For one that was lost, mistyped five times, or read by somebody. Also for a mail server's.
+    #[command(after_help = REISSUE_EXAMPLES)]
+    Reissue(Again),
     /// List paired devices, or invitations to pair one
     #[command(after_help = LIST_EXAMPLES)]
     List {
@@ -131,6 +136,7 @@ impl Client {
                 let created_after = since.after();
                 pairings(&PairingFilter { role, user, server, state, created_after }, &admin).await
             }
+            Self::Reissue(again) => again.run(screen).await,
             Self::Approve { device, approving } => approving.run(device.into(), screen).await,
             Self::Refuse { device, refusing } => refusing.run(device.into()).await,
             Self::Show { pairing, admin } => show(pairing, &admin).await,
@@ -311,7 +317,14 @@ async fn invitations(wanted: &InvitationFilter, admin: &Admin) -> Result<Report,
             rfc3339(invitation.expires),
         ]);
     }
-    Ok(Report::new(count(found.len(), "invitation"), json!({ "items": found })).list(list))
+    let report = Report::new(count(found.len(), "invitation"), json!({ "items": found })).list(list);
+    Ok(match found.iter().find(|invitation| invitation.state == InvitationState::Spent) {
+        Some(spent) => report.next(format!(
+            "sidekey client reissue {}: five wrong codes were tried, perhaps by somebody else",
+            spent.invitation
+        )),
+        None => report,
+    })
 }
 
 pub(crate) const EXAMPLES: &str = "\
@@ -324,6 +337,9 @@ Examples:
   sidekey client invite ann@example.org --server mail.example.org
   sidekey client invite ann@example.org --server mail.example.org --ttl 5m --qr never
   sidekey client invite ann@example.org --server mail.example.org --approval admin --ttl 3d";
+const REISSUE_EXAMPLES: &str = "\
+Examples:
+  sidekey client reissue 0f0e0d0c0b0a09080706050403020100";
 const LIST_EXAMPLES: &str = "\
 Examples:
   sidekey client list

@@ -1,8 +1,8 @@
 //! An invitation, as whoever hands it on needs it. Shared by `server add`, `server invite` and `client invite`.
 
 use serde_json::json;
-use sidekey_client::admin::{Invite, Invited};
-use sidekey_protocol::ids::{Role, ServerName, UserName};
+use sidekey_client::admin::{self, Invitation, Invite, Invited};
+use sidekey_protocol::ids::{InvitationId, Role, ServerName, UserName};
 use sidekey_protocol::pairing::Approval;
 
 use crate::approve::Word;
@@ -27,6 +27,43 @@ pub struct Options {
     /// Draw the link as a QR code
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     qr: qr::When,
+}
+
+/// An invitation to be issued again.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Again {
+    /// As `client list --invitations` shows it
+    invitation: InvitationId,
+    /// How long the new one stays open [default: what the policy says, else 15m]
+    #[arg(long, value_name = "DURATION", value_parser = duration_s)]
+    ttl: Option<u32>,
+    /// Draw the link as a QR code
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    qr: qr::When,
+    #[command(flatten)]
+    admin: Admin,
+}
+
+impl Again {
+    /// Issues it again; the code is shown here alone.
+    ///
+    /// # Errors
+    /// What the service refuses.
+    pub async fn run(self, screen: Screen) -> Result<Report, Stop> {
+        let Self { invitation, ttl, qr, admin } = self;
+        let work = async |service: &admin::Admin| {
+            Ok((service.invitation(invitation).await?, service.reissue(invitation, ttl).await?))
+        };
+        let (old, invited) = admin.run(work).await.map_err(|stop| match stop.code() {
+            "invitation_over" => stop.next("sidekey client invite, if another device is to be paired"),
+            _ => stop,
+        })?;
+        let Invitation { role, server, user, .. } = old;
+        let invite = Invite { role, server, user, ttl_s: ttl, approval: None };
+        let did = "Issued the invitation again: the old code and link are dead.".to_owned();
+        let options = Options { ttl, approval: None, qr };
+        Ok(options.report(did, &invite, &invited, &admin, screen))
+    }
 }
 
 impl Options {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sidekey_protocol::crypto::SigningKey;
 use sidekey_protocol::ids::{InvitationId, PartyId, Role, ServerName, ServiceId, Timestamp, UserName};
-use sidekey_protocol::pairing::registry::{CreateServer, Page};
+use sidekey_protocol::pairing::registry::{CreateServer, Page, Reissue};
 use sidekey_protocol::pairing::{Approval, Link, PairingCode, Pin, PublicUrl};
 use sidekey_protocol::revocation::wire::{Revoke, RevokeAnswer};
 use sidekey_protocol::revocation::{Reason, Target};
@@ -168,16 +168,17 @@ impl Admin {
     /// # Errors
     /// [`Error::Refused`]: no such server, a user where there must be none, a time out of range …
     pub async fn invite(&self, invite: &Invite) -> Result<Invited, Error> {
-        let made: Made = self.transport.call(Method::POST, "/v1/invitations").json(invite).send().await?;
-        let (code, link) = (Zeroizing::new(made.code), Zeroizing::new(made.link));
-        let malformed = |_| Error::Answer(Unintelligible::Malformed);
-        Ok(Invited {
-            invitation: made.invitation,
-            code: code.parse().map_err(malformed)?,
-            link: link.parse().map_err(malformed)?,
-            expires: made.expires,
-            approval: made.approval,
-        })
+        self.transport.call(Method::POST, "/v1/invitations").json(invite).send::<Made>().await?.invited()
+    }
+
+    /// Issues an invitation again, with another id and code: the old ones are dead from then on. For one that was lost,
+    /// mistyped too often, or read by somebody. When the answer is lost, do it again.
+    ///
+    /// # Errors
+    /// [`Error::PairAgain`] with `invitation_over`: a pairing came of it. [`Error::Refused`] with `not_found` …
+    pub async fn reissue(&self, id: InvitationId, ttl_s: Option<u32>) -> Result<Invited, Error> {
+        let call = self.transport.call(Method::POST, format!("/v1/invitations/{id}/reissue"));
+        call.json(&Reissue { ttl: ttl_s }).send::<Made>().await?.invited()
     }
 
     /// Invitations.
@@ -332,6 +333,20 @@ struct Made {
     link: String,
     expires: Timestamp,
     approval: Approval,
+}
+
+impl Made {
+    fn invited(self) -> Result<Invited, Error> {
+        let (code, link) = (Zeroizing::new(self.code), Zeroizing::new(self.link));
+        let malformed = |_| Error::Answer(Unintelligible::Malformed);
+        Ok(Invited {
+            invitation: self.invitation,
+            code: code.parse().map_err(malformed)?,
+            link: link.parse().map_err(malformed)?,
+            expires: self.expires,
+            approval: self.approval,
+        })
+    }
 }
 
 /// A filter's members, each as it stands on the wire.

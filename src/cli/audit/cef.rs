@@ -69,6 +69,7 @@ const fn severity(action: Action) -> u8 {
         | Action::PairingApproved
         | Action::PairingConfirmed
         | Action::PairingDigitsMistaken
+        | Action::PairingFinishConflict
         | Action::PairingRefused => 5,
         Action::ClockAccepted
         | Action::InvitationCreated

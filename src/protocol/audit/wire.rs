@@ -41,6 +41,7 @@ actions! {
     InvitationCreated = "invitation_created", "A client or a server was invited.";
     InvitationAttemptSpent = "invitation_attempt_spent", "Somebody tried a pairing code.";
     PairingConfirmed = "pairing_confirmed", "A pairing proved its code.";
+    PairingFinishConflict = "pairing_finish_conflict", "Somebody came with another body for an exchange that had made a pairing.";
     PairingUsed = "pairing_used", "A pairing made its first request.";
     PairingRekeyed = "pairing_rekeyed", "A pairing asked for its next key epoch.";
     PairingEpochUsed = "pairing_epoch_used", "A pairing used its next key epoch; the one before is erased.";

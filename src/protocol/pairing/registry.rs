@@ -128,7 +128,17 @@ pub struct CreateInvitation {
     pub approval: Option<Approval>,
 }
 
-/// Answer to [`CreateInvitation`]: the only time that the code is shown.
+/// `POST /v1/invitations/{id}/reissue`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Reissue {
+    /// Seconds for which the new one is open: what the policy says, unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<u32>,
+}
+
+/// Answer to [`CreateInvitation`] and to [`Reissue`]: the only time that the code is shown.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

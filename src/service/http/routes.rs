@@ -92,6 +92,9 @@ routes! {
         "Lists invitations, oldest first" [];
     GET    "/v1/invitations/{invitation}"      ADMIN       NONE   Answer pairing::invitation,
         "One invitation" [NotFound];
+    POST   "/v1/invitations/{invitation}/reissue" ADMIN    SMALL  Answer pairing::reissue,
+        "Issues an invitation again, with another id and code, in place of this one"
+        [DeviceLimit InvitationOver KeyRetired NotFound Revoked TtlOutOfRange];
     POST   "/v1/pairings/{invitation}/begin"   ANYBODY     MEDIUM Answer pairing::begin,
         "The first step of pairing: spends an attempt" [ClockStepped ExchangeOver InvitationOver
          KeyRetired Overloaded ShareInvalid];

@@ -6,15 +6,16 @@ use axum::extract::State;
 use sidekey_protocol::crypto::spake2plus::Verifier;
 use sidekey_protocol::ids::{InvitationId, ServerName};
 use sidekey_protocol::pairing::registry::{
-    self, CreateInvitation, CreateServer, InvitationCreated, InvitationsQuery, Page, ServerCreated,
+    self, CreateInvitation, CreateServer, InvitationCreated, InvitationsQuery, Page, Reissue, ServerCreated,
     ServersQuery, Standing,
 };
 use sidekey_protocol::pairing::{ATTEMPTS, Ask, Invited, Link, PairingCode, Pin, PublicUrl, Reject};
+use sidekey_protocol::revocation::Target;
 use zeroize::Zeroizing;
 
 use crate::app::SharedRng;
 use crate::http::auth::Caller;
-use crate::http::extract::{Created, Json, Path};
+use crate::http::extract::{Created, Json, JsonOrNothing, Path};
 use crate::http::list::{Listed, list};
 use crate::http::problem::{Code, Problem};
 use crate::store::{
@@ -55,7 +56,7 @@ pub(crate) async fn server(
 pub(crate) async fn invite(
     State(store): State<Arc<Store>>,
     State(public_url): State<PublicUrl>,
-    State(mut rng): State<SharedRng>,
+    State(rng): State<SharedRng>,
     caller: Caller,
     Json(request): Json<CreateInvitation>,
 ) -> Result<Created<InvitationCreated>, Problem> {
@@ -64,6 +65,56 @@ pub(crate) async fn invite(
     let approval = approval.unwrap_or(rules.approval).of(role);
     let ttl_s = Some(rules.invitation_ttl_s(ttl, approval.ttl_max_s())?);
     let ask = Ask { role, server, user, ttl_s, approval };
+    made(&store, public_url, rng, &caller, ask).await.map(Created)
+}
+
+/// `POST /v1/invitations/{invitation}/reissue`: another one for the same, in place of this one, whose code is dead from
+/// then on. It has another id: what was begun with the old code belongs to the old one, and so does whoever spent it.
+pub(crate) async fn reissue(
+    State(store): State<Arc<Store>>,
+    State(public_url): State<PublicUrl>,
+    State(rng): State<SharedRng>,
+    caller: Caller,
+    Path(id): Path<InvitationId>,
+    JsonOrNothing(request): JsonOrNothing<Reissue>,
+) -> Result<Created<InvitationCreated>, Problem> {
+    let Invitation { role, server, user, approval, state, .. } =
+        store.invitation(id).ok_or(Code::NotFound)?;
+    if state == InvitationState::Used {
+        return Err(Code::InvitationOver.into());
+    }
+    let rules = store.rules(&server, user.as_ref());
+    let ttl_s = Some(rules.invitation_ttl_s(request.ttl, approval.ttl_max_s())?);
+    // What is refused changes nothing; what is cut off between the two is done by saying it again.
+    let made = made(&store, public_url, rng, &caller, Ask { role, server, user, ttl_s, approval }).await?;
+    if cancelled(&store, &caller, id).await? {
+        return Ok(Created(made));
+    }
+    // Somebody paired with the old code meanwhile.
+    cancelled(&store, &caller, made.invitation).await?;
+    Err(Code::InvitationOver.into())
+}
+
+/// Whether no pairing comes of an invitation any more, nor has come.
+async fn cancelled(store: &Store, caller: &Caller, id: InvitationId) -> Result<bool, Problem> {
+    let reason = REISSUED.parse().expect("a reason");
+    match store.revoke(caller.party(), Target::Invitation { invitation: id }, reason).await {
+        Ok(_) => Ok(true),
+        Err(Error::Refused(_)) => {
+            let found = store.invitation(id).map(|invitation| invitation.state);
+            Ok(found != Some(InvitationState::Used))
+        }
+        Err(Error::Fault(fault)) => Err(fault.into()),
+    }
+}
+
+async fn made(
+    store: &Store,
+    public_url: PublicUrl,
+    mut rng: SharedRng,
+    caller: &Caller,
+    ask: Ask,
+) -> Result<InvitationCreated, Problem> {
     let (invited, code) = Invited::invite(ask, store.now(), &mut rng)?;
     let (invited, code, verifier) = stretched(invited, code, public_url.clone()).await?;
     let new = NewInvitation {
@@ -79,7 +130,7 @@ pub(crate) async fn invite(
     // Whichever key takes over meanwhile: the link names the one that the invitation is kept under.
     let signer = store.signer_of(kept.key)?.ok_or(Reject::KeyRetired)?;
     let pin = Pin::of(&signer.public);
-    Ok(Created(shown(invited, code, public_url, pin)))
+    Ok(shown(invited, code, public_url, pin))
 }
 
 /// `GET /v1/invitations`.
@@ -174,3 +225,6 @@ fn refusal(error: Error) -> Problem {
         },
     }
 }
+
+/// Why an invitation was cancelled that was issued again.
+const REISSUED: &str = "issued again";

@@ -27,7 +27,7 @@ use crate::store::{Error, InvitationState, NewPairing, Refused, Repeat, Signer, 
 
 pub(crate) use approval::{approve, match_digits, refuse};
 pub(crate) use exchanges::Exchanges;
-pub(crate) use invitations::{add_server, invitation, invitations, invite, server, servers};
+pub(crate) use invitations::{add_server, invitation, invitations, invite, reissue, server, servers};
 pub(crate) use listing::{own, pairings, shown};
 pub(crate) use rekey::rekey;
 
@@ -48,7 +48,9 @@ pub(crate) async fn begin(
     let (invited, signer) = (invited(&store, id)?, signer(&store, id)?);
     let attempt = invited.begin(request, now, &mut rng)?;
     let verifier = verifier(&store, id)?;
-    store.spend_attempt(id).await.map_err(refusal)?;
+    if store.spend_attempt(id).await.map_err(refusal)? == 0 {
+        tracing::warn!(invitation = %id, "invitation_spent: if nobody pairs now, issue it again");
+    }
     *exchange = None;
     let (begun, answer) = attempt.answer(&verifier, &public_url, &signer.public, &mut rng)?;
     *exchange = Some(begun);
@@ -64,7 +66,7 @@ pub(crate) async fn finish(
     Json(request): Json<Finish>,
 ) -> Result<Json<FinishAnswer>, Problem> {
     let mut exchange = exchanges.of(id, &store, store.now())?.lock_owned().await;
-    if let Some(answer) = repeated(&store, id, &request)? {
+    if let Some(answer) = repeated(&store, id, &request).await? {
         return Ok(Json(answer));
     }
     let now = store.now();
@@ -118,14 +120,18 @@ fn verifier(store: &Store, id: InvitationId) -> Result<Verifier, Problem> {
     Ok(Verifier::from_secret(record).map_err(|_| Fault::Unsealable)?)
 }
 
-/// The answer to a `finish` that was answered before. The same one to the same body; another body is worth an event,
-/// since only the two sides know `state`.
-fn repeated(store: &Store, id: InvitationId, request: &Finish) -> Result<Option<FinishAnswer>, Problem> {
+/// The answer to a `finish` that was answered before. The same one to the same body; that another came is recorded.
+async fn repeated(
+    store: &Store,
+    id: InvitationId,
+    request: &Finish,
+) -> Result<Option<FinishAnswer>, Problem> {
     match store.finish_repeat(id, &fingerprint(request)) {
         Repeat::None => Ok(None),
         Repeat::Same(answer) => Ok(Some(serde_json::from_slice(&answer).map_err(|_| Fault::Unsealable)?)),
         Repeat::Other => {
             tracing::warn!(invitation = %id, "finished before, now with another body");
+            store.finish_conflict(id).await?;
             Err(Reject::FinishDiffers.into())
         }
     }

@@ -62,6 +62,7 @@ impl Entry {
                 ..here(Action::PairingConfirmed)
             },
             Record::Used { .. } => here(Action::PairingUsed),
+            Record::FinishConflict { .. } => here(Action::PairingFinishConflict),
             Record::Opened(opened) => session(line(Action::SessionOpened), opened),
             Record::BatchOpened(opened) => {
                 let line = |opened| session(line(Action::SessionOpened), opened);
@@ -194,6 +195,7 @@ impl State {
             Record::Confirmed(confirmed) => self.invited_whom(confirmed.invitation),
             Record::Used { pairing }
             | Record::EpochUsed { pairing, .. }
+            | Record::FinishConflict { pairing }
             | Record::Approval { pairing, .. } => self.paired_whom(*pairing),
             Record::Rekeyed(rekeyed) => self.paired_whom(rekeyed.pairing),
             Record::Rotated { session } | Record::Ended { session } => self.session_whom(*session),

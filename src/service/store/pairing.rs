@@ -230,6 +230,25 @@ impl Store {
         self.engine.commit(about, None, decide).await
     }
 
+    /// Notes that the exchange which made a pairing was finished again, with another body: only its two sides know enough
+    /// for that, and one of them is somebody else. Once for each pairing, whoever comes how often.
+    ///
+    /// # Errors
+    /// None but a fault's.
+    pub async fn finish_conflict(&self, invitation: InvitationId) -> Result<(), Error> {
+        let decide = move |state: &State, _: &mut Desk<'_>| {
+            let pairing = state.invitation(invitation).and_then(|(_, invited)| invited.used);
+            let found = pairing.and_then(|id| Some((id, state.party(id)?.1.finish.as_ref()?)));
+            match found {
+                Some((pairing, finish)) if !finish.conflict => {
+                    Ok(Verdict::Commit(Record::FinishConflict { pairing }, Box::new(|_| ())))
+                }
+                _ => Ok(Verdict::Already(())),
+            }
+        };
+        self.engine.commit(About::one(invitation), None, decide).await
+    }
+
     /// What the answer is to a `finish` of this invitation whose hash is `finish`.
     #[must_use]
     pub fn finish_repeat(&self, invitation: InvitationId, finish: &[u8; 32]) -> Repeat {

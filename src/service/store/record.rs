@@ -133,6 +133,10 @@ pub(super) enum Record {
     RevocationsReported(Vec<Revoked>),
     /// An administrator lets the service go on from an older copy.
     RestoreAccepted(Box<RestoreAccepted>),
+    /// The exchange that made a pairing was finished again, with another body. Told once.
+    FinishConflict {
+        pairing: PartyId,
+    },
 }
 
 /// What is said about a pairing that waits to be approved.

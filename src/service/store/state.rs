@@ -139,6 +139,8 @@ pub(super) struct NextEpoch {
 pub(super) struct Finish {
     pub(super) request: [u8; 32],
     pub(super) answer: Box<[u8]>,
+    /// Whether another one came.
+    pub(super) conflict: bool,
 }
 
 /// An invitation.

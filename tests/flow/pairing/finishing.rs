@@ -288,14 +288,22 @@ async fn after_its_first_use_a_pairings_finish_is_not_answered_again() {
 }
 
 #[tokio::test]
-async fn a_finish_repeated_with_another_body_is_refused() {
-    let (system, invitation, mut begun) = begun().await;
+async fn a_finish_repeated_with_another_body_is_refused_and_recorded_once() {
+    let (mut system, invitation, mut begun) = begun().await;
     system.finish(invitation, &begun.honest_finish()).send().await.is(200);
     let before = system.records();
     // Another nonce is another body.
     let other = begun.honest_finish();
     system.finish(invitation, &other).send().await.refused(409, "finish_conflict");
-    assert_eq!(system.records(), before);
+    assert_eq!(system.records().len(), before.len() + 1, "recorded");
+    system.restart().await;
+    // Whoever goes on does not fill the log.
+    let third = begun.honest_finish();
+    system.finish(invitation, &third).send().await.refused(409, "finish_conflict");
+    assert_eq!(system.records().len(), before.len() + 1);
+    let told = system.get("/v1/audit?action=pairing_finish_conflict", &system.admin_token()).send().await;
+    let told = told.is(200).json()["items"][0].clone();
+    assert_eq!((&told["user"], told["pairing"].is_string()), (&json!(ANN), true));
     assert_eq!(pairings(&system.admin).await, 1);
 }
 

@@ -217,6 +217,13 @@ fn table() -> Vec<(Record, Vec<Whom>, &'static [&'static str])> {
             ],
         ),
         (
+            Record::FinishConflict { pairing: PAIRING },
+            vec![ann.clone()],
+            &[
+                r#""action":"pairing_finish_conflict","server":"mail","user":"ann","role":"client","pairing":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}"#,
+            ],
+        ),
+        (
             Record::Approval { pairing: PAIRING, word: Word::Approved },
             vec![ann.clone()],
             &[

@@ -60,6 +60,7 @@ impl State {
             Record::AttemptSpent { invitation } => self.spend_attempt(invitation)?,
             Record::Confirmed(confirmed) => events.push(self.confirm(*confirmed, at)?),
             Record::Used { pairing } => self.mark_used(pairing, at)?,
+            Record::FinishConflict { pairing } => self.note_conflict(pairing)?,
             Record::Opened(opened) => {
                 events.push(self.open_session(*opened, at, by.ok_or(Misfit)?)?);
             }
@@ -147,6 +148,13 @@ impl State {
         Ok(())
     }
 
+    fn note_conflict(&mut self, pairing: PartyId) -> Result<(), Misfit> {
+        let (handle, _) = self.party(pairing).ok_or(Misfit)?;
+        self.dirty.party(handle);
+        self.parties[handle as usize].finish.as_mut().ok_or(Misfit)?.conflict = true;
+        Ok(())
+    }
+
     fn rotate(&mut self, session: SessionId, at: Timestamp) -> Result<Event, Misfit> {
         let (handle, slot) = self.sessions.find(session).ok_or(Misfit)?;
         let next = slot.generations().rotate(Cause::Asked, at).map_err(|_| Misfit)?;
@@ -205,7 +213,8 @@ impl State {
         (party.epoch_not_after, party.kek) = (confirmed.epoch_not_after, confirmed.kek.0);
         let state = &mut self.parties[handle as usize];
         state.root = Some(confirmed.root);
-        state.finish = Some(Finish { request: confirmed.finish.0, answer: confirmed.answer });
+        state.finish =
+            Some(Finish { request: confirmed.finish.0, answer: confirmed.answer, conflict: false });
         let invited = self.invited_mut(invitation)?;
         (invited.used, invited.verifier) = (Some(confirmed.pairing), None);
         let party = &self.parties[handle as usize].party;
