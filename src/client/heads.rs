@@ -103,7 +103,7 @@ impl Heads {
     async fn save(&self, show: impl FnOnce(&mut Seen) -> Shown + Send + 'static, head: Option<SealedHead>) {
         let saved = match (&self.keep, head) {
             (Keep::Profile(kept), _) => {
-                kept.update(move |profile| {
+                kept.note(move |profile| {
                     let before = profile.head;
                     show(&mut profile.head);
                     profile.head != before
@@ -125,7 +125,7 @@ impl Heads {
     pub(crate) async fn told(&self, revoked: &Revoked) {
         let Keep::Profile(kept) = &self.keep else { return };
         let revoked = revoked.clone();
-        let saved = kept.update(move |profile| {
+        let saved = kept.note(move |profile| {
             if profile.revocations.contains(&revoked) {
                 return false;
             }

@@ -6,6 +6,7 @@ use crate::blocking;
 use crate::error::Error;
 use crate::keystore::KeyStore;
 use crate::profile::Profile;
+use crate::rekey::names;
 
 /// One profile and its key store. Clones share it.
 #[derive(Clone)]
@@ -34,6 +35,23 @@ impl Kept {
         blocking(move || {
             let mut profile = profile.lock().unwrap_or_else(PoisonError::into_inner);
             if change(&mut profile) { store.save(&profile).map_err(Error::from) } else { Ok(()) }
+        })
+        .await
+    }
+
+    /// The same for what is not about epochs: a profile in which another process of this app has gone on to other ones is
+    /// left as it is. The change stays in memory, and is saved with a later one.
+    pub(crate) async fn note(
+        &self,
+        change: impl FnOnce(&mut Profile) -> bool + Send + 'static,
+    ) -> Result<(), Error> {
+        let Self { profile, store } = self.clone();
+        blocking(move || {
+            let mut profile = profile.lock().unwrap_or_else(PoisonError::into_inner);
+            if !change(&mut profile) || store.load()?.is_some_and(|found| names(&found) != names(&profile)) {
+                return Ok(());
+            }
+            store.save(&profile).map_err(Error::from)
         })
         .await
     }

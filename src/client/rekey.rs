@@ -245,7 +245,7 @@ impl std::fmt::Debug for Epochs {
 }
 
 /// Which epochs a profile holds.
-fn names(profile: &Profile) -> ([u8; 8], Option<[u8; 8]>) {
+pub(crate) fn names(profile: &Profile) -> ([u8; 8], Option<[u8; 8]>) {
     (Kek::of(&profile.root).id, profile.next.as_ref().map(|next| Kek::of(&next.root).id))
 }
 

@@ -13,6 +13,7 @@ use crate::binary::{Serving, Sidekey};
 use crate::disk::{Dice, Disk, Survives, interposer};
 use crate::kept;
 use crate::load::{Acknowledged, Load};
+use crate::machine::wait_a_little;
 
 /// What one run left.
 struct Run {
@@ -41,6 +42,8 @@ impl Run {
         let load = Arc::new(Load::prepare(&sidekey.data()));
         let length = log.clone();
         let acknowledged = load.run(Duration::from_millis(1500), move || length.metadata().unwrap().len());
+        // Killed between a write and its line in the log, it would have written past the log: the cuts are made afterwards.
+        quiet(&log);
         drop(serving);
         let log = fs::read(log).unwrap();
         Self { sidekey, before, log, acknowledged }
@@ -107,6 +110,21 @@ fn nothing_escaped(run: &Run) {
         files += 1;
     }
     assert!(files > 5, "{files} files");
+}
+
+/// Waits until what is written behind the load is written.
+fn quiet(log: &Path) {
+    let (mut length, mut unchanged) = (0, 0);
+    for _ in 0..200 {
+        let now = log.metadata().unwrap().len();
+        unchanged = if now == length { unchanged + 1 } else { 0 };
+        length = now;
+        if unchanged == 10 {
+            return;
+        }
+        wait_a_little();
+    }
+    panic!("it writes and writes");
 }
 
 fn same(a: &Path, b: &Path) -> bool {

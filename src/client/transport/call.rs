@@ -1,5 +1,6 @@
 //! One request: what it carries, how often it may be said, and what its answer means.
 
+use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -140,8 +141,17 @@ impl<'a> Call<'a> {
         serde_json::from_slice(&reply.body).map(Some).map_err(|_| Error::Answer(Unintelligible::Malformed))
     }
 
+    /// The same, in a box: every request of this crate passes here, and the compiler looks at what is inside once, not at
+    /// each place again.
+    fn said(
+        &self,
+        kek: Option<[u8; 8]>,
+    ) -> Pin<Box<dyn Future<Output = Result<Said<Reply>, Error>> + Send + '_>> {
+        Box::pin(self.say(kek))
+    }
+
     /// Sends it until there is a success, a refusal, or no time left.
-    async fn said(&self, kek: Option<[u8; 8]>) -> Result<Said<Reply>, Error> {
+    async fn say(&self, kek: Option<[u8; 8]>) -> Result<Said<Reply>, Error> {
         let until = Instant::now() + self.deadline;
         let mut clock_mended = false;
         let mut attempt = 0;

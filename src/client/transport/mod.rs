@@ -161,7 +161,7 @@ impl Transport {
     /// Before a request: renews the epoch, when that is due.
     async fn ready(&self) -> Result<(), Error> {
         match &self.epochs {
-            Some(epochs) => epochs.renew_if_due(self).await,
+            Some(epochs) => Box::pin(epochs.renew_if_due(self)).await,
             None => Ok(()),
         }
     }

@@ -154,9 +154,11 @@ async fn a_role_does_what_its_rows_say_and_sees_what_is_its_own() {
     let (server, phone) = service.enterprise().await;
     let bob = service.pair(json!({"role": "client", "server": "mail", "user": "bob"})).await;
     let session = service.open(&server).await;
-    for (party, method, path) in
-        [(&phone, "GET", "/v1/servers"), (&server, "GET", "/v1/pairings"), (&phone, "POST", "/v1/sessions")]
-    {
+    for (party, method, path) in [
+        (&phone, "GET", "/v1/servers"),
+        (&server, "GET", "/v1/invitations"),
+        (&phone, "POST", "/v1/sessions"),
+    ] {
         let answer = service.call(party, method, path, Value::Null).await;
         assert_eq!((answer.status, answer.problem().as_str()), (403, "role_forbidden"), "{path}");
     }
