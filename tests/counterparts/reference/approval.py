@@ -8,9 +8,9 @@ The exchanges are those of vectors.json beside it; the primitives are pairing.py
 
 import json
 import os
-import sys
 
-from pairing import b64, box, expand, lp, plain, sha256, spki
+from pairing import b64, box, expand, lp, sha256, spki
+from vectors import command
 
 VECTORS = os.path.join(os.path.dirname(__file__), "../../../proto/pairing/vectors.json")
 
@@ -73,23 +73,8 @@ def build():
     keys = [spki(int.from_bytes(bytes.fromhex(case["random"]["client_key"]), "big")) for case in cases]
     rows = [row(case["name"], bytes.fromhex(case["th"]), key) for case, key in zip(cases, keys)]
     rows.append(row("padded", padded(keys[0]), keys[0]))
-    content = {"note": NOTE, "digits": rows, "boxes_of_the_first_case": boxes(cases[0])}
-    return json.dumps(plain(content), indent=1, ensure_ascii=False) + "\n"
-
-
-def main():
-    if len(sys.argv) != 3 or sys.argv[1] not in ("--check", "--write"):
-        sys.exit(__doc__)
-    text = build()
-    if sys.argv[1] == "--write":
-        with open(sys.argv[2], "w", encoding="utf-8") as file:
-            file.write(text)
-        return
-    with open(sys.argv[2], encoding="utf-8") as file:
-        if file.read() != text:
-            sys.exit(f"{sys.argv[2]} is not what this reference computes")
-    print(f"{sys.argv[2]}: every value agrees")
+    return {"note": NOTE, "digits": rows, "boxes_of_the_first_case": boxes(cases[0])}
 
 
 if __name__ == "__main__":
-    main()
+    command(build, __doc__)
