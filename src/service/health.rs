@@ -33,7 +33,7 @@ pub(crate) struct Health {
 #[derive(Debug, JsonSchema, Serialize)]
 pub(crate) struct Answer {
     status: Grade,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     checks: Vec<Check>,
 }
 
