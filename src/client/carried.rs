@@ -72,7 +72,7 @@ impl Party {
         if changed {
             let capabilities = capabilities.clone();
             let kept = self.kept.update(move |profile| {
-                profile.capabilities = Some(capabilities);
+                profile.capabilities = Some(capabilities.clone());
                 true
             });
             if let Err(error) = kept.await {

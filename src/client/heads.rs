@@ -100,10 +100,10 @@ impl Heads {
         (show(&mut seen), *seen != before)
     }
 
-    async fn save(&self, show: impl FnOnce(&mut Seen) -> Shown + Send + 'static, head: Option<SealedHead>) {
+    async fn save(&self, show: impl Fn(&mut Seen) -> Shown + Send + 'static, head: Option<SealedHead>) {
         let saved = match (&self.keep, head) {
             (Keep::Profile(kept), _) => {
-                kept.note(move |profile| {
+                kept.update(move |profile| {
                     let before = profile.head;
                     show(&mut profile.head);
                     profile.head != before
@@ -125,14 +125,14 @@ impl Heads {
     pub(crate) async fn told(&self, revoked: &Revoked) {
         let Keep::Profile(kept) = &self.keep else { return };
         let revoked = revoked.clone();
-        let saved = kept.note(move |profile| {
+        let saved = kept.update(move |profile| {
             if profile.revocations.contains(&revoked) {
                 return false;
             }
             if profile.revocations.len() == REPORTED_MAX {
                 profile.revocations.remove(0);
             }
-            profile.revocations.push(revoked);
+            profile.revocations.push(revoked.clone());
             true
         });
         if let Err(error) = saved.await {

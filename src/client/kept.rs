@@ -26,8 +26,35 @@ impl Kept {
         look(&self.profile.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Changes the profile, and saves it when `change` says so.
+    /// Changes what a profile holds besides its epochs, and saves it when `change` says so. Where another process of this
+    /// app has gone on to other epochs, the change is made in what that one kept: its epochs are never overwritten.
     pub(crate) async fn update(
+        &self,
+        change: impl Fn(&mut Profile) -> bool + Send + 'static,
+    ) -> Result<(), Error> {
+        let Self { profile, store } = self.clone();
+        blocking(move || {
+            let mut profile = profile.lock().unwrap_or_else(PoisonError::into_inner);
+            if !change(&mut profile) {
+                return Ok(());
+            }
+            let others =
+                |found: &Profile| found.pairing == profile.pairing && names(found) != names(&profile);
+            match store.load()?.filter(others) {
+                None => store.save(&profile)?,
+                Some(mut found) => {
+                    if change(&mut found) {
+                        store.save(&found)?;
+                    }
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Changes the epochs, and saves the profile as it is held here when `change` says so.
+    pub(crate) async fn update_epochs(
         &self,
         change: impl FnOnce(&mut Profile) -> bool + Send + 'static,
     ) -> Result<(), Error> {
@@ -35,23 +62,6 @@ impl Kept {
         blocking(move || {
             let mut profile = profile.lock().unwrap_or_else(PoisonError::into_inner);
             if change(&mut profile) { store.save(&profile).map_err(Error::from) } else { Ok(()) }
-        })
-        .await
-    }
-
-    /// The same for what is not about epochs: a profile in which another process of this app has gone on to other ones is
-    /// left as it is. The change stays in memory, and is saved with a later one.
-    pub(crate) async fn note(
-        &self,
-        change: impl FnOnce(&mut Profile) -> bool + Send + 'static,
-    ) -> Result<(), Error> {
-        let Self { profile, store } = self.clone();
-        blocking(move || {
-            let mut profile = profile.lock().unwrap_or_else(PoisonError::into_inner);
-            if !change(&mut profile) || store.load()?.is_some_and(|found| names(&found) != names(&profile)) {
-                return Ok(());
-            }
-            store.save(&profile).map_err(Error::from)
         })
         .await
     }

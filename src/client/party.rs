@@ -321,7 +321,7 @@ impl Party {
             .update(move |profile| match &profile.policy {
                 Some(other) if other.seen.version > kept.seen.version || *other == kept => false,
                 _ => {
-                    profile.policy = Some(kept);
+                    profile.policy = Some(kept.clone());
                     true
                 }
             })

@@ -221,7 +221,7 @@ impl Epochs {
         let (tell, told) = std::sync::mpsc::channel();
         let saved = self
             .kept
-            .update(move |profile| {
+            .update_epochs(move |profile| {
                 let changed = change(profile);
                 // Nobody is told only when nobody waits any more.
                 drop(tell.send(Held::of(profile)));

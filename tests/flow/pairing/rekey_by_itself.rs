@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
 use sidekey_client::{Client, Error, KeyStore as _, MemoryKeyStore};
 use sidekey_protocol::pairing::rekey::{Epoch, Renewing};
 use sidekey_tests::mail::agree;
@@ -136,6 +137,26 @@ async fn two_processes_of_one_app_take_over_each_other_s_epochs() {
         other.session_key(key.session()).await.unwrap();
         holds(keys, epoch);
     }
+}
+
+#[tokio::test]
+async fn what_one_process_learns_is_kept_beside_the_epochs_that_another_made() {
+    let office = Office::open().await;
+    let keys = &office.phone.keys;
+    let other = keys.client(office.system.ambient()).await;
+    other.current().await.unwrap();
+    let before = keys.profile().head;
+    office.system.clock.advance_s(DAY_S);
+    office.phone.client.current().await.unwrap();
+    office
+        .revoke(&json!({"kind": "pairing", "pairing": office.tablet.client.pairing()}))
+        .send()
+        .await
+        .is(200);
+    // It still has the epoch before, and is told of a revocation by the very answer that refuses that.
+    other.current().await.unwrap();
+    holds(keys, 1);
+    assert_ne!(keys.profile().head, before, "the head is kept too");
 }
 
 #[tokio::test]
