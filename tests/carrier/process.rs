@@ -27,7 +27,7 @@ impl Process {
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
-            .unwrap_or_else(|error| panic!("{program}: {error}; run src/carrier/tests/counterparts/install"));
+            .unwrap_or_else(|error| panic!("{program}: {error}; ./tests/run installs it"));
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, lines }
     }
@@ -83,7 +83,7 @@ pub(crate) async fn listening(port: u16) {
 }
 
 pub(crate) fn counterparts() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/counterparts")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("counterparts/carrier")
 }
 
 /// For other people's programs to start, on a busy machine.

@@ -1,8 +1,4 @@
 //! The carriers against other people's servers, and against hostile ones.
-//!
-//! ```text
-//! src/carrier/tests/counterparts/install && cargo test --manifest-path src/carrier/Cargo.toml
-//! ```
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
 

@@ -175,7 +175,7 @@ async fn a_wrong_password_another_authority_and_anothers_tree_are_told_apart() {
 #[tokio::test]
 async fn the_document_is_what_its_schema_says() {
     let (xdms, server, store) = strict().await;
-    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto/delivery/keys.xsd");
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto/delivery/keys.xsd");
     let folder = tempfile::tempdir().unwrap();
     let valid = |xml: &str| {
         let file = folder.path().join("keys.xml");
