@@ -1,0 +1,88 @@
+//! What the scanner costs, as a ratio to copying the same octets in the same run.
+//!
+//! ```text
+//! cargo bench --manifest-path src/imap/Cargo.toml
+//! ```
+
+#![expect(clippy::print_stdout, reason = "a benchmark's result")]
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use sidekey_imap::scanner::{Limits, Scanner, Side};
+
+const PIECE: usize = 64 * 1024;
+const ROUNDS: usize = 15;
+
+fn main() {
+    for (name, octets) in [("bodies of 29 KiB", bodies()), ("envelopes", envelopes())] {
+        let (mut copied, mut found, mut scanned) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            copied.push(timed(|| copy(&octets)));
+            found.push(timed(|| ends_of_lines(&octets)));
+            scanned.push(timed(|| scan(&octets)));
+        }
+        let rate = |times: &mut Vec<Duration>| {
+            times.sort_unstable();
+            octets.len() as f64 / 1_048_576.0 / times[ROUNDS / 2].as_secs_f64()
+        };
+        let (copied, found, scanned) = (rate(&mut copied), rate(&mut found), rate(&mut scanned));
+        println!(
+            "{name:18} copy {copied:8.0} MiB/s   memchr {found:8.0}   scan and copy {scanned:8.0}   {:.2} of a copy",
+            scanned / copied
+        );
+    }
+}
+
+fn timed(run: impl Fn() -> usize) -> Duration {
+    let start = Instant::now();
+    black_box(run());
+    start.elapsed()
+}
+
+/// Pieces into another buffer: what a relay that looks at nothing does.
+fn copy(octets: &[u8]) -> usize {
+    let mut out = Vec::with_capacity(PIECE);
+    octets.chunks(PIECE).fold(0, |sum, piece| {
+        out.clear();
+        out.extend_from_slice(black_box(piece));
+        sum + black_box(&out).len()
+    })
+}
+
+fn ends_of_lines(octets: &[u8]) -> usize {
+    octets.chunks(PIECE).map(|piece| memchr::memchr_iter(b'\n', piece).count()).sum()
+}
+
+/// Tokens into another buffer: what a relay that reads everything and changes nothing does.
+fn scan(octets: &[u8]) -> usize {
+    let mut scanner = Scanner::new(Side::Server, Limits::SERVER);
+    let mut out = Vec::with_capacity(PIECE * 2);
+    let mut sum = 0;
+    for mut piece in octets.chunks(PIECE) {
+        out.clear();
+        while let Ok(Some(token)) = scanner.next(&mut piece) {
+            out.extend_from_slice(token.octets);
+        }
+        sum += black_box(&out).len();
+    }
+    sum
+}
+
+fn bodies() -> Vec<u8> {
+    let mail = "Quarter budget contract review the of and to server report meeting invoice.\r\n".repeat(376);
+    let response =
+        |n| format!("* {n} FETCH (UID {n} FLAGS (\\Seen) BODY[] {{{}}}\r\n{mail})\r\n", mail.len());
+    (1..500).map(response).collect::<String>().into_bytes()
+}
+
+fn envelopes() -> Vec<u8> {
+    let person = "((\"Anna Example\" NIL \"anna\" \"corp.example\"))";
+    let response = |n| {
+        format!(
+            "* {n} FETCH (UID {n} ENVELOPE (\"Thu, 1 Jan 2026 08:00:00 +0100\" \"Quarter budget contract review\" \
+             {person} {person} {person} {person} NIL NIL NIL \"<0123456789abcdef@corp.example>\"))\r\n"
+        )
+    };
+    (1..20_000).map(response).collect::<String>().into_bytes()
+}
