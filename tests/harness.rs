@@ -19,6 +19,8 @@ mod log;
 pub mod mail;
 #[path = "harness/office.rs"]
 mod office;
+#[path = "harness/others/mod.rs"]
+pub mod others;
 #[path = "harness/raw.rs"]
 mod raw;
 #[path = "harness/scan.rs"]

@@ -7,9 +7,9 @@ use sidekey_carrier::sms::http::{Gateway, Settings, Variables};
 use sidekey_carrier::{Carrier as _, Fate, Payload, Refusal, Roots, Trouble, Undelivered};
 use tempfile::TempDir;
 
-use crate::process::{PATIENCE, Process, counterparts, free_port, listening};
-use crate::server::{Say, Server};
 use crate::{ambient, document, envelope, invitation, phone};
+use sidekey_tests::others::process::{PATIENCE, Process, counterparts, free_port, listening};
+use sidekey_tests::others::server::{Say, Server};
 
 /// Kannel, and the SMSC behind it. Dropped in the order of the fields.
 struct Kannel {

@@ -12,7 +12,7 @@ use sidekey_protocol::session::envelope::{Bindings, Expected, Reject, open, seal
 use sidekey_protocol::session::{Capabilities, SuiteList, choose_of_one};
 
 use crate::xdms::{Kamailio, alice};
-use crate::{NOW, phone, smpp};
+use crate::{NOW, phone, pinned, smpp};
 
 /// A phone that was paired, and what its session key is bound to.
 struct Paired {
@@ -91,7 +91,7 @@ async fn a_key_that_lay_on_an_xdms_is_opened_by_its_phone_alone() {
     let rng = &mut ChaCha20Rng::seed_from_u64(4);
     let (phone, tablet) = (Paired::new(rng), Paired::new(rng));
     let kamailio = Kamailio::start(&["STRICT"]).await;
-    let xdms = kamailio.over_tls(kamailio.authority.roots(), |_| {});
+    let xdms = kamailio.over_tls(pinned(&kamailio.authority), |_| {});
     let document = Document::new(vec![phone.entry(rng), tablet.entry(rng)]).unwrap();
     xdms.send(&alice(), &Payload::Document(document)).await.unwrap();
     let kept = &kamailio.kept()[0];

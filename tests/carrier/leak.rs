@@ -11,9 +11,9 @@ use sidekey_carrier::webhook::Webhook;
 use sidekey_carrier::{Carrier, Payload, Roots};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::process::{Process, counterparts, free_port};
-use crate::server::{Say, Server};
 use crate::{ambient, envelope, phone};
+use sidekey_tests::others::process::{Process, counterparts, free_port};
+use sidekey_tests::others::server::{Say, Server};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);

@@ -2,25 +2,27 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
 
-mod authority;
 mod gateway;
 mod keys;
 mod leak;
-mod process;
-mod server;
 mod smpp;
 mod webhook;
-mod xcap;
 mod xdms;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
-use sidekey_carrier::{Address, Ambient, Document, Entry, Invitation, Payload, Phone};
+use sidekey_carrier::{Address, Ambient, Document, Entry, Invitation, Payload, Phone, Roots};
 use sidekey_protocol::ids::{InvitationId, SessionId, Timestamp};
+use sidekey_tests::others::authority::Authority;
 
 /// A clock that stands still, and randomness that is the same every time.
 fn ambient() -> Ambient {
     Ambient::new(|| NOW, ChaCha20Rng::seed_from_u64(1))
+}
+
+/// This authority alone.
+fn pinned(authority: &Authority) -> Roots {
+    Roots::Pem(authority.pem().to_owned())
 }
 
 fn phone(number: &str) -> Address {

@@ -9,9 +9,9 @@ use sidekey_carrier::{Carrier as _, Fate, Payload, Refusal, Reports, Roots, Seal
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use crate::authority::Authority;
-use crate::process::{PATIENCE, Process, counterparts, free_port};
-use crate::{ambient, envelope, invitation, phone};
+use crate::{ambient, envelope, invitation, phone, pinned};
+use sidekey_tests::others::authority::Authority;
+use sidekey_tests::others::process::{PATIENCE, Process, counterparts, free_port};
 
 pub(crate) struct Sms {
     pub(crate) smsc: Process,
@@ -182,10 +182,10 @@ async fn over_tls_the_pinned_authority_alone_counts() {
     let (port, ours, other) = (free_port(), Authority::new(), Authority::new());
     let mut smsc = smsc(port, Some(&ours)).await;
     let payload = Payload::Sealed(envelope().into());
-    let (trusting, _reports, _driving) = carrier(&settings(port, "secret", Some(ours.roots())));
+    let (trusting, _reports, _driving) = carrier(&settings(port, "secret", Some(pinned(&ours))));
     trusting.send(&phone("+491700000000"), &payload).await.unwrap();
     assert_eq!(smsc.event("submit").await["message"], hex(&envelope()));
-    let (misled, _reports, _driving) = carrier(&settings(port, "secret", Some(other.roots())));
+    let (misled, _reports, _driving) = carrier(&settings(port, "secret", Some(pinned(&other))));
     let outcome = misled.send(&phone("+491700000000"), &payload).await;
     assert!(matches!(outcome, Err(Undelivered::Retry { why: Trouble::Untrusted, .. })), "{outcome:?}");
 }

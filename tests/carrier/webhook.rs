@@ -11,9 +11,9 @@ use sidekey_carrier::webhook::{Misconfigured, Webhook};
 use sidekey_carrier::{Ambient, Carrier as _, Payload, Refusal, Roots, Trouble, Undelivered};
 use sidekey_protocol::ids::Timestamp;
 
-use crate::process::counterparts;
-use crate::server::{Say, Seen, Server};
 use crate::{envelope, invitation, phone};
+use sidekey_tests::others::process::counterparts;
+use sidekey_tests::others::server::{Say, Seen, Server};
 
 const SECRET: &[u8] = b"a secret of 32 octets, as it is.";
 const SECRET_BASE64: &str = "YSBzZWNyZXQgb2YgMzIgb2N0ZXRzLCBhcyBpdCBpcy4=";

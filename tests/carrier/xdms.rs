@@ -9,11 +9,11 @@ use sidekey_carrier::xdms::{Credentials, MEDIA_TYPE, Settings, Xdms};
 use sidekey_carrier::{Address, Carrier as _, Refusal, Roots, Trouble, Undelivered, Url, Xui};
 use tempfile::TempDir;
 
-use crate::authority::Authority;
-use crate::process::{Process, counterparts, free_port, listening};
-use crate::server::{Say, Server};
-use crate::xcap::Xcap;
-use crate::{ambient, document, phone};
+use crate::{ambient, document, phone, pinned};
+use sidekey_tests::others::authority::Authority;
+use sidekey_tests::others::process::{Process, counterparts, free_port, listening};
+use sidekey_tests::others::server::{Say, Server};
+use sidekey_tests::others::xcap::Xcap;
 
 const JWE: &str = "eyJhbGciOiJBMjU2S1cifQ.d3JhcHBlZA.aXY.Y2lwaGVydGV4dA.dGFn";
 
@@ -120,7 +120,7 @@ fn sqlite(folder: &Path, statements: &str) -> String {
 async fn kamailio_keeps_replaces_and_deletes_a_document_of_a_user() {
     for modes in [&[][..], &["STRICT"], &["STRICT", "SHA256"]] {
         let kamailio = Kamailio::start(modes).await;
-        let xdms = kamailio.over_tls(kamailio.authority.roots(), |_| {});
+        let xdms = kamailio.over_tls(pinned(&kamailio.authority), |_| {});
         let first = xdms.send(&alice(), &document(&[JWE])).await.unwrap();
         assert_eq!(kamailio.kept().len(), 1, "{modes:?}");
         assert!(kamailio.kept()[0].contains(JWE));
@@ -158,23 +158,23 @@ async fn an_xdms_that_hangs_up_after_each_answer_is_written_to_all_the_same() {
 #[tokio::test]
 async fn a_wrong_password_another_authority_and_anothers_tree_are_told_apart() {
     let kamailio = Kamailio::start(&["STRICT"]).await;
-    let wrong = kamailio.over_tls(kamailio.authority.roots(), |settings| {
+    let wrong = kamailio.over_tls(pinned(&kamailio.authority), |settings| {
         settings.credentials = Some(Credentials::new("alice".into(), "wrong".into()));
     });
     assert_eq!(why(wrong.send(&alice(), &document(&[JWE])).await), Trouble::Credentials);
-    let none = kamailio.over_tls(kamailio.authority.roots(), |settings| settings.credentials = None);
+    let none = kamailio.over_tls(pinned(&kamailio.authority), |settings| settings.credentials = None);
     assert_eq!(why(none.send(&alice(), &document(&[JWE])).await), Trouble::Credentials);
-    let other = kamailio.over_tls(Authority::new().roots(), |_| {});
+    let other = kamailio.over_tls(pinned(&Authority::new()), |_| {});
     assert_eq!(why(other.send(&alice(), &document(&[JWE])).await), Trouble::Untrusted);
-    let lost =
-        kamailio.over_tls(kamailio.authority.roots(), |settings| settings.auid = "org.example.others".into());
+    let lost = kamailio
+        .over_tls(pinned(&kamailio.authority), |settings| settings.auid = "org.example.others".into());
     assert_eq!(lost.send(&alice(), &document(&[JWE])).await, Err(Refusal::Status(404).into()));
     assert!(kamailio.kept().is_empty());
 }
 
 #[tokio::test]
 async fn the_document_is_what_its_schema_says() {
-    let (xdms, server, store) = strict().await;
+    let (xdms, server, store) = strict(Xcap::default()).await;
     let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto/delivery/keys.xsd");
     let folder = tempfile::tempdir().unwrap();
     let valid = |xml: &str| {
@@ -200,8 +200,8 @@ async fn the_document_is_what_its_schema_says() {
     }
 }
 
-async fn strict() -> (Xdms, Server, Arc<Xcap>) {
-    let store = Arc::new(Xcap::default());
+async fn strict(store: Xcap) -> (Xdms, Server, Arc<Xcap>) {
+    let store = Arc::new(store);
     let kept = Arc::clone(&store);
     let server = Server::start(move |seen| kept.answer(seen)).await;
     let mut settings = settings(server.url("/root/").parse().unwrap(), Roots::Native);
@@ -211,7 +211,7 @@ async fn strict() -> (Xdms, Server, Arc<Xcap>) {
 
 #[tokio::test]
 async fn a_strict_xdms_is_told_to_create_then_to_replace_what_was_seen() {
-    let (xdms, server, store) = strict().await;
+    let (xdms, server, store) = strict(Xcap::default()).await;
     xdms.send(&phone("+491700000000"), &document(&[JWE])).await.unwrap();
     let receipt = xdms.send(&phone("+491700000000"), &document(&[])).await.unwrap();
     assert_eq!(receipt.ids()[0].as_str(), "\"2\"");
@@ -227,7 +227,7 @@ async fn a_strict_xdms_is_told_to_create_then_to_replace_what_was_seen() {
 
 #[tokio::test]
 async fn a_conflict_is_refused_with_its_reason() {
-    let (xdms, _server, _store) = strict().await;
+    let (xdms, _server, _store) = strict(Xcap::of_one()).await;
     let outcome = xdms.send(&alice(), &document(&[JWE, JWE])).await;
     let Err(Undelivered::Refused(Refusal::Conflict(conflict))) = outcome else { panic!("{outcome:?}") };
     assert_eq!(conflict.to_string(), "schema-validation-error (one envelope at most)");

@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use crate::server::{Say, Seen};
+use super::server::{Say, Seen};
 
-#[derive(Default)]
-pub(crate) struct Xcap {
+/// Documents, kept in memory.
+#[derive(Debug, Default)]
+pub struct Xcap {
     kept: Mutex<Kept>,
+    /// Its schema allows one envelope.
+    of_one: bool,
 }
 
 /// Documents by path, each with its entity tag.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Kept {
     tags: u32,
     documents: BTreeMap<String, (String, Vec<u8>)>,
@@ -27,7 +30,14 @@ impl Kept {
 }
 
 impl Xcap {
-    pub(crate) fn answer(&self, seen: &Seen) -> Say {
+    /// That takes documents of one envelope alone.
+    #[must_use]
+    pub fn of_one() -> Self {
+        Self { of_one: true, ..Self::default() }
+    }
+
+    /// What it answers.
+    pub fn answer(&self, seen: &Seen) -> Say {
         let mut kept = self.kept.lock().unwrap();
         let there = kept.documents.get(&seen.path).cloned();
         if let Some(refused) = precondition(seen, there.as_ref().map(|(tag, _)| tag.as_str())) {
@@ -41,7 +51,7 @@ impl Xcap {
                 Say::status(200)
             }
             ("PUT", there) => {
-                if let Some(conflict) = conflict(seen) {
+                if let Some(conflict) = conflict(seen, self.of_one) {
                     return conflict;
                 }
                 let tag = kept.keep(&seen.path, &seen.body);
@@ -52,11 +62,13 @@ impl Xcap {
     }
 
     /// Somebody else writes.
-    pub(crate) fn overwrite(&self, path: &str) {
+    pub fn overwrite(&self, path: &str) {
         self.kept.lock().unwrap().keep(path, b"<other/>");
     }
 
-    pub(crate) fn document(&self, path: &str) -> Option<String> {
+    /// What is kept there.
+    #[must_use]
+    pub fn document(&self, path: &str) -> Option<String> {
         let kept = self.kept.lock().unwrap();
         kept.documents.get(path).map(|(_, body)| String::from_utf8(body.clone()).unwrap())
     }
@@ -71,14 +83,14 @@ fn precondition(seen: &Seen, there: Option<&str>) -> Option<Say> {
 }
 
 /// RFC 4825, sections 8.2.1 and 11.
-fn conflict(seen: &Seen) -> Option<Say> {
+fn conflict(seen: &Seen, of_one: bool) -> Option<Say> {
     if seen.headers.get("content-type").map(String::as_str) != Some("application/vnd.sidekey.keys+xml") {
         return Some(Say::status(415));
     }
     let body = String::from_utf8_lossy(&seen.body);
     let error = match body.matches("<envelope").count() {
         _ if !body.starts_with("<?xml") => "<not-well-formed/>",
-        2 => r#"<schema-validation-error phrase="one envelope at most"/>"#,
+        2.. if of_one => r#"<schema-validation-error phrase="one envelope at most"/>"#,
         _ => return None,
     };
     let body = format!(

@@ -12,13 +12,16 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::{sleep, timeout};
 
 /// A program that is told to end, and waited for, when this is dropped.
-pub(crate) struct Process {
+#[derive(Debug)]
+pub struct Process {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Process {
-    pub(crate) fn start(program: &str, arguments: &[&str], folder: &Path) -> Self {
+    /// Starts it in this folder.
+    #[must_use]
+    pub fn start(program: &str, arguments: &[&str], folder: &Path) -> Self {
         let mut child = Command::new(program)
             .args(arguments)
             .current_dir(folder)
@@ -33,7 +36,7 @@ impl Process {
     }
 
     /// The next of its lines that is an event of this name.
-    pub(crate) async fn event(&mut self, name: &str) -> Value {
+    pub async fn event(&mut self, name: &str) -> Value {
         let found = async {
             while let Some(line) = self.lines.next_line().await.unwrap() {
                 let event: Value = serde_json::from_str(&line).unwrap();
@@ -47,7 +50,7 @@ impl Process {
     }
 
     /// At once, as a power cut would.
-    pub(crate) async fn kill(mut self) {
+    pub async fn kill(mut self) {
         self.child.kill().await.unwrap();
     }
 }
@@ -68,12 +71,13 @@ impl Drop for Process {
 }
 
 /// A port that nobody listened on a moment ago.
-pub(crate) fn free_port() -> u16 {
+#[must_use]
+pub fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// Until somebody listens there.
-pub(crate) async fn listening(port: u16) {
+pub async fn listening(port: u16) {
     let connecting = async {
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_err() {
             sleep(Duration::from_millis(50)).await;
@@ -82,9 +86,11 @@ pub(crate) async fn listening(port: u16) {
     timeout(PATIENCE, connecting).await.unwrap_or_else(|_| panic!("nobody listens on {port}"));
 }
 
-pub(crate) fn counterparts() -> PathBuf {
+/// Where their settings are.
+#[must_use]
+pub fn counterparts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("counterparts/carrier")
 }
 
 /// For other people's programs to start, on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);

@@ -4,20 +4,25 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use super::authority::Authority;
 
 /// A request, as it came.
 #[derive(Clone, Debug)]
-pub(crate) struct Seen {
-    pub(crate) method: String,
-    pub(crate) path: String,
-    pub(crate) headers: BTreeMap<String, String>,
-    pub(crate) body: Vec<u8>,
+pub struct Seen {
+    pub method: String,
+    pub path: String,
+    pub headers: BTreeMap<String, String>,
+    pub body: Vec<u8>,
 }
 
 /// What to answer.
-pub(crate) enum Say {
+#[derive(Clone, Debug)]
+pub enum Say {
+    /// A status, headers, a body.
     Answer(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// A head, and then a body that does not end.
     Flood,
@@ -30,42 +35,69 @@ pub(crate) enum Say {
 }
 
 impl Say {
-    pub(crate) fn status(status: u16) -> Self {
+    /// A status alone.
+    #[must_use]
+    pub fn status(status: u16) -> Self {
         Self::Answer(status, Vec::new(), Vec::new())
     }
 }
 
-pub(crate) struct Server {
-    pub(crate) port: u16,
+/// Listens on loopback, for as long as its runtime lives.
+#[derive(Debug)]
+pub struct Server {
+    /// Where.
+    pub port: u16,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl Server {
-    pub(crate) async fn start(answer: impl Fn(&Seen) -> Say + Send + Sync + 'static) -> Self {
+    /// Over plain TCP.
+    pub async fn start(answer: impl Fn(&Seen) -> Say + Send + Sync + 'static) -> Self {
+        Self::listen(None, answer).await
+    }
+
+    /// Over TLS, with this authority's certificate.
+    pub async fn start_tls(
+        authority: &Authority,
+        answer: impl Fn(&Seen) -> Say + Send + Sync + 'static,
+    ) -> Self {
+        Self::listen(Some(authority.acceptor()), answer).await
+    }
+
+    async fn listen(tls: Option<TlsAcceptor>, answer: impl Fn(&Seen) -> Say + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (answer, seen) = (Arc::new(answer), Arc::new(Mutex::new(Vec::new())));
         let noted = Arc::clone(&seen);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (answer, noted) = (Arc::clone(&answer), Arc::clone(&noted));
-                tokio::spawn(async move { serve(stream, &*answer, &noted).await });
+                let (answer, noted, tls) = (Arc::clone(&answer), Arc::clone(&noted), tls.clone());
+                tokio::spawn(async move {
+                    let Some(tls) = tls else { return serve(stream, &*answer, &noted).await };
+                    if let Ok(stream) = tls.accept(stream).await {
+                        serve(stream, &*answer, &noted).await;
+                    }
+                });
             }
         });
         Self { port, seen }
     }
 
-    pub(crate) fn url(&self, path: &str) -> String {
+    /// The URL of a path here.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
-    pub(crate) fn seen(&self) -> Vec<Seen> {
+    /// All requests so far.
+    #[must_use]
+    pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 }
 
 async fn serve(
-    mut stream: TcpStream,
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
     answer: &(dyn Fn(&Seen) -> Say + Send + Sync),
     noted: &Mutex<Vec<Seen>>,
 ) {
@@ -99,7 +131,7 @@ async fn serve(
     }
 }
 
-async fn read(stream: &mut TcpStream) -> Option<Seen> {
+async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Option<Seen> {
     let mut octets = Vec::new();
     let end = loop {
         if let Some(end) = octets.windows(4).position(|four| four == b"\r\n\r\n") {
