@@ -4,4 +4,6 @@
 //! in pieces that end anywhere; what goes out is a token, a command, a piece of a response. Whatever a peer sends is
 //! bounded in memory and ends in a value or a named refusal.
 
+pub mod command;
+pub mod mailbox;
 pub mod scanner;

@@ -210,6 +210,8 @@ fn wire() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn the_same_tokens_wherever_the_pieces_end(octets in wire(), cuts in prop::collection::vec(0_usize..80, 0..5)) {
         for side in [Side::Client, Side::Server] {
