@@ -6,4 +6,5 @@
 
 pub mod command;
 pub mod mailbox;
+pub mod response;
 pub mod scanner;

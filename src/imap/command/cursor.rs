@@ -1,85 +1,11 @@
-//! One line as lexemes, and what reads them from left to right.
+//! Reads a line from left to right.
 
 use std::borrow::Cow;
-use std::ops::Range;
 use std::str::FromStr;
 
 use super::Refusal;
-use crate::scanner::{Kind, Literal, Token};
-
-/// Octets of a line, literals within it included.
-const OCTETS_MAX: usize = 64 * 1024;
-/// Lexemes of a line.
-const LEXEMES_MAX: usize = 8192;
-
-/// The tokens of a line, literals put together. Bounded.
-#[derive(Default)]
-pub(crate) struct Line {
-    octets: Vec<u8>,
-    lexemes: Vec<Lexeme>,
-}
-
-struct Lexeme {
-    kind: Kind,
-    at: Range<usize>,
-}
-
-impl Line {
-    /// Adds a token that is no announcement.
-    ///
-    /// # Errors
-    /// [`Refusal::TooLong`], when the line would grow out of bounds.
-    pub(crate) fn push(&mut self, token: &Token<'_>) -> Result<(), Refusal> {
-        if token.octets.len() > self.room() {
-            return Err(Refusal::TooLong);
-        }
-        let begin = self.octets.len();
-        self.octets.extend_from_slice(token.octets);
-        let end = self.octets.len();
-        if let (Kind::Chunk { .. }, Some(literal)) = (token.kind, self.lexemes.last_mut()) {
-            literal.at.end = end;
-        } else if self.lexemes.len() == LEXEMES_MAX {
-            return Err(Refusal::TooLong);
-        } else {
-            self.lexemes.push(Lexeme { kind: token.kind, at: begin..end });
-        }
-        Ok(())
-    }
-
-    /// Adds a literal, whose chunks follow.
-    ///
-    /// # Errors
-    /// [`Refusal::TooLong`], when the line would grow out of bounds with it.
-    pub(crate) fn announce(&mut self, literal: Literal) -> Result<(), Refusal> {
-        if literal.size > self.room() as u64 || self.lexemes.len() == LEXEMES_MAX {
-            return Err(Refusal::TooLong);
-        }
-        let at = self.octets.len();
-        self.lexemes.push(Lexeme { kind: Kind::Literal(literal), at: at..at });
-        Ok(())
-    }
-
-    fn room(&self) -> usize {
-        OCTETS_MAX - self.octets.len()
-    }
-
-    pub(crate) fn clear(&mut self) {
-        // A password may have been among them; what it was stays in memory no longer than it must.
-        self.octets.fill(0);
-        self.octets.clear();
-        self.octets.shrink_to(4096);
-        self.lexemes.clear();
-        self.lexemes.shrink_to(256);
-    }
-
-    pub(crate) fn octets(&self) -> &[u8] {
-        &self.octets
-    }
-
-    pub(crate) fn cursor(&self) -> Cursor<'_> {
-        Cursor { octets: &self.octets, rest: &self.lexemes }
-    }
-}
+use super::line::Lexeme;
+use crate::scanner::Kind;
 
 /// Reads a line.
 #[derive(Clone)]
@@ -89,6 +15,10 @@ pub(crate) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
+    pub(super) const fn new(octets: &'a [u8], rest: &'a [Lexeme]) -> Self {
+        Self { octets, rest }
+    }
+
     pub(crate) fn peek(&self) -> Option<Kind> {
         self.rest.first().map(|lexeme| lexeme.kind)
     }

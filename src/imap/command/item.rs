@@ -151,6 +151,17 @@ impl Item {
         }
     }
 
+    /// An item as a server names it, and where its octets begin when it is a partial.
+    pub(crate) fn read(cursor: &mut Cursor<'_>) -> Result<(Self, Option<u64>), Refusal> {
+        let (name, section) = read_name(cursor)?;
+        let item = Self::named(&name, section)?;
+        let origin = match read_angle(cursor)? {
+            None => None,
+            Some(text) => Some(read_number(text).ok_or(Refusal::PartialMalformed)?),
+        };
+        Ok((item, origin))
+    }
+
     fn named(name: &str, section: Option<Section>) -> Result<Self, Refusal> {
         let part = |section: Section| match section.text {
             None => Ok(section.part),

@@ -9,6 +9,7 @@
 mod cursor;
 mod date;
 mod item;
+mod line;
 mod parse;
 mod reader;
 mod refusal;
@@ -19,7 +20,8 @@ mod write;
 use std::fmt;
 
 use crate::mailbox::Mailbox;
-use cursor::{Cursor, is_astring_char};
+pub(crate) use cursor::{Cursor, is_astring_char, read_number, unquote};
+pub(crate) use line::Line;
 
 pub use date::{Date, DateTime};
 pub use item::{Asked, Fields, Item, Part, Partial, Section, SectionText};

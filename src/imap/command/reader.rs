@@ -2,11 +2,17 @@
 
 use std::fmt;
 
-use super::cursor::{Cursor, Line};
+use super::cursor::Cursor;
+use super::line::Line;
 use super::parse::{read_body, read_mailbox, read_message, read_tag};
 use super::{Command, DateTime, Flag, Literals, Password, Refusal, Tag, write};
 use crate::mailbox::Mailbox;
 use crate::scanner::{Kind, Limits, Literal, Malformed, Scanner, Side};
+
+/// Octets of a command, literals within it included.
+const OCTETS_MAX: usize = 64 * 1024;
+/// Lexemes of a command.
+const LEXEMES_MAX: usize = 8192;
 
 /// Reads the commands of one connection. A command is kept until it is whole, up to 64 KiB; the messages of an APPEND
 /// are handed through.
@@ -97,7 +103,7 @@ impl Reader {
     pub fn new(limits: Limits) -> Self {
         Self {
             scanner: Scanner::new(Side::Client, limits),
-            line: Line::default(),
+            line: Line::new(OCTETS_MAX, LEXEMES_MAX),
             mode: Mode::Line,
             append: None,
         }
@@ -116,22 +122,28 @@ impl Reader {
                 Err(malformed) => return Err(Broken { tag: self.tag(), malformed }),
             };
             let kind = token.kind;
-            let pushed = match (self.mode, kind) {
-                (Mode::Message, Kind::Chunk { left }) => {
-                    if left == 0 {
-                        self.mode = Mode::AfterMessage;
-                    }
-                    let octets = &before[..before.len() - input.len()];
-                    return Ok(Some(Event::Octets { octets, left }));
+            if let (Mode::Message, Kind::Chunk { left }) = (self.mode, kind) {
+                if left == 0 {
+                    self.mode = Mode::AfterMessage;
                 }
-                (Mode::Discard(_), _) | (_, Kind::Line | Kind::Literal(_)) => Ok(()),
-                _ => self.line.push(&token),
+                let octets = &before[..before.len() - input.len()];
+                return Ok(Some(Event::Octets { octets, left }));
+            }
+            let message = match kind {
+                Kind::Literal(literal) => message(self.mode, &self.line, self.append.as_ref(), literal),
+                _ => Ok(None),
             };
-            let event = match (self.mode, pushed, kind) {
+            let pushed = match (self.mode, kind, &message) {
+                (Mode::Discard(_), ..) | (_, Kind::Line, _) | (_, _, Ok(Some(_))) => Ok(()),
+                (_, _, Err(refusal)) => Err(*refusal),
+                (_, _, Ok(None)) => self.line.push(&token),
+            };
+            let event = match (self.mode, pushed, kind, message) {
                 (Mode::Discard(refusal), ..) => self.discarded(kind, refusal),
-                (_, Err(refusal), _) => self.discard(kind, refusal),
-                (_, _, Kind::Literal(literal)) => self.announced(literal),
-                (_, _, Kind::Line) => Some(self.ended()),
+                (_, Err(refusal), ..) => self.discard(kind, refusal),
+                (.., Ok(Some(append))) => Some(self.announced(append)),
+                (_, _, Kind::Literal(literal), _) => (!literal.plus).then_some(Event::Continue),
+                (_, _, Kind::Line, _) => Some(self.ended()),
                 _ => None,
             };
             if event.is_some() {
@@ -171,34 +183,11 @@ impl Reader {
         self.mode = Mode::Line;
     }
 
-    fn announced<'i>(&mut self, literal: Literal) -> Option<Event<'i>> {
-        let append = match self.mode {
-            Mode::AfterMessage => self.next_message(literal).map(Some),
-            Mode::Raw => Err(Refusal::LiteralMisplaced),
-            _ => first_message(self.line.cursor(), literal),
-        };
-        match append.and_then(|append| match append {
-            None => self.line.announce(literal).map(|()| None),
-            append => Ok(append),
-        }) {
-            Err(refusal) => self.discard(Kind::Literal(literal), refusal),
-            Ok(Some(append)) => {
-                self.append = Some((append.tag.clone(), append.mailbox.clone()));
-                self.line.clear();
-                self.mode = Mode::Message;
-                Some(Event::Append(append))
-            }
-            Ok(None) => (!literal.plus).then_some(Event::Continue),
-        }
-    }
-
-    fn next_message(&self, literal: Literal) -> Result<Append, Refusal> {
-        let (tag, mailbox) = self.append.clone().ok_or(Refusal::LiteralMisplaced)?;
-        let mut cursor = self.line.cursor();
-        cursor.space()?;
-        let (flags, date) = read_message(&mut cursor)?;
-        cursor.end()?;
-        Ok(Append { tag, mailbox, first: false, flags, date, literal })
+    fn announced<'i>(&mut self, append: Append) -> Event<'i> {
+        self.append = Some((append.tag.clone(), append.mailbox.clone()));
+        self.line.clear();
+        self.mode = Mode::Message;
+        Event::Append(append)
     }
 
     fn ended<'i>(&mut self) -> Event<'i> {
@@ -250,22 +239,51 @@ fn read_command(cursor: &mut Cursor<'_>) -> Result<Command, Refusal> {
     Ok(Command { tag, body: read_body(cursor)? })
 }
 
-/// Whether what is announced is a message: of an APPEND, the literal after the mailbox.
+/// Whether what is announced is a message, and which.
+fn message(
+    mode: Mode,
+    line: &Line,
+    append: Option<&(Tag, Mailbox)>,
+    literal: Literal,
+) -> Result<Option<Append>, Refusal> {
+    let cursor = line.cursor();
+    match (mode, append) {
+        (Mode::AfterMessage, Some((tag, mailbox))) => {
+            read_append(cursor, literal, tag.clone(), mailbox.clone(), false).map(Some)
+        }
+        (Mode::Raw, _) => Err(Refusal::LiteralMisplaced),
+        (Mode::Line, _) => first_message(cursor, literal),
+        _ => Ok(None),
+    }
+}
+
+/// Of an APPEND, the literal after the mailbox is a message. The mailbox may be one too, and is not.
 fn first_message(mut cursor: Cursor<'_>, literal: Literal) -> Result<Option<Append>, Refusal> {
     let tag = read_tag(&mut cursor)?;
     cursor.space()?;
     if cursor.keyword()? != "APPEND" {
         return Ok(None);
     }
-    cursor.space()?;
-    if cursor.is_at_end() {
+    let mut ahead = cursor.clone();
+    if ahead.eat(Kind::Space) && ahead.is_at_end() {
         return Ok(None);
     }
+    cursor.space()?;
     let mailbox = read_mailbox(&mut cursor)?;
+    read_append(cursor, literal, tag, mailbox, true).map(Some)
+}
+
+fn read_append(
+    mut cursor: Cursor<'_>,
+    literal: Literal,
+    tag: Tag,
+    mailbox: Mailbox,
+    first: bool,
+) -> Result<Append, Refusal> {
     cursor.space()?;
     let (flags, date) = read_message(&mut cursor)?;
     cursor.end()?;
-    Ok(Some(Append { tag, mailbox, first: true, flags, date, literal }))
+    Ok(Append { tag, mailbox, first, flags, date, literal })
 }
 
 impl fmt::Display for Broken {
