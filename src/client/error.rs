@@ -1,9 +1,11 @@
 //! Errors that an app can act on: each says what happened and what to do about it.
 
+mod convert;
+
 use std::borrow::Cow;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fmt, io};
 
 use sidekey_protocol::ids::Timestamp;
 use sidekey_protocol::session::envelope;
@@ -112,6 +114,13 @@ pub enum Error {
     #[error("{0}")]
     Usage(Usage),
 
+    /// The user's document on an XDMS could not be had.
+    ///
+    /// *Do:* go on over HTTPS ([`Client::current`](crate::Client::current)): it says nothing about any key. Report it when
+    /// it stays.
+    #[error("the document on the XDMS: {0}")]
+    Xdms(XdmsTrouble),
+
     /// The service understood and refused.
     ///
     /// *Do:* show `detail`; `code` is stable and may be matched on.
@@ -140,6 +149,33 @@ pub enum Mismatch {
     /// The suite that was chosen.
     #[error("another suite")]
     Suite,
+}
+
+/// Why a document on an XDMS could not be had.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum XdmsTrouble {
+    /// It does not take us for whom we say we are, or asks in a way that we do not answer.
+    #[error("the XDMS does not accept these credentials")]
+    Credentials,
+    /// Not a document of ours.
+    #[error("what lies there is no document of session keys")]
+    Document,
+    /// It points elsewhere, where nothing goes.
+    #[error("the XDMS redirects, which is not followed")]
+    Redirect,
+    /// Another answer.
+    #[error("the XDMS answers with status {0}")]
+    Status(u16),
+    /// More than any document may hold.
+    #[error("what lies there is too large")]
+    TooLarge,
+    /// No connection, or no whole answer in time.
+    #[error("the XDMS cannot be reached")]
+    Unreachable,
+    /// Its certificate is not one that we trust.
+    #[error("the certificate of the XDMS is not trusted")]
+    Untrusted,
 }
 
 /// Why the service is not available.
@@ -248,122 +284,4 @@ pub enum Downgrade {
     /// A policy that is older than one seen, or allows what is not safe.
     #[error("policy: {0}")]
     Policy(policy::Reject),
-}
-
-impl Error {
-    fn refused(code: &'static str, reject: &dyn fmt::Display) -> Self {
-        Self::Refused { code: Cow::Borrowed(code), detail: reject.to_string() }
-    }
-}
-
-impl From<io::Error> for Error {
-    fn from(error: io::Error) -> Self {
-        Self::Store(Arc::new(error))
-    }
-}
-
-impl From<Usage> for Error {
-    fn from(usage: Usage) -> Self {
-        Self::Usage(usage)
-    }
-}
-
-impl From<Unintelligible> for Error {
-    fn from(answer: Unintelligible) -> Self {
-        Self::Answer(answer)
-    }
-}
-
-impl From<envelope::Reject> for Error {
-    fn from(reject: envelope::Reject) -> Self {
-        use envelope::Reject as R;
-
-        match reject {
-            R::Expired => Self::Expired,
-            R::CapabilitiesForeign
-            | R::ContextForeign
-            | R::GenerationOlder
-            | R::OfferForeign
-            | R::PolicyForeign
-            | R::SuiteDowngraded
-            | R::SuiteLegacy
-            | R::SuiteUnknown => Self::Downgrade(Downgrade::Envelope(reject)),
-            _ => Self::Tampered(Tampered::Envelope(reject)),
-        }
-    }
-}
-
-impl From<audit::proof::Reject> for Error {
-    fn from(reject: audit::proof::Reject) -> Self {
-        Self::Tampered(Tampered::Audit(reject))
-    }
-}
-
-impl From<keys::Reject> for Error {
-    fn from(reject: keys::Reject) -> Self {
-        match reject {
-            keys::Reject::Older => Self::Downgrade(Downgrade::Keys(reject)),
-            _ => Self::Tampered(Tampered::Keys(reject)),
-        }
-    }
-}
-
-impl From<policy::Reject> for Error {
-    fn from(reject: policy::Reject) -> Self {
-        use policy::Reject as R;
-
-        match reject {
-            R::ContentChanged | R::Older | R::SuiteLegacy | R::SuiteUnsupported => {
-                Self::Downgrade(Downgrade::Policy(reject))
-            }
-            _ => Self::Tampered(Tampered::Policy(reject)),
-        }
-    }
-}
-
-impl From<pairing::Refusal> for Error {
-    fn from(refusal: pairing::Refusal) -> Self {
-        use pairing::Refusal as R;
-
-        match refusal {
-            // A mistyped code, most of the time: only the user can tell.
-            R::CodeMismatch => Self::refused("code_mismatch", &refusal),
-            R::RoleMismatch => Self::refused("role_mismatch", &refusal),
-            R::PolicyMismatch => Self::Downgrade(Downgrade::Pairing(refusal)),
-            R::BadBox
-            | R::BadKemCiphertext
-            | R::BadServiceKey
-            | R::BadShare
-            | R::MalformedBox
-            | R::PinMismatch
-            | R::Unsigned
-            | R::UserMismatch => Self::Tampered(Tampered::Pairing(refusal)),
-        }
-    }
-}
-
-impl From<pairing::rekey::Refusal> for Error {
-    fn from(refusal: pairing::rekey::Refusal) -> Self {
-        Self::Tampered(Tampered::Rekey(refusal))
-    }
-}
-
-impl From<object::Reject> for Error {
-    fn from(reject: object::Reject) -> Self {
-        use object::Reject as R;
-
-        match reject {
-            R::OtherExtent
-            | R::OtherFlags
-            | R::OtherGeneration
-            | R::OtherItem
-            | R::OtherKind
-            | R::OtherMailbox
-            | R::OtherPosition
-            | R::OtherSession
-            | R::OtherSubject
-            | R::OtherUidValidity => Self::WrongPlace(reject),
-            _ => Self::Tampered(Tampered::Object(reject)),
-        }
-    }
 }

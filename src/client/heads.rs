@@ -68,6 +68,11 @@ impl Heads {
         Some(HeaderValue::try_from(head.to_string()).expect("base64url is visible ASCII"))
     }
 
+    /// The highest count of revocations that was shown.
+    pub(crate) fn n(&self) -> u64 {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).n()
+    }
+
     /// What an answer's header says. Answers overtake one another: a lower one means nothing.
     pub(crate) async fn learn(&self, headers: &HeaderMap) {
         let head = headers.get(HEAD).and_then(|head| head.to_str().ok()?.parse::<SealedHead>().ok());

@@ -9,13 +9,15 @@
 //! `examples/server.rs` are each a whole one. Every error says what to do about it: see [`Error`]. Nothing is global:
 //! the clock and the randomness come in an [`Ambient`], connections belong to a [`transport::Transport`], and what
 //! was fetched to the [`Client`] or [`Server`] and its clones. A tokio runtime with time and I/O is required.
+//!
+//! The feature `xdms` reads keys from the user's document on an XDMS: `Client::fetch_xdms`.
 
 pub mod admin;
 mod ambient;
 mod approval;
 mod audit;
 mod cache;
-mod carried;
+mod delivery;
 pub mod error;
 mod heads;
 mod kept;
@@ -36,6 +38,8 @@ mod sse;
 #[cfg(test)]
 mod tests;
 pub mod transport;
+#[cfg(feature = "xdms")]
+pub mod xdms;
 
 pub use ambient::{Ambient, Clock, SystemClock};
 pub use approval::{Confirmed, KeptWaiting, Progress};

@@ -80,8 +80,9 @@ impl Client {
     }
 
     /// The key in an envelope of 127 octets (`application/cose`) that came by another way than this crate's requests:
-    /// in an SMS, say. It is kept as a fetched one is. Goes online only where the server's list of capabilities, or the
-    /// policy, is not the one last seen.
+    /// in an SMS, say, however late and however often. It is kept as a fetched one is. Goes online only where the
+    /// server's list of capabilities, or the policy, is not the one last seen, or where it was sealed before a revocation
+    /// that this device knows of: the key is then the session's newest.
     ///
     /// # Errors
     /// [`Error::Tampered`]: altered, or for somebody else. [`Error::Expired`]: its time, or its session, is over.

@@ -3,6 +3,9 @@
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use sidekey_carrier::{Carrier as _, Document, Entry, Payload};
+use sidekey_client::error::XdmsTrouble;
+use sidekey_client::xdms::Xdms;
+use sidekey_client::{Error, Roots};
 use sidekey_protocol::crypto::Secret;
 use sidekey_protocol::ids::{PartyId, ServiceId, SessionId};
 use sidekey_protocol::pairing::Kek;
@@ -10,6 +13,9 @@ use sidekey_protocol::revocation::Head;
 use sidekey_protocol::session::envelope::cose::{self, Scope};
 use sidekey_protocol::session::envelope::{Bindings, Expected, Reject, open, seal};
 use sidekey_protocol::session::{Capabilities, SuiteList, choose_of_one};
+
+use sidekey_tests::Office;
+use sidekey_tests::mail::agree;
 
 use crate::xdms::{Kamailio, alice};
 use crate::{NOW, phone, pinned, smpp};
@@ -105,4 +111,28 @@ async fn a_key_that_lay_on_an_xdms_is_opened_by_its_phone_alone() {
 
 fn octets(hex: &str) -> Vec<u8> {
     (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_phone_fetches_its_key_from_an_xdms_over_tls_with_digest() {
+    let office = Office::open().await;
+    let key = office.session().await;
+    let sealed = office.fetch(key.session(), "", &office.phone.keys.token()).send().await.is(200).json();
+    let envelope = sealed["key"].as_str().unwrap().to_owned();
+    let document = Document::new(vec![Entry { session: key.session(), generation: 0, envelope }]).unwrap();
+    for modes in [&["STRICT"][..], &["STRICT", "SHA256"]] {
+        let kamailio = Kamailio::start(modes).await;
+        let carrier = kamailio.over_tls(pinned(&kamailio.authority), |_| {});
+        let url = kamailio.document_of_alice();
+        let xdms = Xdms::new(&url, &Roots::Pem(kamailio.authority.pem().to_owned())).unwrap();
+        let wrong = office.phone.client.fetch_xdms(&xdms).await;
+        assert!(matches!(wrong, Err(Error::Xdms(XdmsTrouble::Credentials))), "{wrong:?}");
+        let xdms = xdms.signed_in("alice".to_owned(), "wonder".to_owned());
+        let none = office.phone.client.fetch_xdms(&xdms).await.unwrap();
+        assert!(none.keys.is_empty() && none.refused.is_empty(), "nothing is there yet");
+        carrier.send(&alice(), &Payload::Document(document.clone())).await.unwrap();
+        let delivered = office.phone.client.fetch_xdms(&xdms).await.unwrap();
+        let [brought] = &delivered.keys[..] else { panic!("{delivered:?}") };
+        agree(&office.mail, &key, &office.phone, brought).await;
+    }
 }

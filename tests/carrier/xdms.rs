@@ -86,6 +86,11 @@ impl Kamailio {
         Xdms::new(settings, ambient()).unwrap()
     }
 
+    /// Where a phone of hers finds it.
+    pub(crate) fn document_of_alice(&self) -> String {
+        format!("https://localhost:{}/xcap-root/org.example.keys/users/sip:alice@xcap.test/index", self.tls)
+    }
+
     /// The documents that it keeps, from its database.
     pub(crate) fn kept(&self) -> Vec<String> {
         let rows = sqlite(self.folder.path(), "select hex(doc) from xcap;");

@@ -32,10 +32,10 @@ pub enum Roots {
 
 /// HTTP/1.1 alone: one connection for requests, one for events. HTTP/2 would save the second at the price of eight
 /// more crates.
-pub(super) type HttpClient = Client<Timed<HttpsConnector<HttpConnector>>, Full<Bytes>>;
+pub(crate) type HttpClient = Client<Timed<HttpsConnector<HttpConnector>>, Full<Bytes>>;
 
 /// A pooled client that trusts `roots`.
-pub(super) fn http_client(roots: &Roots) -> Result<HttpClient, Error> {
+pub(crate) fn http_client(roots: &Roots) -> Result<HttpClient, Error> {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
@@ -80,7 +80,7 @@ fn root_store(roots: &Roots) -> Result<RootCertStore, Error> {
 /// Bounds connecting as a whole: name, TCP and TLS. (The connector's own limit ends with TCP, and a peer that then
 /// falls silent would hold the call until its deadline.)
 #[derive(Clone)]
-pub(super) struct Timed<S>(S);
+pub(crate) struct Timed<S>(S);
 
 impl<S> Service<Uri> for Timed<S>
 where
@@ -106,7 +106,7 @@ where
 }
 
 /// Whether TLS refused the peer's certificate, somewhere down the chain of causes.
-pub(super) fn is_untrusted(error: &(dyn std::error::Error + 'static)) -> bool {
+pub(crate) fn is_untrusted(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {

@@ -26,7 +26,7 @@ use sidekey_protocol::revocation::wire::HEAD;
 use tokio::time::timeout;
 
 use self::call::{EPOCHS, Reply, Said};
-use self::connect::HttpClient;
+pub(crate) use self::connect::{HttpClient, http_client, is_untrusted};
 use self::route::{Addresses, Sending};
 use self::signer::Signer;
 use crate::ambient::Ambient;
@@ -79,7 +79,7 @@ impl Transport {
         ambient: Ambient,
     ) -> Result<Self, Error> {
         let link = Link {
-            http: connect::http_client(roots)?,
+            http: http_client(roots)?,
             addresses: Addresses::new(url, others),
             ambient,
             offset_s: AtomicI64::new(0),
@@ -295,7 +295,7 @@ fn stream(answer: Response<Incoming>) -> Result<Incoming, Error> {
 }
 
 fn failed(error: &hyper_util::client::legacy::Error) -> Error {
-    if connect::is_untrusted(error) {
+    if is_untrusted(error) {
         return Error::Untrusted;
     }
     unavailable(if error.is_connect() { Unavailable::Connection } else { Unavailable::Interrupted })

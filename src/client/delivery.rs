@@ -1,9 +1,10 @@
-//! Session keys that arrive in COSE on another bearer than HTTPS: 127 octets, which name policy, capabilities and offer
-//! by a hash alone.
+//! Session keys that arrive on another bearer than HTTPS. An SMS brings COSE: 127 octets, which name policy, capabilities
+//! and offer by a hash alone.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use sidekey_protocol::ids::SessionId;
 use sidekey_protocol::session::Capabilities;
 use sidekey_protocol::session::envelope::cose::{self, Carried, Lists, Scope};
 use sidekey_protocol::session::envelope::{Known, Reject};
@@ -19,20 +20,48 @@ impl Party {
         let scope = Scope { service: self.service, server: &self.server, user, pairing: self.pairing };
         let now = self.transport.now();
         let carried = self.open_under(&[], |kek| cose::open(kek, envelope, &scope, now))?;
-        let slot = self.cache.slot(carried.session, now);
+        let (session, generation, n) = (carried.session, carried.generation, carried.revocations);
+        let agree = async || {
+            self.heads.show_n(n).await;
+            let lists = match self.lists(&carried) {
+                Err(Reject::ContextForeign) => self.lists_of_the_service(&carried).await?,
+                lists => lists?,
+            };
+            Ok(Arc::new(SessionKey::carried(carried, user.clone(), lists)))
+        };
+        self.delivered(session, generation, n, agree).await
+    }
+
+    /// A genuine envelope that a bearer brought, however late and however often: is its key still one? `agree` holds it
+    /// against what this party knows of policy and lists; `n` is the service's count of revocations when it was sealed.
+    pub(crate) async fn delivered(
+        &self,
+        session: SessionId,
+        generation: u32,
+        n: u64,
+        agree: impl AsyncFnOnce() -> Result<Arc<SessionKey>, Error>,
+    ) -> Result<Arc<SessionKey>, Error> {
+        let now = self.transport.now();
+        let slot = self.cache.slot(session, now);
         let drops = slot.drops();
         if slot.is_over() {
             return Err(Error::Expired);
         }
-        if carried.generation < slot.seen() {
+        if generation < slot.seen() {
             return Err(Reject::GenerationOlder.into());
         }
-        self.heads.show_n(carried.revocations).await;
-        let lists = match self.lists(&carried) {
-            Err(Reject::ContextForeign) => self.lists_of_the_service(&carried).await?,
-            lists => lists?,
-        };
-        let key = Arc::new(SessionKey::carried(carried, user.clone(), lists));
+        let held = slot.newest(now).filter(|key| key.generation() == generation);
+        // Sealed before a revocation that this party knows of. It may have been one of this very session, and who was
+        // revoked may hold this key: the service knows.
+        if held.is_none() && n < self.heads.n() {
+            tracing::info!(pairing = %self.pairing, %session, n, "sealed before a revocation: fetched instead");
+            return self.key(session).await;
+        }
+        let key = agree().await?;
+        // Bearers deliver at least once: the key that is in use stays.
+        if let Some(held) = held {
+            return Ok(held);
+        }
         if slot.put(&key, drops) {
             return Ok(key);
         }
