@@ -118,3 +118,31 @@ fn body(to: &Address, payload: &Payload) -> String {
 }
 
 const DEADLINE: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng as _;
+    use serde_json::Value;
+    use sidekey_protocol::ids::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn a_signature_is_that_of_the_vectors() {
+        let vectors: Value = serde_json::from_str(include_str!("../../proto/delivery/vectors.json")).unwrap();
+        for case in vectors["webhooks"].as_array().unwrap() {
+            let at = Timestamp(case["timestamp"].as_u64().unwrap().try_into().unwrap());
+            let secret = base16ct::lower::decode_vec(case["secret"].as_str().unwrap()).unwrap();
+            let ambient = Ambient::new(move || at, ChaCha20Rng::seed_from_u64(1));
+            let url = "https://example.com/hook".parse().unwrap();
+            let webhook = Webhook::new(url, &secret, &Roots::Native, ambient).unwrap();
+            let body = case["body"].as_str().unwrap();
+            let request = webhook.request(case["id"].as_str().unwrap(), body.to_owned());
+            assert_eq!(request.headers()["webhook-timestamp"], at.0.to_string());
+            assert_eq!(request.headers()["webhook-signature"].to_str().unwrap(), case["signature"]);
+            let said: Value = serde_json::from_str(body).unwrap();
+            assert_eq!(said.to_string(), body, "and the members stand in this order");
+        }
+    }
+}

@@ -101,10 +101,39 @@ const RESERVED: u16 = 49_152;
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
     use crate::payload::{Invitation, Sealed};
 
     const PORTS: Ports = Ports { to: 2948, from: 9200 };
+
+    #[test]
+    fn messages_are_those_of_the_vectors() {
+        let vectors: Value =
+            serde_json::from_str(include_str!("../../../proto/delivery/vectors.json")).unwrap();
+        let number = |case: &Value, name: &str| case[name].as_u64().unwrap();
+        let hex = |value: &Value| base16ct::lower::decode_vec(value.as_str().unwrap()).unwrap();
+        let expected =
+            |case: &Value| case["messages"].as_array().unwrap().iter().map(hex).collect::<Vec<_>>();
+        let sent = |payload: &Payload, ports: Ports, reference: u64| {
+            let sent = messages(payload, ports, reference.try_into().unwrap()).unwrap();
+            sent.iter().map(|message| [&message.udh[..], &message.data].concat()).collect::<Vec<_>>()
+        };
+        for case in vectors["sms_octets"].as_array().unwrap() {
+            let port = |name| u16::try_from(number(case, name)).unwrap();
+            let ports = Ports { to: port("to"), from: port("from") };
+            let payload = Payload::Sealed(Sealed::other(&hex(&case["data"])).unwrap());
+            assert_eq!(sent(&payload, ports, number(case, "reference")), expected(case), "{}", case["name"]);
+        }
+        for case in vectors["sms_text"].as_array().unwrap() {
+            let id = case["invitation"].as_str().unwrap().parse().unwrap();
+            let invitation = Invitation::new(&case["url"].as_str().unwrap().parse().unwrap(), id).unwrap();
+            assert_eq!(invitation.text(), case["text"], "{}", case["name"]);
+            let payload = Payload::Invitation(invitation);
+            assert_eq!(sent(&payload, PORTS, number(case, "reference")), expected(case), "{}", case["name"]);
+        }
+    }
 
     #[test]
     fn an_envelope_is_one_message_of_134_octets() {

@@ -20,3 +20,26 @@ pub fn written(document: &Document) -> String {
     }
     xml + "</keys>\n"
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::payload::Entry;
+
+    #[test]
+    fn documents_are_those_of_the_vectors() {
+        let vectors: Value =
+            serde_json::from_str(include_str!("../../../proto/delivery/vectors.json")).unwrap();
+        for case in vectors["documents"].as_array().unwrap() {
+            let entry = |entry: &Value| Entry {
+                session: entry["session"].as_str().unwrap().parse().unwrap(),
+                generation: entry["generation"].as_u64().unwrap().try_into().unwrap(),
+                envelope: entry["envelope"].as_str().unwrap().to_owned(),
+            };
+            let entries = case["entries"].as_array().unwrap().iter().map(entry).collect();
+            assert_eq!(written(&Document::new(entries).unwrap()), case["xml"], "{}", case["name"]);
+        }
+    }
+}
