@@ -57,7 +57,7 @@ enum Class {
     Atom,
     End,
     Quoted,
-    Single(Kind),
+    Single,
     Text,
 }
 
@@ -171,12 +171,9 @@ impl Scanner {
             b'\r' => Class::End,
             b'\n' => return Err(self.malformed(0, Reason::BareLf)),
             0 => return Err(self.malformed(0, Reason::Nul)),
-            b' ' if self.head != Head::Text => Class::Single(Kind::Space),
+            b' ' if self.head != Head::Text => Class::Single,
             _ if matches!(self.head, Head::BeforeText | Head::Text) => Class::Text,
-            b'(' => Class::Single(Kind::Open),
-            b')' => Class::Single(Kind::Close),
-            b'[' => Class::Single(Kind::BracketOpen),
-            b']' => Class::Single(Kind::BracketClose),
+            b'(' | b')' | b'[' | b']' => Class::Single,
             b'"' => Class::Quoted,
             b'{' => Class::Announcement,
             b'~' => match second {
@@ -192,7 +189,7 @@ impl Scanner {
     /// How many octets of the input belong to the token; `None` when it does not end in them.
     fn extent(&mut self, class: Class, input: &[u8]) -> Result<Option<usize>, Malformed> {
         match class {
-            Class::Single(_) => Ok(Some(1)),
+            Class::Single => Ok(Some(1)),
             Class::Atom => Ok(input.iter().position(|octet| ENDS_ATOM[usize::from(*octet)])),
             Class::Quoted => self.quoted(input),
             Class::Text => match memchr3(b'\r', b'\n', 0, input) {
@@ -235,7 +232,13 @@ impl Scanner {
     /// What the whole token is; `end` is what the carry lacks of it.
     fn kind(&self, class: Class, end: &[u8]) -> Result<Kind, Malformed> {
         match class {
-            Class::Single(kind) => Ok(kind),
+            Class::Single => Ok(match end.first() {
+                Some(b'(') => Kind::Open,
+                Some(b')') => Kind::Close,
+                Some(b'[') => Kind::BracketOpen,
+                Some(b']') => Kind::BracketClose,
+                _ => Kind::Space,
+            }),
             Class::Quoted => Ok(Kind::Quoted),
             Class::Text => Ok(Kind::Text),
             Class::End => Ok(Kind::Line),
