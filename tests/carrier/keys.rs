@@ -109,7 +109,7 @@ async fn a_key_that_lay_on_an_xdms_is_opened_by_its_phone_alone() {
     assert_eq!(phone.opens_document(envelopes[1]), Err(Reject::KekForeign));
 }
 
-fn octets(hex: &str) -> Vec<u8> {
+pub(crate) fn octets(hex: &str) -> Vec<u8> {
     (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
 }
 

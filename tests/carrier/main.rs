@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
 
 mod gateway;
+mod jasmin;
 mod keys;
 mod leak;
+mod osmocom;
+mod sealed;
 mod smpp;
 mod webhook;
 mod xdms;

@@ -20,7 +20,7 @@ pub(crate) struct Sms {
     driving: JoinHandle<()>,
 }
 
-async fn smsc(port: u16, authority: Option<&Authority>) -> Process {
+pub(crate) async fn smsc(port: u16, authority: Option<&Authority>) -> Process {
     let port = port.to_string();
     let mut arguments = vec!["smsc.js".to_owned(), port, "kms".to_owned(), "secret".to_owned()];
     let files = authority.map(|authority| [authority.key(), authority.certificate()]);
@@ -31,7 +31,7 @@ async fn smsc(port: u16, authority: Option<&Authority>) -> Process {
     smsc
 }
 
-fn settings(port: u16, password: &str, tls: Option<Roots>) -> Settings {
+pub(crate) fn settings(port: u16, password: &str, tls: Option<Roots>) -> Settings {
     Settings {
         host: "localhost".into(),
         port,
@@ -48,7 +48,7 @@ fn settings(port: u16, password: &str, tls: Option<Roots>) -> Settings {
     }
 }
 
-fn carrier(settings: &Settings) -> (Smpp, Reports, JoinHandle<()>) {
+pub(crate) fn carrier(settings: &Settings) -> (Smpp, Reports, JoinHandle<()>) {
     let (carrier, reports, driver) = Smpp::new(settings, ambient()).unwrap();
     (carrier, reports, tokio::spawn(driver))
 }
@@ -60,11 +60,11 @@ pub(crate) async fn start() -> Sms {
     Sms { smsc, carrier, reports, driving }
 }
 
-fn hex(octets: &[u8]) -> String {
+pub(crate) fn hex(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
-async fn report(reports: &mut Reports) -> sidekey_carrier::Report {
+pub(crate) async fn report(reports: &mut Reports) -> sidekey_carrier::Report {
     timeout(PATIENCE, reports.recv()).await.expect("a report comes").unwrap()
 }
 

@@ -30,23 +30,30 @@ impl Process {
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
-            .unwrap_or_else(|error| panic!("{program}: {error}; ./tests/run installs it"));
+            .unwrap_or_else(|error| panic!("{program}: {error}; ./tests/run all installs it"));
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, lines }
     }
 
     /// The next of its lines that is an event of this name.
     pub async fn event(&mut self, name: &str) -> Value {
+        self.event_within(name, PATIENCE).await
+    }
+
+    /// As [`Self::event`], for what takes longer.
+    pub async fn event_within(&mut self, name: &str, patience: Duration) -> Value {
+        let mut last = Value::Null;
         let found = async {
             while let Some(line) = self.lines.next_line().await.unwrap() {
-                let event: Value = serde_json::from_str(&line).unwrap();
-                if event["event"] == name {
-                    return event;
+                last = serde_json::from_str(&line).unwrap();
+                if last["event"] == name {
+                    return;
                 }
             }
-            panic!("it ended before {name}")
+            panic!("it ended before {name}, and said last: {last:#}")
         };
-        timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("no {name}"))
+        timeout(patience, found).await.unwrap_or_else(|_| panic!("no {name}"));
+        last
     }
 
     /// At once, as a power cut would.
@@ -57,10 +64,10 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // A program with children ends them when it is asked to end; killed, it would leave them.
+        // A program with children ends them when it is asked to end, and takes its time; killed, it would leave them.
         if let Some(id) = self.child.id() {
             let _ = std::process::Command::new("kill").arg(id.to_string()).status();
-            for _ in 0..100 {
+            for _ in 0..1000 {
                 if matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
                     return;
                 }
