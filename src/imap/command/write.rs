@@ -58,7 +58,7 @@ impl Writer {
 
     /// In the shortest of its forms: as it is, quoted, or a literal.
     pub(super) fn astring(&mut self, octets: &[u8]) {
-        let bare = !octets.is_empty() && octets.iter().copied().all(is_astring_char);
+        let bare = (1..=QUOTED_MAX).contains(&octets.len()) && octets.iter().copied().all(is_astring_char);
         if bare && !octets.eq_ignore_ascii_case(b"NIL") {
             self.present.extend_from_slice(octets);
         } else {
@@ -376,5 +376,5 @@ impl fmt::Display for StatusItem {
     }
 }
 
-/// Octets of the longest string that is quoted.
+/// Octets of the longest string that is no literal: lines stay short, whoever reads them.
 const QUOTED_MAX: usize = 1000;

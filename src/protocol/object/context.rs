@@ -1,14 +1,18 @@
 //! What a frame is bound to: 96 octets that may be public (proto/object/spec.md, section 3).
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::marker::PhantomData;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::ops::Range;
 
-use super::frame::Class;
+use super::frame::{Class, part};
 use super::item::Item;
 use super::mailbox::Mailbox;
-use super::{Direction, Reject, ServerToClient};
+use super::{ClientToServer, Direction, Reject, ServerToClient};
+use crate::crypto::labels::{APPEND, SEARCH};
+use crate::crypto::{Label, hash, sha256};
+use crate::ids::PartyId;
 
 /// Octets of a context.
 pub const CONTEXT_SIZE: usize = 96;
@@ -69,6 +73,33 @@ impl Partial {
     }
 }
 
+/// Who sends a frame to the server, and which of his frames it is (proto/object/spec.md, section 3.4).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Sender {
+    id: [u8; 8],
+    number: NonZeroU64,
+}
+
+impl Sender {
+    /// A pairing, and its number: from 1 on in each generation of a session, each once.
+    #[must_use]
+    pub fn new(pairing: PartyId, number: NonZeroU64) -> Self {
+        Self { id: part(&sha256(pairing.as_bytes()), 0), number }
+    }
+
+    /// What stands for the pairing in a context.
+    #[must_use]
+    pub const fn id(self) -> [u8; 8] {
+        self.id
+    }
+
+    /// The frame's number.
+    #[must_use]
+    pub const fn number(self) -> NonZeroU64 {
+        self.number
+    }
+}
+
 /// What one frame is bound to, in one direction.
 pub struct Context<D> {
     class: Class,
@@ -112,6 +143,48 @@ impl Context<ServerToClient> {
             extent,
             direction: PhantomData,
         })
+    }
+}
+
+impl Context<ClientToServer> {
+    /// Of one message of an APPEND. Flags in any case and order; the date in seconds since 1970, UTC.
+    #[must_use]
+    pub fn append(mailbox: &Mailbox, sender: Sender, flags: &[&str], date: Option<u64>) -> Self {
+        let flags: BTreeSet<_> = flags.iter().map(|flag| flag.to_ascii_uppercase()).collect();
+        let flags: Vec<_> = flags.iter().map(String::as_bytes).collect();
+        let extent = date.unwrap_or(WHOLE);
+        Self { kind: 2, extent, ..Self::sent(Class::Body, mailbox, sender, APPEND, &flags) }
+    }
+
+    /// Of the string of one SEARCH key in the selected mailbox; the key, and the field of `HEADER`, in any case.
+    #[must_use]
+    pub fn search(
+        mailbox: &Mailbox,
+        uid_validity: NonZeroU32,
+        sender: Sender,
+        key: &str,
+        field: Option<&str>,
+    ) -> Self {
+        let key = key.to_ascii_uppercase();
+        let field = field.unwrap_or_default().to_ascii_uppercase();
+        let named = [key.as_bytes(), field.as_bytes()];
+        let uid_validity = uid_validity.get();
+        Self { kind: 3, uid_validity, ..Self::sent(Class::HeaderLike, mailbox, sender, SEARCH, &named) }
+    }
+
+    fn sent(class: Class, mailbox: &Mailbox, sender: Sender, operation: Label, fields: &[&[u8]]) -> Self {
+        Self {
+            class,
+            kind: 0,
+            flags: 0,
+            uid_validity: 0,
+            mailbox: mailbox.hash(),
+            subject: sender.id,
+            position: sender.number.get(),
+            descriptor: hash(operation, fields),
+            extent: WHOLE,
+            direction: PhantomData,
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use crate::crypto::{Aead, Label, Secret, derive, extract};
 use crate::ids::SessionId;
 use crate::session::Suite;
 
-pub use context::{CONTEXT_SIZE, Context, Partial, WHOLE};
+pub use context::{CONTEXT_SIZE, Context, Partial, Sender, WHOLE};
 pub use frame::{
     Class, HEADER_SIZE, Header, Kind, PREFIX_SIZE, RecordSize, SALT_SIZE, VALUE_MAX, frame_len, read_prefix,
 };

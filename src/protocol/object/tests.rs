@@ -1,5 +1,6 @@
 //! What no single file of this folder can show by itself.
 
+mod client;
 mod memory;
 mod properties;
 mod vectors;
@@ -34,7 +35,7 @@ fn sealer(place: &Context<ServerToClient>, kind: Kind, value_len: u64) -> Result
     Sealer::new(&keys(Suite::A256gcm).s2c, place, kind, value_len, RecordSize::default(), [5; 16])
 }
 
-fn opened(opener: Opener<'_, ServerToClient>, frame: &[u8]) -> Result<(Kind, Vec<u8>), Reject> {
+fn opened<D: Direction>(opener: Opener<'_, D>, frame: &[u8]) -> Result<(Kind, Vec<u8>), Reject> {
     let mut value = Vec::new();
     match open(opener, frame, &mut value) {
         Ok(kind) => Ok((kind, value)),

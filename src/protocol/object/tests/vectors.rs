@@ -33,7 +33,7 @@ struct Vectors {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Keys {
+pub(super) struct Keys {
     session_key: Octets<32>,
     suite: Suite,
     policy_hash: Octets<32>,
@@ -156,7 +156,7 @@ struct Change {
 }
 
 impl Keys {
-    fn derive(&self) -> ObjectKeys {
+    pub(super) fn derive(&self) -> ObjectKeys {
         let agreed = Agreed {
             session: self.session,
             generation: self.generation,
@@ -212,7 +212,7 @@ fn class(of: Type) -> Class {
     }
 }
 
-fn kind(name: &str) -> Kind {
+pub(super) fn kind(name: &str) -> Kind {
     match name {
         "NIL" => Kind::Nil,
         "quoted" => Kind::Quoted,
@@ -224,7 +224,7 @@ fn kind(name: &str) -> Kind {
 }
 
 /// `OtherUidValidity` as the vectors write it.
-fn reason(reject: Reject) -> String {
+pub(super) fn reason(reject: Reject) -> String {
     let mut reason = String::new();
     for c in format!("{reject:?}").chars() {
         if c.is_ascii_uppercase() && !reason.is_empty() {
