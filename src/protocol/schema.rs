@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use crate::delivery::CarrierName;
 use crate::encoding::{Bytes, Octets};
 use crate::ids::{InvitationId, NAME_MAX, PartyId, ServerName, ServiceId, SessionId, Timestamp, UserName};
 use crate::pairing::{Digits, PartyLabel};
@@ -45,6 +46,10 @@ schemas! {
     SessionId {
         "description": "Names one session: 16 octets, lower-case hex.",
         "type": "string", "pattern": ID, "examples": ["c41b6e2f09d8537aa5f2e8107b3d9c64"],
+    }
+    CarrierName {
+        "description": "Names a carrier, as the service's configuration calls it.",
+        "type": "string", "pattern": "^[a-z][a-z0-9_-]{0,31}$", "examples": ["sms"],
     }
     ServerName {
         "description": "Names a mail server: 1 to 255 octets.",
