@@ -21,6 +21,8 @@ pub mod mail;
 mod office;
 #[path = "harness/others/mod.rs"]
 pub mod others;
+#[path = "harness/post.rs"]
+mod post;
 #[path = "harness/raw.rs"]
 mod raw;
 #[path = "harness/scan.rs"]
@@ -35,6 +37,7 @@ mod wire;
 pub use clock::Hands;
 pub use log::Captured;
 pub use office::{ANN, BOB, MAIL, Office, SHOP};
+pub use post::{Post, Sent};
 pub use raw::{Answer, Asking, EventStream};
 pub use system::{Keys, MailServer, Phone, System, server, user};
 pub use wire::Wire;

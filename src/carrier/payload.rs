@@ -50,7 +50,9 @@ impl Sealed {
         if matches!(octets.len(), 1..=Self::MAX) { Ok(Self(octets.into())) } else { Err(Unfit::Size) }
     }
 
-    pub(crate) fn octets(&self) -> &[u8] {
+    /// The octets, for a carrier to hand on.
+    #[must_use]
+    pub fn octets(&self) -> &[u8] {
         &self.0
     }
 }
@@ -84,7 +86,9 @@ impl Invitation {
         Ok(Self(format!("Pair your mail app: {url}/p/{id} - then enter the code that you were given.")))
     }
 
-    pub(crate) fn text(&self) -> &str {
+    /// The words, for a carrier to hand on.
+    #[must_use]
+    pub fn text(&self) -> &str {
         &self.0
     }
 }
@@ -130,7 +134,9 @@ impl Document {
         Ok(Self(entries))
     }
 
-    pub(crate) fn entries(&self) -> &[Entry] {
+    /// The envelopes, for a carrier to hand on.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
         &self.0
     }
 }

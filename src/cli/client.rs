@@ -5,13 +5,14 @@ use serde_json::json;
 use sidekey_client::admin::{
     self, InvitationFilter, InvitationState, Pairing, PairingFilter, SessionFilter, SessionState, Standing,
 };
+use sidekey_protocol::delivery::CarrierName;
 use sidekey_protocol::ids::{PartyId, Role, ServerName, UserName};
 use sidekey_protocol::pairing::PartyLabel;
 use sidekey_protocol::revocation::Target;
 
 use crate::approve::{Approving, Device, Refusing, waits};
 use crate::exit::{Exit, Stop};
-use crate::invitation::{Again, Options};
+use crate::invitation::{Again, Options, Posting};
 use crate::output::{List, Report, Screen, count, shell, word};
 use crate::remote::Admin;
 use crate::revoke::Act;
@@ -35,6 +36,27 @@ pub enum Client {
         server: Option<ServerName>,
         #[command(flatten)]
         options: Options,
+        #[command(flatten)]
+        posting: Posting,
+        #[command(flatten)]
+        admin: Admin,
+    },
+    /// Set the address at which a carrier reaches a device, or take it away
+    ///
+    /// You alone set addresses, never a device. Keys go there when a mail server names the carrier.
+    #[command(after_help = ADDRESS_EXAMPLES)]
+    Address {
+        /// The device's pairing, as `client list` shows it
+        pairing: PartyId,
+        /// The carrier, as the configuration calls it
+        #[arg(long, value_name = "NAME")]
+        carrier: CarrierName,
+        /// A phone, as +491700000000, or an XCAP user identifier, as sip:ann@example.org
+        #[arg(long, value_name = "ADDRESS", required_unless_present = "clear", conflicts_with = "clear")]
+        to: Option<String>,
+        /// Take the address away
+        #[arg(long)]
+        clear: bool,
         #[command(flatten)]
         admin: Admin,
     },
@@ -121,10 +143,13 @@ impl Client {
     /// What the service refuses.
     pub async fn run(self, screen: Screen) -> Result<Report, Stop> {
         match self {
-            Self::Invite { user, server, options, admin } => {
+            Self::Address { pairing, carrier, to, admin, .. } => {
+                address(pairing, &carrier, to.as_deref(), &admin).await
+            }
+            Self::Invite { user, server, options, posting, admin } => {
                 let did = format!("Invited a device of {user}.");
                 let server = server::meant(server, &admin).await?;
-                options.invite(did, &server, Some(&user), &admin, screen).await
+                options.invite(did, &server, Some(&user), posting, &admin, screen).await
             }
             Self::List { user, server, invitations: true, since, admin, .. } => {
                 let (role, created_after) = (Some(Role::Client), since.after());
@@ -262,6 +287,21 @@ async fn show(pairing: PartyId, admin: &Admin) -> Result<Report, Stop> {
     Ok(Report::new(format!("A {what}:"), json).facts(facts).next(next))
 }
 
+async fn address(
+    pairing: PartyId,
+    carrier: &CarrierName,
+    to: Option<&str>,
+    admin: &Admin,
+) -> Result<Report, Stop> {
+    let seen = admin.run(async |service| service.set_address(pairing, carrier, to).await).await?;
+    let json = serde_json::to_value(&seen).expect("a pairing is representable as JSON");
+    let did = match to {
+        Some(to) => format!("{carrier} reaches the device at {to}."),
+        None => format!("{carrier} reaches the device no more at an address of its own."),
+    };
+    Ok(Report::new(did, json).facts(pairing_facts(&seen)))
+}
+
 /// A pairing, name by name.
 pub(crate) fn pairing_facts(pairing: &Pairing) -> Vec<(&'static str, String)> {
     let mut facts = vec![("pairing", pairing.pairing.to_string())];
@@ -273,6 +313,10 @@ pub(crate) fn pairing_facts(pairing: &Pairing) -> Vec<(&'static str, String)> {
         ("created", rfc3339(pairing.created)),
         ("last seen", pairing.last_seen.map_or_else(|| "never".to_owned(), rfc3339)),
     ]);
+    if !pairing.addresses.is_empty() {
+        let reached = pairing.addresses.iter().map(|known| format!("{} at {}", known.carrier, known.to));
+        facts.push(("reached by", reached.collect::<Vec<_>>().join(", ")));
+    }
     facts.extend(pairing.waiting.as_ref().map(|waiting| ("waits for", waits(waiting))));
     if let Some(refused) = &pairing.refused {
         facts.push(("refused", rfc3339(refused.at)));
@@ -336,7 +380,12 @@ const INVITE_EXAMPLES: &str = "\
 Examples:
   sidekey client invite ann@example.org --server mail.example.org
   sidekey client invite ann@example.org --server mail.example.org --ttl 5m --qr never
-  sidekey client invite ann@example.org --server mail.example.org --approval admin --ttl 3d";
+  sidekey client invite ann@example.org --server mail.example.org --approval admin --ttl 3d
+  sidekey client invite ann@example.org --server mail.example.org --deliver sms --to +491700000000";
+const ADDRESS_EXAMPLES: &str = "\
+Examples:
+  sidekey client address 5b0f3c2a9d8e4f718293a4b5c6d7e8f9 --carrier sms --to +491700000000
+  sidekey client address 5b0f3c2a9d8e4f718293a4b5c6d7e8f9 --carrier sms --clear";
 const REISSUE_EXAMPLES: &str = "\
 Examples:
   sidekey client reissue 0f0e0d0c0b0a09080706050403020100";

@@ -1,7 +1,8 @@
 //! An invitation, as whoever hands it on needs it. Shared by `server add`, `server invite` and `client invite`.
 
 use serde_json::json;
-use sidekey_client::admin::{self, Invitation, Invite, Invited};
+use sidekey_client::admin::{self, CarrierAddress, Invitation, Invite, Invited};
+use sidekey_protocol::delivery::CarrierName;
 use sidekey_protocol::ids::{InvitationId, Role, ServerName, UserName};
 use sidekey_protocol::pairing::Approval;
 
@@ -27,6 +28,17 @@ pub struct Options {
     /// Draw the link as a QR code
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     qr: qr::When,
+}
+
+/// How an invitation is sent.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Posting {
+    /// Have the invitation sent by this carrier, without its code, which you hand over in another way
+    #[arg(long, value_name = "CARRIER", requires = "to")]
+    deliver: Option<CarrierName>,
+    /// Where to: a phone, as +491700000000. The address stays with the device, for that carrier
+    #[arg(long, value_name = "ADDRESS", requires = "deliver")]
+    to: Option<String>,
 }
 
 /// An invitation to be issued again.
@@ -76,6 +88,7 @@ impl Options {
         did: String,
         server: &ServerName,
         user: Option<&UserName>,
+        posting: Posting,
         admin: &Admin,
         screen: Screen,
     ) -> Result<Report, Stop> {
@@ -87,7 +100,13 @@ impl Options {
             ttl_s: self.ttl,
             approval: self.approval.map(Approval::from),
         };
-        let invited = admin.run(async |service| service.invite(&invite).await).await?;
+        let Some((carrier, to)) = posting.deliver.zip(posting.to) else {
+            let invited = admin.run(async |service| service.invite(&invite).await).await?;
+            return Ok(self.report(did, &invite, &invited, admin, screen));
+        };
+        let did = format!("{did} {carrier} takes the link to {to}, without the code.");
+        let address = CarrierAddress { carrier, to };
+        let invited = admin.run(async |service| service.invite_by(&invite, &address).await).await?;
         Ok(self.report(did, &invite, &invited, admin, screen))
     }
 

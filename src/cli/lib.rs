@@ -11,6 +11,7 @@ pub mod clock;
 pub mod completion;
 pub mod config;
 pub mod confirm;
+pub mod delivery;
 pub mod demo;
 pub mod doctor;
 pub mod exit;
@@ -89,6 +90,9 @@ enum Command {
     #[command(subcommand, arg_required_else_help = true, after_help = policy::EXAMPLES)]
     Policy(policy::Policy),
     Token(token::Token),
+    /// Keys and invitations on their way by carriers, beside HTTPS
+    #[command(subcommand, arg_required_else_help = true, after_help = delivery::EXAMPLES)]
+    Delivery(delivery::Delivery),
     /// The log of everything that ever changed anything
     #[command(subcommand, arg_required_else_help = true, after_help = audit::EXAMPLES)]
     Audit(audit::Audit),
@@ -165,6 +169,7 @@ impl Command {
             Self::Session(session) => remote::block_on(session.run()).map(Some),
             Self::Token(token) => remote::block_on(token.run(screen)).map(|()| None),
             Self::Policy(policy) => remote::block_on(policy.run(screen)).map(Some),
+            Self::Delivery(delivery) => remote::block_on(delivery.run()).map(Some),
             Self::Audit(audit) => remote::block_on(audit.run(screen)),
             Self::Profile(profile) => profile.run(screen).map(Some),
             Self::Config(config) => config.run().map(Some),

@@ -161,7 +161,7 @@ impl Serve {
             |at: SocketAddr, option| TcpListener::bind(at).map_err(|error| unbound(at, option, &error));
         let listener = bind(config.listen, "--listen")?;
         let operations = bind(config.operations.listen, "--operations")?;
-        let given = Given { listener, operations: Some(operations), logs: Some(logs), passphrase };
+        let given = Given { operations: Some(operations), logs: Some(logs), passphrase, ..listener.into() };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime =
             runtime.map_err(|error| Stop::new(Exit::Failed, "runtime", format!("cannot start: {error}")))?;

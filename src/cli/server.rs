@@ -9,7 +9,7 @@ use sidekey_protocol::revocation::Target;
 use crate::approve::{Approving, Machine, Refusing};
 use crate::client::pairing_rows;
 use crate::exit::{Exit, Stop};
-use crate::invitation::Options;
+use crate::invitation::{Options, Posting};
 use crate::output::{List, Report, Screen, count, shell, word};
 use crate::remote::Admin;
 use crate::revoke::Act;
@@ -144,7 +144,7 @@ pub(crate) async fn meant(named: Option<ServerName>, admin: &Admin) -> Result<Se
 
 impl Add {
     async fn invite(&self, did: &str, screen: Screen) -> Result<Report, Stop> {
-        self.options.invite(did.to_owned(), &self.name, None, &self.admin, screen).await
+        self.options.invite(did.to_owned(), &self.name, None, Posting::default(), &self.admin, screen).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! The administrator's side: servers, invitations, pairings, sessions, revocations.
 
 mod audit;
+mod delivery;
 mod registry;
 
 use std::fmt;
@@ -28,6 +29,9 @@ use crate::profile::{Hidden, SIZE_MAX};
 use crate::transport::{Identity, Roots, Transport, with_query};
 
 pub use self::audit::{AuditFilter, AuditPage, AuditRecord};
+pub use self::delivery::{
+    CarrierAddress, CarrierKind, CarrierSeen, DeliveryFilter, DeliveryKind, DeliverySeen, DeliveryState,
+};
 pub use self::registry::{SessionFilter, SessionSeen, SessionState};
 pub(crate) use self::registry::{approve, refuse};
 pub use sidekey_protocol::pairing::registry::{

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::Readers;
 use crate::config::Limits;
+use crate::delivery::Outbox;
 use crate::health::Health;
 use crate::http::rates::Rates;
 use crate::http::tokens::Tokens;
@@ -33,6 +34,7 @@ pub(crate) struct App {
     pub(crate) rates: Arc<Rates>,
     pub(crate) exchanges: Arc<Exchanges>,
     pub(crate) audit_readers: Readers,
+    pub(crate) outbox: Arc<Outbox>,
     pub(crate) listeners: Arc<tokio::sync::Semaphore>,
     pub(crate) stopping: CancellationToken,
 }
@@ -55,6 +57,7 @@ parts! {
     exchanges: Arc<Exchanges>,
     health: Arc<Health>,
     audit_readers: Readers,
+    outbox: Arc<Outbox>,
 }
 
 /// Seconds for which what a replaced signing key signed still counts, unless said.

@@ -1,6 +1,7 @@
 //! What an administrator can say to the service: one file, every option with a default, unknown ones refused.
 //! A file for each section of it.
 
+mod delivery;
 mod layers;
 mod limits;
 mod log;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use sidekey_protocol::keys::{OVERLAP_DEFAULT_S, OVERLAP_MAX_S};
 use sidekey_protocol::pairing::PublicUrl;
 
+pub use self::delivery::{Carrier, Delivery, HttpSms, Smpp, Unmeant, Webhook, Xdms};
 pub use self::layers::{Effective, Flag, Origin, PREFIX, Setting};
 pub use self::limits::Limits;
 pub use self::log::{Format, Level, Log};
@@ -43,6 +45,8 @@ pub struct Config {
     pub operations: Operations,
     /// The certificate.
     pub tls: Tls,
+    /// Carriers beside HTTPS.
+    pub delivery: Delivery,
     /// A limit on everything that grows or waits.
     pub limits: Limits,
     /// What is said on standard error.
@@ -87,8 +91,11 @@ pub enum BadConfig {
 }
 
 /// An option whose value cannot be meant.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum BadOption {
+    /// A carrier.
+    #[error(transparent)]
+    Carrier(#[from] Unmeant),
     /// The service must end within 30 seconds.
     #[error("limits.drain_s is at most {}: the service ends within 30 seconds", limits::DRAIN_MAX_S)]
     DrainTooLong,
@@ -118,6 +125,7 @@ impl Config {
         if self.key_overlap_s > OVERLAP_MAX_S {
             return Err(BadOption::OverlapTooLong);
         }
+        self.delivery.check()?;
         if self.operations.exposed() { Err(BadOption::OperationsExposed) } else { Ok(()) }
     }
 
@@ -184,6 +192,7 @@ impl Default for Config {
             key_overlap_s: OVERLAP_DEFAULT_S,
             operations: Operations::default(),
             tls: Tls::default(),
+            delivery: Delivery::default(),
             limits: Limits::default(),
             log: Log::default(),
         }
@@ -208,6 +217,7 @@ mod tests {
             names(&shipped),
             [
                 "data",
+                "delivery",
                 "key_overlap_s",
                 "limits",
                 "listen",

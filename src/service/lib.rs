@@ -7,6 +7,7 @@ mod audit;
 mod certificate;
 pub mod clock;
 pub mod config;
+mod delivery;
 mod events;
 pub mod fault;
 mod files;
@@ -44,6 +45,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use crate::certificate::BadTls;
 pub use crate::config::Config;
+pub use crate::delivery::{BadCarrier, Handed, Misfit};
 pub use crate::files::BadFile;
 pub use crate::http::{openapi, problem};
 pub use crate::init::init;
@@ -53,6 +55,7 @@ use crate::audit::Readers;
 use crate::certificate::Certificate;
 use crate::clock::Clock;
 use crate::config::Limits;
+use crate::delivery::Outbox;
 use crate::fault::Fault;
 use crate::health::Health;
 use crate::http::limits::{Edge, RequestIds};
@@ -89,6 +92,9 @@ pub enum Stop {
     /// The data.
     #[error("the store cannot be used")]
     Store(#[from] Fault),
+    /// A carrier of the configuration.
+    #[error(transparent)]
+    Carrier(#[from] BadCarrier),
     /// The certificate.
     #[error(transparent)]
     Tls(#[from] BadTls),
@@ -114,11 +120,13 @@ pub struct Given {
     pub logs: Option<Logs>,
     /// The root key's passphrase, where the configuration says that it is typed.
     pub passphrase: Typed,
+    /// Carriers beside those of the configuration.
+    pub carriers: Vec<Handed>,
 }
 
 impl From<TcpListener> for Given {
     fn from(listener: TcpListener) -> Self {
-        Self { listener, operations: None, logs: None, passphrase: None }
+        Self { listener, operations: None, logs: None, passphrase: None, carriers: Vec::new() }
     }
 }
 
@@ -130,6 +138,8 @@ pub struct Running {
     operations: Option<Watched>,
     reloader: Reloader,
     store: Arc<Store>,
+    outbox: Arc<Outbox>,
+    drain: Duration,
 }
 
 /// The operations listener: it tells until the end.
@@ -165,11 +175,14 @@ pub async fn start(
     rng: impl CryptoRng + Send + 'static,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Running, Stop> {
-    let Given { listener, operations, logs, passphrase } = given.into();
+    let Given { listener, operations, logs, passphrase, mut carriers } = given.into();
     let rng = SharedRng::new(rng);
     let certificate = Arc::new(Certificate::read(&config, clock.now())?);
     let store = open_store(&config, passphrase, clock.clone(), rng.clone()).await?;
-    let app = App::new(&config, store.clone(), rng.clone(), certificate.clone());
+    carriers.extend(delivery::configured(&config, &clock, &rng)?);
+    let app = App::new(&config, store.clone(), rng.clone(), certificate.clone(), carriers);
+    let outbox = app.outbox.clone();
+    outbox.start();
     let edge = Edge {
         clock: clock.clone(),
         ids: Arc::new(RequestIds::starting_at(rng.clone().next_u64())),
@@ -195,11 +208,13 @@ pub async fn start(
     let handle = Handle::new();
     tokio::spawn(stop_on(shutdown, app.stopping, handle.clone(), app.limits));
     say_serving(&config, local_addr, operations.as_ref());
+    let limits = config.limits.clone();
     let serving = tokio::spawn(async move {
         let tls = app.health.certificate().tls();
-        listener::serve(listener, tls, &config.limits, router, handle).await
+        listener::serve(listener, tls, &limits, router, handle).await
     });
-    Ok(Running { local_addr, serving, operations, reloader, store })
+    let drain = Duration::from_secs(config.limits.drain_s.into());
+    Ok(Running { local_addr, serving, operations, reloader, store, outbox, drain })
 }
 
 fn say_serving(config: &Config, local_addr: SocketAddr, operations: Option<&Watched>) {
@@ -256,6 +271,8 @@ impl Running {
     /// [`Stop::Listen`] when serving failed.
     pub async fn finished(self) -> Result<(), Stop> {
         let served = self.serving.await.unwrap_or_else(|panic| Err(std::io::Error::other(panic)));
+        // It was told to stop when the listener was: what requests took, deliveries do not take again.
+        self.outbox.finished(self.drain.min(DELIVERIES_DRAIN)).await;
         self.store.close().await;
         if let Some(watched) = self.operations {
             watched.handle.shutdown();
@@ -268,9 +285,18 @@ impl Running {
 }
 
 impl App {
-    fn new(config: &Config, store: Arc<Store>, rng: SharedRng, certificate: Arc<Certificate>) -> Self {
+    fn new(
+        config: &Config,
+        store: Arc<Store>,
+        rng: SharedRng,
+        certificate: Arc<Certificate>,
+        carriers: Vec<Handed>,
+    ) -> Self {
         let metrics = Arc::new(Metrics::new());
         store.measure(Meter::new(metrics.registry()));
+        let stopping = CancellationToken::new();
+        let (url, handed) = (config.public_url.clone(), carriers);
+        let outbox = Outbox::new(store.clone(), rng.clone(), url, handed, stopping.clone());
         let health = Health::new(store.clone(), certificate, config.data.clone());
         Self {
             service: store.identity().service,
@@ -286,7 +312,8 @@ impl App {
             exchanges: Arc::default(),
             audit_readers: Readers::default(),
             listeners: Arc::new(Semaphore::new(config.limits.event_streams)),
-            stopping: CancellationToken::new(),
+            outbox: Arc::new(outbox),
+            stopping,
         }
     }
 }
@@ -332,6 +359,9 @@ async fn open_store(
     }
     Ok(Arc::new(store))
 }
+
+/// For deliveries that are on their way when the service stops: with the listener's drain it ends within 30 seconds.
+const DELIVERIES_DRAIN: Duration = Duration::from_secs(4);
 
 /// Event streams end at once; what else is in flight has until the deadline.
 async fn stop_on(

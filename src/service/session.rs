@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use sidekey_protocol::crypto::Secret;
-use sidekey_protocol::ids::{Role, SessionId};
+use sidekey_protocol::ids::{PartyId, Role, SessionId};
 use sidekey_protocol::pairing::{Kek, rekey};
 use sidekey_protocol::session::envelope::{self, Bindings, cose};
 use sidekey_protocol::session::wire::{
@@ -19,6 +19,7 @@ use sidekey_protocol::session::{BodyHash, IdempotencyKey, Reject};
 pub(crate) use self::batch::open_batch;
 use self::form::{Form, Turned, Wrapped};
 use crate::app::SharedRng;
+use crate::delivery::Outbox;
 use crate::fault::Fault;
 use crate::http::auth::{Caller, Paired};
 use crate::http::extract::{Created, Idempotency, Json, JsonOrNothing, NoContent, Path, Query, RawJson};
@@ -31,6 +32,7 @@ pub(crate) use registry::{sessions, shown};
 pub(crate) async fn open(
     State(store): State<Arc<Store>>,
     State(mut rng): State<SharedRng>,
+    State(outbox): State<Arc<Outbox>>,
     caller: Paired,
     Idempotency(key): Idempotency,
     RawJson { value: request, hash }: RawJson<OpenSession>,
@@ -41,10 +43,8 @@ pub(crate) async fn open(
         Some(session) => session,
         None => {
             let Opening { audience, ttl_s, capabilities } = request.parse()?;
-            if !request.deliver.is_empty() {
-                return Err(Reject::CarrierUnknown.into());
-            }
-            let new = NewSession { by, audience, ttl_s, capabilities, idempotency };
+            let deliver = outbox.legs(&request.deliver)?;
+            let new = NewSession { by, audience, ttl_s, capabilities, deliver, idempotency };
             store.open_session(new).await.map_err(refusal)?
         }
     };
@@ -179,8 +179,20 @@ fn bound(
 ) -> Result<(Kek, Bindings, Secret<32>), Problem> {
     issuing(store)?;
     let kek = kek(store, caller)?;
-    let found = store.session_key(caller.party.id, id, asked, |session| is_party(caller, session));
-    let Keyed { session, generation, key } = found.map_err(refusal)?;
+    let found = bindings(store, caller.party.id, id, asked, |session| is_party(caller, session));
+    let (bindings, key) = found.map_err(refusal)?;
+    Ok((kek, bindings, key))
+}
+
+/// The key of the generation that is asked for, or of the newest, and what an envelope for `pairing` binds it to.
+pub(crate) fn bindings(
+    store: &Store,
+    pairing: PartyId,
+    id: SessionId,
+    asked: Option<u32>,
+    admits: impl FnOnce(&Session) -> bool,
+) -> Result<(Bindings, Secret<32>), Error> {
+    let Keyed { session, generation, key } = store.session_key(pairing, id, asked, admits)?;
     // When the generation before the newest began is not kept; the session's own beginning is no later.
     let newest = generation == session.generations.current;
     let not_before = if newest { session.generations.since } else { session.not_before };
@@ -188,7 +200,7 @@ fn bound(
         service: store.identity().service,
         server: session.server.clone(),
         user: session.user.clone(),
-        pairing: caller.party.id,
+        pairing,
         session: session.id,
         generation,
         suite: session.suite,
@@ -199,7 +211,7 @@ fn bound(
         offer: session.offer_hash,
         head: store.head(),
     };
-    Ok((kek, bindings, key))
+    Ok((bindings, key))
 }
 
 /// Whether keys may leave: not while the clock is not understood, nor after a write of which nobody knows what became.

@@ -7,6 +7,7 @@ mod admin;
 mod audit;
 mod batch;
 mod clock;
+mod delivery;
 mod envelope;
 mod journey;
 mod keys;

@@ -39,7 +39,14 @@ impl Office {
     /// # Panics
     /// When anything is refused.
     pub async fn open() -> Self {
-        let system = System::start().await;
+        Self::open_on(System::start().await).await
+    }
+
+    /// Opens, on a system that has just been started.
+    ///
+    /// # Panics
+    /// As [`Office::open`].
+    pub async fn open_on(system: System) -> Self {
         system.add_server(MAIL).await;
         let mail = system.pair_server(MAIL).await;
         let phone = system.pair_client(MAIL, ANN).await;

@@ -15,9 +15,9 @@ use sidekey_client::{
 use sidekey_protocol::ids::{Role, ServerName, UserName};
 use sidekey_protocol::pairing::{Kek, PublicUrl};
 use sidekey_protocol::token;
-use sidekey_service::config::Limits;
+use sidekey_service::config::{Delivery, Limits};
 use sidekey_service::init::Options;
-use sidekey_service::{Config, Running};
+use sidekey_service::{Config, Given, Handed, Running};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
@@ -59,6 +59,22 @@ fn unhurried(limits: Limits) -> Limits {
     }
 }
 
+/// Makes the carriers that a service is given.
+#[derive(Clone)]
+struct Handing(Arc<dyn Fn() -> Vec<Handed> + Send + Sync>);
+
+impl Default for Handing {
+    fn default() -> Self {
+        Self(Arc::new(Vec::new))
+    }
+}
+
+impl std::fmt::Debug for Handing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Handing")
+    }
+}
+
 /// The whole system.
 #[derive(Debug)]
 pub struct System {
@@ -75,6 +91,8 @@ pub struct System {
     seed: AtomicU64,
     listener: TcpListener,
     limits: Limits,
+    delivery: Delivery,
+    handing: Handing,
     running: Option<(Running, oneshot::Sender<()>)>,
     folder: TempDir,
 }
@@ -93,6 +111,23 @@ impl System {
     /// # Panics
     /// As [`System::start`].
     pub async fn start_with(adjust: impl FnOnce(&mut Limits)) -> Self {
+        let mut limits = unhurried(Limits::default());
+        adjust(&mut limits);
+        Self::start_as(limits, Delivery::default(), Handing::default()).await
+    }
+
+    /// The same, with carriers: those of a configuration, and those that are handed to each service that is started.
+    ///
+    /// # Panics
+    /// As [`System::start`].
+    pub async fn start_delivering(
+        delivery: Delivery,
+        handed: impl Fn() -> Vec<Handed> + Send + Sync + 'static,
+    ) -> Self {
+        Self::start_as(unhurried(Limits::default()), delivery, Handing(Arc::new(handed))).await
+    }
+
+    async fn start_as(limits: Limits, delivery: Delivery, handing: Handing) -> Self {
         // Held for as long as the system lives, across restarts: nobody else gets this port.
         let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
         listener.set_nonblocking(true).expect("a listener can wait");
@@ -108,14 +143,14 @@ impl System {
         let read = || AdminCredential::read(&data.join("admin.json")).expect("init made a credential");
         let ca = std::fs::read_to_string(data.join("ca.pem")).expect("init made an authority");
         let ambient = Ambient::new(Arc::new(clock.clone()), ChaCha20Rng::seed_from_u64(1));
-        let mut limits = unhurried(Limits::default());
-        adjust(&mut limits);
         let mut system = Self {
             admin: Admin::new(read(), ambient).expect("the credential is one"),
             admin_credential: read(),
             http: Http::trusting(&ca),
             seed: AtomicU64::new(2),
             limits,
+            delivery,
+            handing,
             running: None,
             clock,
             url,
@@ -136,14 +171,16 @@ impl System {
     async fn serve(&mut self) {
         let mut config = Config::for_data(&self.data(), self.url.clone());
         config.limits = self.limits.clone();
+        config.delivery = self.delivery.clone();
         let listener = self.listener.try_clone().expect("a listener can be cloned");
+        let given = Given { carriers: (self.handing.0)(), ..listener.into() };
         let (stop, stopped) = oneshot::channel();
         let clock = Arc::new(self.clock.clone());
         let shutdown = async {
             // Dropped with the system: stopped all the same.
             let _ = stopped.await;
         };
-        let running = sidekey_service::start(config, listener, clock, self.rng(), shutdown).await;
+        let running = sidekey_service::start(config, given, clock, self.rng(), shutdown).await;
         self.running = Some((running.expect("the service starts"), stop));
     }
 

@@ -11,6 +11,7 @@ mod completion;
 mod config;
 mod container;
 mod crash;
+mod delivery;
 mod demo;
 mod disk;
 mod doctor;

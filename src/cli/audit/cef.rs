@@ -34,6 +34,7 @@ fn extension(entry: &Entry) -> Vec<(&'static str, String)> {
         ("suid", entry.by.map(|id| id.to_string())),
         ("dhost", entry.server.as_ref().map(ToString::to_string)),
         ("duser", entry.user.as_ref().map(ToString::to_string)),
+        ("app", entry.carrier.as_ref().map(ToString::to_string)),
         ("reason", entry.reason.as_ref().map(ToString::to_string)),
         ("cnt", entry.count.map(|count| count.to_string())),
         ("end", entry.not_after.map(|at| (u64::from(at.0) * 1000).to_string())),
@@ -47,6 +48,7 @@ fn extension(entry: &Entry) -> Vec<(&'static str, String)> {
         ("cs5", "cs5Label", "suite", entry.suite.map(|suite| suite.name().to_owned())),
         ("cs6", "cs6Label", "hash", entry.hash.map(|hash| hex(&hash.0))),
         ("cn1", "cn1Label", "epoch", entry.epoch.map(|epoch| epoch.to_string())),
+        ("cn2", "cn2Label", "delivery", entry.delivery.map(|delivery| delivery.to_string())),
     ];
     for (key, label, name, value) in named {
         if let Some(value) = value {
@@ -75,7 +77,10 @@ const fn severity(action: Action) -> u8 {
         | Action::InvitationCreated
         | Action::InvitationAttemptSpent
         | Action::PairingLapsed
+        | Action::AddressCleared
+        | Action::AddressSet
         | Action::RevocationReported => 4,
+        Action::DeliveryGivenUp => 3,
         Action::SessionOpened
         | Action::SessionRotated
         | Action::SessionEnded
@@ -83,6 +88,12 @@ const fn severity(action: Action) -> u8 {
         | Action::PairingUsed
         | Action::PairingRekeyed
         | Action::PairingEpochUsed
+        | Action::DeliveryCancelled
+        | Action::DeliveryPutOff
+        | Action::DeliveryReported
+        | Action::DeliveryRetried
+        | Action::DeliverySent
+        | Action::DeliveryTried
         | Action::SecretsResealed => 1,
     }
 }

@@ -28,6 +28,7 @@ impl Server {
             audiences: audiences.iter().map(Into::into).collect(),
             ttl: ttl_s,
             capabilities: capabilities.iter().map(str::to_owned).collect(),
+            deliver: Vec::new(),
         };
         let once = self.0.transport.ambient().with_rng(|mut rng| SessionId::random(&mut rng)).to_string();
         let call =

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::delivery::CarrierName;
 use crate::encoding::Octets;
 use crate::ids::{InvitationId, PartyId, Role, ServerName, ServiceId, SessionId, Timestamp, UserName};
 use crate::revocation::Reason;
@@ -65,6 +66,15 @@ actions! {
     AllRevoked = "all_revoked", "Every pairing was revoked but so many.";
     SigningKeyRotated = "signing_key_rotated", "Another signing key of the service took over.";
     ClockAccepted = "clock_accepted", "A clock that had been ahead, by so many seconds, was set right and is believed again.";
+    AddressSet = "address_set", "The address was set at which a carrier reaches a pairing.";
+    AddressCleared = "address_cleared", "The address was taken away at which a carrier reached a pairing.";
+    DeliveryTried = "delivery_tried", "A delivery was handed to its carrier.";
+    DeliverySent = "delivery_sent", "A bearer took a delivery over.";
+    DeliveryPutOff = "delivery_put_off", "A bearer did not take a delivery; it is tried again.";
+    DeliveryGivenUp = "delivery_given_up", "A carrier gave a delivery up.";
+    DeliveryReported = "delivery_reported", "A bearer said what became of a delivery.";
+    DeliveryRetried = "delivery_retried", "A delivery was to be tried again on request.";
+    DeliveryCancelled = "delivery_cancelled", "A delivery was cancelled on request.";
     SecretsResealed = "secrets_resealed", "Secrets at rest were sealed under a newer key.";
 }
 
@@ -138,6 +148,12 @@ pub struct Entry {
     /// How many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
+    /// Which carrier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carrier: Option<CarrierName>,
+    /// Which delivery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<u32>,
     /// `h_seq`: the chain up to this record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hash: Option<Octets<32>>,
@@ -173,6 +189,8 @@ impl Entry {
             not_after: None,
             reason: None,
             count: None,
+            carrier: None,
+            delivery: None,
             hash: None,
         }
     }

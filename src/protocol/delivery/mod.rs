@@ -39,7 +39,8 @@ impl FromStr for CarrierName {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+        let plain =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
         let formed = (1..=Self::MAX).contains(&text.len())
             && text.starts_with(|first: char| first.is_ascii_lowercase())
             && text.bytes().all(plain);
@@ -164,7 +165,15 @@ impl Progress {
     #[must_use]
     pub fn begin(legs: Vec<Leg>, now: Timestamp, not_after: Timestamp) -> Option<Self> {
         let state = State::Queued { at: now, trouble: None };
-        (!legs.is_empty()).then_some(Self { legs, place: 0, attempts: 0, since: now, created: now, not_after, state })
+        (!legs.is_empty()).then_some(Self {
+            legs,
+            place: 0,
+            attempts: 0,
+            since: now,
+            created: now,
+            not_after,
+            state,
+        })
     }
 
     /// The carriers, in order.

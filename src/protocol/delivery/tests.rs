@@ -32,7 +32,10 @@ fn a_name_has_one_spelling() {
 fn a_claim_is_one_s_alone_until_its_lease_is_over() {
     let (sending, until) = claimed(queued(&["sms"]), NOW);
     assert!(sending.clone().claimed(NOW, until).is_none());
-    assert!(sending.clone().claimed(until, until.after_s(LEASE_S)).is_some(), "past the lease it is sent again");
+    assert!(
+        sending.clone().claimed(until, until.after_s(LEASE_S)).is_some(),
+        "past the lease it is sent again"
+    );
     let (again, newer) = claimed(sending, until);
     let late = again.clone().settled(until, Outcome::Sent { receipts: vec![] }, until);
     assert_eq!(late, again, "who lost the claim settles nothing");

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::delivery::wire::CarrierAddress;
 use crate::ids::{InvitationId, PartyId, Role, ServerName, Timestamp, UserName};
 use crate::pairing::{Approval, Digits, Need, PartyLabel};
 use crate::revocation::Reason;
@@ -126,6 +127,9 @@ pub struct CreateInvitation {
     /// Whose word the pairing needs: what the policy says, unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
+    /// By which carrier it is sent, without its code, and where to: a client's. The address stays with the pairing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deliver: Option<CarrierAddress>,
 }
 
 /// `POST /v1/invitations/{id}/reissue`.
@@ -203,6 +207,9 @@ pub struct Invitation {
     pub attempts: u8,
     /// Whose word the pairing will need.
     pub approval: Approval,
+    /// By which carrier it is sent, and where to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deliver: Option<CarrierAddress>,
     /// What has become of it.
     pub state: InvitationState,
 }
@@ -235,6 +242,9 @@ pub struct Pairing {
     pub last_seen: Option<Timestamp>,
     /// Which of its roots is in use.
     pub epoch: u32,
+    /// Where carriers reach it: told to administrators alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<CarrierAddress>,
     /// When and why it was revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked: Option<PairingRevoked>,

@@ -35,6 +35,10 @@ pub struct OpenBatch {
         schemars(length(max = 64), inner(regex(pattern = "^[!-~]{1,64}$")), example = ["XENCRYPTED", "A256GCM"])
     )]
     pub capabilities: Vec<String>,
+    /// Names of configured carriers that shall take the keys too, in the order in which they are tried.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schemars(length(max = 8), example = ["sms"]))]
+    pub deliver: Vec<String>,
 }
 
 /// An audience as it comes: a user, or a pairing.
@@ -171,7 +175,7 @@ mod tests {
     fn unknown_members_are_refused_at_every_depth() {
         for json in [
             r#"{"audiences":[{"user":"a","ttl":60}],"capabilities":[]}"#,
-            r#"{"audiences":[{"user":"a"}],"capabilities":[],"deliver":[]}"#,
+            r#"{"audiences":[{"user":"a","deliver":[]}],"capabilities":[]}"#,
             r#"{"audiences":[{"user":"a"}]}"#,
         ] {
             assert!(serde_json::from_str::<OpenBatch>(json).is_err(), "{json}");

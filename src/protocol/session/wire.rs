@@ -37,9 +37,9 @@ pub struct OpenSession {
         schemars(length(max = 64), inner(regex(pattern = "^[!-~]{1,64}$")), example = ["XENCRYPTED", "A256GCM"])
     )]
     pub capabilities: Vec<String>,
-    /// Names of configured carriers that shall take the key too.
+    /// Names of configured carriers that shall take the key too, in the order in which they are tried.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schemars(example = [(); 0]))]
+    #[cfg_attr(feature = "openapi", schemars(length(max = 8), example = ["sms"]))]
     pub deliver: Vec<String>,
 }
 

@@ -84,6 +84,8 @@ codes! {
         "Send it again, on a new connection.";
     ApprovalOver = 409 "approval_over", "The pairing does not wait to be approved.",
         "It is active, or over: look at its state. Revoke one that is active; invite again for one that is over.";
+    DeliveryOver = 409 "delivery_over", "The delivery is settled, or what it carries is over.",
+        "Nothing is to be done: a party can fetch its keys over HTTPS.";
     DeviceLimit = 409 "device_limit", "The user has as many devices as the policy allows.",
         "Revoke a device that is not used any more, or allow more: `devices_max` of the policy.";
     EpochPassed = 409 "epoch_passed", "The key epoch was replaced, and is erased.",
@@ -142,7 +144,11 @@ codes! {
         "Send more of them in another batch.";
     CapabilitiesMalformed = 422 "capabilities_malformed", "The capabilities are not at most 64 strings of 1 to 64 visible ASCII characters.",
         "Send the list that the server shows its clients.";
-    CarrierUnknown = 422 "carrier_unknown", "`deliver` names a carrier that is not configured.",
+    AddressInvalid = 422 "address_invalid", "The carrier takes no such address.",
+        "Send a phone as + and 7 to 15 digits, or an XCAP user identifier: whichever the carrier leads to.";
+    CarrierUnfit = 422 "carrier_unfit", "The carrier does not take this, or is named twice.",
+        "Name each carrier once, at most eight, and for an invitation one of SMS or a webhook.";
+    CarrierUnknown = 422 "carrier_unknown", "No carrier of that name is configured.",
         "Leave it out: every party can fetch the key over HTTPS.";
     IdempotencyKeyReused = 422 "idempotency_key_reused", "This Idempotency-Key came with another body before.",
         "Use a fresh key for a new request.";

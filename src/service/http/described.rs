@@ -10,6 +10,7 @@ use axum::response::{Html, IntoResponse, Response};
 use http::HeaderMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
+use sidekey_protocol::delivery::CarrierName;
 use sidekey_protocol::ids::{InvitationId, PartyId, ServerName, SessionId, UserName};
 use sidekey_protocol::pairing::registry::Paging;
 
@@ -231,6 +232,8 @@ impl<T> Asked for Path<T> {
                 "pairing" => generator.subschema_for::<PartyId>(),
                 "session" => generator.subschema_for::<SessionId>(),
                 "server" => generator.subschema_for::<ServerName>(),
+                "carrier" => generator.subschema_for::<CarrierName>(),
+                "delivery" => generator.subschema_for::<u32>(),
                 "record" => generator.subschema_for::<u64>(),
                 "user" => generator.subschema_for::<UserName>(),
                 _ => generator.subschema_for::<String>(),

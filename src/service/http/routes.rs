@@ -11,7 +11,7 @@ use super::openapi;
 use super::problem::Code::{self, *};
 use super::rates::Scope;
 use crate::app::App;
-use crate::{audit, events, health, keys, pairing, policies, policy, restore, revocation, session};
+use crate::{audit, delivery, events, health, keys, pairing, policies, policy, restore, revocation, session};
 
 /// One row of the table.
 #[derive(Debug)]
@@ -87,14 +87,15 @@ routes! {
     GET    "/v1/servers/{server}"              ADMIN       NONE   Answer pairing::server,
         "One mail server" [NotFound];
     POST   "/v1/invitations"                   ADMIN       SMALL  Answer pairing::invite,
-        "Invites a client or a server, and shows the pairing code, once" [KeyRetired NotFound Revoked TtlOutOfRange UserMismatch];
+        "Invites a client or a server, and shows the pairing code, once"
+        [AddressInvalid CarrierUnfit CarrierUnknown KeyRetired NotFound Revoked TtlOutOfRange UserMismatch];
     GET    "/v1/invitations"                   ADMIN       NONE   Answer pairing::invitations,
         "Lists invitations, oldest first" [];
     GET    "/v1/invitations/{invitation}"      ADMIN       NONE   Answer pairing::invitation,
         "One invitation" [NotFound];
     POST   "/v1/invitations/{invitation}/reissue" ADMIN    SMALL  Answer pairing::reissue,
         "Issues an invitation again, with another id and code, in place of this one"
-        [DeviceLimit InvitationOver KeyRetired NotFound Revoked TtlOutOfRange];
+        [AddressInvalid CarrierUnfit CarrierUnknown DeviceLimit InvitationOver KeyRetired NotFound Revoked TtlOutOfRange];
     POST   "/v1/pairings/{invitation}/begin"   ANYBODY     MEDIUM Answer pairing::begin,
         "The first step of pairing: spends an attempt" [ClockStepped ExchangeOver InvitationOver
          KeyRetired Overloaded ShareInvalid];
@@ -110,6 +111,10 @@ routes! {
         "Says that the enterprise took the digits that the caller's device shows" [KekUnknown];
     POST   "/v1/pairings/self/rekey"           PAIRED      MEDIUM Answer pairing::rekey,
         "The pairing's next epoch" [EpochPassed KekUnknown RekeyFirst ShareInvalid];
+    PUT    "/v1/pairings/{pairing}/addresses/{carrier}" ADMIN SMALL Answer delivery::set_address,
+        "Sets the address at which a carrier reaches a client" [AddressInvalid CarrierUnknown NotFound];
+    DELETE "/v1/pairings/{pairing}/addresses/{carrier}" ADMIN NONE Answer delivery::clear_address,
+        "Takes the address away at which a carrier reaches a client" [NotFound];
     GET    "/v1/pairings/{pairing}"            EVERY_PARTY NONE   Answer pairing::shown,
         "One pairing: any to an administrator, its own to a party" [KekUnknown NotFound];
     POST   "/v1/pairings/{pairing}/approve"    PERSONS     SMALL  Answer pairing::approve,
@@ -118,14 +123,14 @@ routes! {
         "Refuses a pairing that waits to be approved, for good" [ApprovalOver KekUnknown NotFound];
     POST   "/v1/sessions"                      SERVER      MEDIUM Answer session::open,
         "Opens a session, and answers its key wrapped for the server"
-        [AudienceAmbiguous CapabilitiesMalformed CarrierUnknown NoCommonSuite NotFound RekeyFirst SessionEnded
+        [AudienceAmbiguous CapabilitiesMalformed CarrierUnfit CarrierUnknown NoCommonSuite NotFound RekeyFirst SessionEnded
          SessionExpired SessionLimit SuiteForbidden TtlOutOfRange];
     GET    "/v1/sessions"                      ADMIN       NONE   Answer session::sessions,
         "Lists sessions" [];
     POST   "/v1/sessions/batch"                SERVER      LARGE  Answer session::open_batch,
         "Opens many sessions, all or none, and answers their keys in one set"
-        [AudienceAmbiguous AudienceRepeated BatchSize CapabilitiesMalformed NoCommonSuite NotFound RekeyFirst SessionEnded
-         SessionExpired SessionLimit SuiteForbidden TtlOutOfRange];
+        [AudienceAmbiguous AudienceRepeated BatchSize CapabilitiesMalformed CarrierUnfit CarrierUnknown NoCommonSuite NotFound
+         RekeyFirst SessionEnded SessionExpired SessionLimit SuiteForbidden TtlOutOfRange];
     GET    "/v1/sessions/current"              PAIRED      NONE   Answer session::current,
         "The live sessions of a client, or of the user whom a server names; newest first" [NotFound];
     GET    "/v1/sessions/{session}"            EVERY_PARTY NONE   Answer session::shown,
@@ -161,6 +166,16 @@ routes! {
         "Sets the policy of a user at a server, whole" [NotFound PolicyInvalid SuiteForbidden];
     DELETE "/v1/policies/servers/{server}/users/{user}" ADMIN NONE Answer policies::unset_user,
         "Leaves everything for a user at a server to the level above" [NotFound];
+    GET    "/v1/deliveries"                    ADMIN       NONE   Answer delivery::deliveries,
+        "Lists deliveries by carriers, oldest first" [];
+    GET    "/v1/deliveries/{delivery}"         ADMIN       NONE   Answer delivery::delivery,
+        "One delivery" [NotFound];
+    POST   "/v1/deliveries/{delivery}/retry"   ADMIN       NONE   Answer delivery::retry,
+        "Has a delivery tried at once" [DeliveryOver NotFound];
+    POST   "/v1/deliveries/{delivery}/cancel"  ADMIN       NONE   Answer delivery::cancel,
+        "Has a delivery tried no more" [DeliveryOver NotFound];
+    GET    "/v1/carriers"                      ADMIN       NONE   Answer delivery::carriers,
+        "The carriers that are configured, and how they are" [];
     GET    "/v1/audit"                         ADMIN       NONE   Answer audit::log,
         "The audit log: everything that ever changed anything, oldest first" [];
     GET    "/v1/audit/checkpoints"             ADMIN       NONE   Answer audit::checkpoints,

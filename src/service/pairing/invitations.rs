@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use sidekey_protocol::crypto::spake2plus::Verifier;
-use sidekey_protocol::ids::{InvitationId, ServerName};
+use sidekey_protocol::delivery::wire::CarrierAddress;
+use sidekey_protocol::ids::{InvitationId, Role, ServerName};
 use sidekey_protocol::pairing::registry::{
     self, CreateInvitation, CreateServer, InvitationCreated, InvitationsQuery, Page, Reissue, ServerCreated,
     ServersQuery, Standing,
@@ -14,12 +15,13 @@ use sidekey_protocol::revocation::Target;
 use zeroize::Zeroizing;
 
 use crate::app::SharedRng;
+use crate::delivery::Outbox;
 use crate::http::auth::Caller;
 use crate::http::extract::{Created, Json, JsonOrNothing, Path};
 use crate::http::list::{Listed, list};
 use crate::http::problem::{Code, Problem};
 use crate::store::{
-    Error, Filter, Invitation, InvitationState, NewInvitation, Refused, Revocation, Server, Store,
+    Error, Filter, Invitation, InvitationState, NewInvitation, Posted, Refused, Revocation, Server, Store,
 };
 
 /// `POST /v1/servers`: an enterprise mail server that clients can be paired for.
@@ -57,15 +59,21 @@ pub(crate) async fn invite(
     State(store): State<Arc<Store>>,
     State(public_url): State<PublicUrl>,
     State(rng): State<SharedRng>,
+    State(outbox): State<Arc<Outbox>>,
     caller: Caller,
     Json(request): Json<CreateInvitation>,
 ) -> Result<Created<InvitationCreated>, Problem> {
     let rules = store.rules(&request.server, request.user.as_ref());
-    let CreateInvitation { role, server, user, ttl, approval } = request;
+    let CreateInvitation { role, server, user, ttl, approval, deliver } = request;
+    let deliver = deliver.map(|CarrierAddress { carrier, to }| match role {
+        Role::Client => outbox.posted(&carrier, &to),
+        Role::Server => Err(Code::CarrierUnfit.into()),
+    });
+    let deliver = deliver.transpose()?;
     let approval = approval.unwrap_or(rules.approval).of(role);
     let ttl_s = Some(rules.invitation_ttl_s(ttl, approval.ttl_max_s())?);
     let ask = Ask { role, server, user, ttl_s, approval };
-    made(&store, public_url, rng, &caller, ask).await.map(Created)
+    made(&store, public_url, rng, &caller, ask, deliver).await.map(Created)
 }
 
 /// `POST /v1/invitations/{invitation}/reissue`: another one for the same, in place of this one, whose code is dead from
@@ -74,11 +82,12 @@ pub(crate) async fn reissue(
     State(store): State<Arc<Store>>,
     State(public_url): State<PublicUrl>,
     State(rng): State<SharedRng>,
+    State(outbox): State<Arc<Outbox>>,
     caller: Caller,
     Path(id): Path<InvitationId>,
     JsonOrNothing(request): JsonOrNothing<Reissue>,
 ) -> Result<Created<InvitationCreated>, Problem> {
-    let Invitation { role, server, user, approval, state, .. } =
+    let Invitation { role, server, user, approval, state, deliver, .. } =
         store.invitation(id).ok_or(Code::NotFound)?;
     if state == InvitationState::Used {
         return Err(Code::InvitationOver.into());
@@ -86,7 +95,9 @@ pub(crate) async fn reissue(
     let rules = store.rules(&server, user.as_ref());
     let ttl_s = Some(rules.invitation_ttl_s(request.ttl, approval.ttl_max_s())?);
     // What is refused changes nothing; what is cut off between the two is done by saying it again.
-    let made = made(&store, public_url, rng, &caller, Ask { role, server, user, ttl_s, approval }).await?;
+    let deliver = deliver.map(|Posted { leg, to }| outbox.posted(&leg.carrier, &to)).transpose()?;
+    let ask = Ask { role, server, user, ttl_s, approval };
+    let made = made(&store, public_url, rng, &caller, ask, deliver).await?;
     if cancelled(&store, &caller, id).await? {
         return Ok(Created(made));
     }
@@ -114,6 +125,7 @@ async fn made(
     mut rng: SharedRng,
     caller: &Caller,
     ask: Ask,
+    deliver: Option<Posted>,
 ) -> Result<InvitationCreated, Problem> {
     let (invited, code) = Invited::invite(ask, store.now(), &mut rng)?;
     let (invited, code, verifier) = stretched(invited, code, public_url.clone()).await?;
@@ -125,6 +137,7 @@ async fn made(
         expires: invited.expires,
         approval: invited.approval,
         verifier: Zeroizing::new(verifier.secret().expose().to_vec()),
+        deliver,
     };
     let kept = store.invite(caller.party(), new).await.map_err(refusal)?;
     // Whichever key takes over meanwhile: the link names the one that the invitation is kept under.
@@ -188,8 +201,20 @@ fn invitation_seen(kept: Invitation) -> registry::Invitation {
         InvitationState::Expired => registry::InvitationState::Expired,
         InvitationState::Cancelled => registry::InvitationState::Cancelled,
     };
-    let Invitation { id, role, server, user, created, expires, attempts, approval, .. } = kept;
-    registry::Invitation { invitation: id, role, server, user, created, expires, attempts, approval, state }
+    let Invitation { id, role, server, user, created, expires, attempts, approval, deliver, .. } = kept;
+    let deliver = deliver.map(|Posted { leg, to }| CarrierAddress { carrier: leg.carrier, to });
+    registry::Invitation {
+        invitation: id,
+        role,
+        server,
+        user,
+        created,
+        expires,
+        attempts,
+        approval,
+        deliver,
+        state,
+    }
 }
 
 /// The store's word for a state: it does not tell whether somebody has begun.

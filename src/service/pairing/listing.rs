@@ -29,7 +29,7 @@ pub(crate) async fn pairings(
         user = user.or_else(|| of.filter(|_| own == Role::Client).cloned());
     }
     let filter = Filter { server, user, role, state, created_after };
-    let seen = |party: Arc<Party>| may_see(&caller, &party).then(|| pairing(&party)).flatten();
+    let seen = |party: Arc<Party>| may_see(&caller, &party).then(|| seen_by(&caller, &party)).flatten();
     Ok(Json(list(store.pairings(page, &filter), seen)))
 }
 
@@ -42,7 +42,16 @@ pub(crate) async fn shown(
 ) -> Result<Json<Pairing>, Problem> {
     caller.epoch()?;
     let party = store.party(id).filter(|party| may_see(&caller, party));
-    party.and_then(|party| pairing(&party)).map(Json).ok_or_else(|| Code::NotFound.into())
+    party.and_then(|party| seen_by(&caller, &party)).map(Json).ok_or_else(|| Code::NotFound.into())
+}
+
+fn seen_by(caller: &Caller, party: &Party) -> Option<Pairing> {
+    if caller.party.place().is_none() { seen_by_admin(party) } else { pairing(party) }
+}
+
+/// With its addresses, which a party itself has nothing to do with.
+pub(crate) fn seen_by_admin(party: &Party) -> Option<Pairing> {
+    pairing(party).map(|seen| Pairing { addresses: party.addresses.clone(), ..seen })
 }
 
 /// A server sees the pairings at it, a client those of its own user there.
@@ -71,6 +80,7 @@ pub(super) fn pairing(party: &Party) -> Option<Pairing> {
         created: party.created,
         last_seen: party.last_seen(),
         epoch: party.epoch,
+        addresses: Vec::new(),
         revoked,
         refused: party.refused.clone().map(|Refusal { at, reason }| PairingRefused { at, reason }),
         waiting: party.waiting.as_ref().filter(|_| standing == Standing::Confirmed).map(waiting),

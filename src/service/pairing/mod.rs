@@ -28,7 +28,7 @@ use crate::store::{Error, InvitationState, NewPairing, Refused, Repeat, Signer, 
 pub(crate) use approval::{approve, match_digits, refuse};
 pub(crate) use exchanges::Exchanges;
 pub(crate) use invitations::{add_server, invitation, invitations, invite, reissue, server, servers};
-pub(crate) use listing::{own, pairings, shown};
+pub(crate) use listing::{own, pairings, seen_by_admin, shown};
 pub(crate) use rekey::rekey;
 
 /// `POST /v1/pairings/{invitation}/begin`: the client's share; an attempt is spent, durably, before the answer leaves.

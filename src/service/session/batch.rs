@@ -8,6 +8,7 @@ use sidekey_protocol::session::envelope::set::seal_set;
 
 use super::{bound, kek, refusal, repeatable};
 use crate::app::SharedRng;
+use crate::delivery::Outbox;
 use crate::http::auth::Paired;
 use crate::http::extract::{Created, Idempotency, RawJson};
 use crate::http::problem::Problem;
@@ -17,6 +18,7 @@ use crate::store::{NewBatch, Refused, Session, Store};
 pub(crate) async fn open_batch(
     State(store): State<Arc<Store>>,
     State(mut rng): State<SharedRng>,
+    State(outbox): State<Arc<Outbox>>,
     caller: Paired,
     Idempotency(key): Idempotency,
     RawJson { value: request, hash }: RawJson<OpenBatch>,
@@ -28,7 +30,8 @@ pub(crate) async fn open_batch(
         Some(opened) => opened,
         None => {
             let Batch { audiences, ttl_s, capabilities } = request.parse().map_err(malformed)?;
-            let new = NewBatch { by, audiences, ttl_s, capabilities, idempotency };
+            let deliver = outbox.legs(&request.deliver)?;
+            let new = NewBatch { by, audiences, ttl_s, capabilities, deliver, idempotency };
             store.open_batch(new).await.map_err(refusal)?
         }
     };

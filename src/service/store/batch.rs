@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use sidekey_protocol::crypto::sha256;
+use sidekey_protocol::delivery::Leg;
 use sidekey_protocol::ids::PartyId;
 use sidekey_protocol::session::{Audience, Capabilities};
 
@@ -24,6 +25,8 @@ pub struct NewBatch {
     pub ttl_s: Option<u32>,
     /// What the server said it can do.
     pub capabilities: Capabilities,
+    /// The carriers that take the keys, in order.
+    pub deliver: Vec<Leg>,
     /// What makes a repeat the same.
     pub idempotency: Idempotency,
 }
@@ -101,7 +104,7 @@ fn before(
 
 fn open(state: &State, desk: &mut Desk<'_>, new: NewBatch) -> Result<Verdict<OpenedBatch>, Error> {
     let now = desk.now;
-    let NewBatch { by, audiences, ttl_s, capabilities, idempotency } = new;
+    let NewBatch { by, audiences, ttl_s, capabilities, deliver, idempotency } = new;
     let (handle, server) = opener(state, by)?;
     if let Some(before) = before(state, handle, &idempotency, audiences.len(), now)? {
         return Ok(Verdict::Already(before));
@@ -109,8 +112,9 @@ fn open(state: &State, desk: &mut Desk<'_>, new: NewBatch) -> Result<Verdict<Ope
     let mut records = Vec::with_capacity(audiences.len());
     let mut rooted = HashSet::new();
     for (index, audience) in audiences.into_iter().enumerate() {
-        let (capabilities, idempotency) = (capabilities.clone(), idempotency.item(index));
-        let new = NewSession { by, audience, ttl_s, capabilities, idempotency };
+        let (capabilities, deliver) = (capabilities.clone(), deliver.clone());
+        let idempotency = idempotency.item(index);
+        let new = NewSession { by, audience, ttl_s, capabilities, deliver, idempotency };
         match opened(state, desk, server, new, &mut rooted) {
             Ok(record) => records.push(record),
             Err(Error::Refused(refused)) => return Ok(Verdict::Already(Err((index, refused)))),

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockRea
 
 use rand_core::CryptoRng;
 use sidekey_protocol::ids::{PartyId, Timestamp};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use self::writer::Writer;
 use super::Error;
@@ -47,6 +47,8 @@ pub(super) struct Shared {
     /// Parties that were seen since they were last written behind.
     pub(super) touched: Mutex<HashSet<u32>>,
     pub(super) feed: Arc<Feed>,
+    /// Moves when something is due for a carrier that was not before.
+    pub(super) outbox: watch::Sender<u64>,
     /// What happens after a failed write: the process ends.
     pub(super) on_fence: Box<dyn Fn(&Fault) + Send + Sync>,
 }
@@ -66,6 +68,7 @@ impl Shared {
             at_rest,
             clock,
             rng: Mutex::new(rng),
+            outbox: watch::Sender::new(0),
             touched: Mutex::default(),
             meter: OnceLock::new(),
             fenced: AtomicBool::new(false),

@@ -11,7 +11,8 @@ use crate::files;
 /// 1. Without a marker, before the first release. Its records are read no more.
 /// 2. `seal.keys` under a master key, in slots.
 /// 3. The journal's chain goes over leaves, and its records bind what the audit log says of them.
-const CURRENT: u32 = 3;
+/// 4. Sessions and invitations say by which carriers they travel.
+const CURRENT: u32 = 4;
 
 /// The marker, and what it says before the number.
 const NAME: &str = "format";
@@ -92,8 +93,8 @@ mod tests {
     fn a_newer_or_damaged_marker_is_refused() {
         let folder = first();
         for (text, word) in [
-            ("sidekey data folder, format 4\n", "used by a newer one"),
-            ("sidekey data folder, format 2\n", "made by an older one"),
+            ("sidekey data folder, format 5\n", "used by a newer one"),
+            ("sidekey data folder, format 3\n", "made by an older one"),
             ("sidekey data folder, format 0\n", "damaged"),
             ("", "damaged"),
             ("\u{fffd}", "damaged"),

@@ -117,7 +117,8 @@ fn collect(state: &mut State, page: &mut u32, on_page: &mut Vec<u32>) -> Option<
     let fresh = super::state::Dirty { tracked: true, ..Default::default() };
     let dirty = std::mem::replace(&mut state.dirty, fresh);
     let numbers = [
-        dirty.invitations.iter().map(|&number| Key::Invitation(number)).collect::<Vec<_>>(),
+        dirty.deliveries.iter().map(|&number| Key::Delivery(number)).collect::<Vec<_>>(),
+        dirty.invitations.iter().map(|&number| Key::Invitation(number)).collect(),
         dirty.parties.iter().map(|&number| Key::Party(number)).collect(),
         dirty.policies.iter().map(|&reach| Key::Policy(reach)).collect(),
         dirty.roots.iter().map(|&number| Key::Root(number)).collect(),

@@ -3,12 +3,13 @@
 
 use sidekey_protocol::audit::{self, Action, entries, entry_hash, entry_salt};
 use sidekey_protocol::crypto::sha256;
+use sidekey_protocol::delivery::Outcome;
 use sidekey_protocol::encoding::base64url;
 use sidekey_protocol::ids::{InvitationId, PartyId, ServerName, SessionId, UserName};
 use sidekey_protocol::revocation::Target;
 use sidekey_protocol::revocation::wire::Revoked;
 
-use super::record::{Entry, Opened, Record, Whom, Word};
+use super::record::{Change, Entry, Opened, Record, Turn, Whom, Word};
 use super::state::State;
 use super::state::sessions::NONE;
 
@@ -126,6 +127,14 @@ impl Entry {
                 not_after: Some(rotated.until),
                 ..line(Action::SigningKeyRotated)
             },
+            Record::Addressed { carrier, to, .. } => {
+                let action = if to.is_some() { Action::AddressSet } else { Action::AddressCleared };
+                audit::Entry { carrier: Some(carrier.clone()), ..here(action) }
+            }
+            Record::Deliveries { turns } => {
+                let line = |(turn, whom): (&Turn, &Whom)| delivery(turn, |action| of(Some(whom), action));
+                return turns.iter().zip(&self.whom).map(line).collect();
+            }
             Record::PolicySet { server, user, .. } => {
                 audit::Entry { server: server.clone(), user: user.clone(), ..line(Action::PolicySet) }
             }
@@ -165,6 +174,22 @@ fn session(line: audit::Entry, opened: &Opened) -> audit::Entry {
     }
 }
 
+fn delivery(turn: &Turn, here: impl Fn(Action) -> audit::Entry) -> audit::Entry {
+    let action = match &turn.change {
+        Change::Claimed { .. } => Action::DeliveryTried,
+        Change::Settled { outcome: Outcome::Sent { .. }, .. } => Action::DeliverySent,
+        Change::Settled { outcome: Outcome::PutOff { .. }, .. } => Action::DeliveryPutOff,
+        Change::Settled { outcome: Outcome::GivenUp { .. }, .. } | Change::GivenUp { .. } => {
+            Action::DeliveryGivenUp
+        }
+        Change::Reported { .. } => Action::DeliveryReported,
+        Change::Retried => Action::DeliveryRetried,
+        Change::Cancelled => Action::DeliveryCancelled,
+    };
+    let (carrier, delivery) = (Some(turn.carrier.clone()), Some(turn.delivery));
+    audit::Entry { carrier, delivery, ..here(action) }
+}
+
 fn struck(target: &Target, here: impl Fn(Action) -> audit::Entry) -> audit::Entry {
     match target {
         Target::Invitation { invitation } => {
@@ -196,7 +221,11 @@ impl State {
             Record::Used { pairing }
             | Record::EpochUsed { pairing, .. }
             | Record::FinishConflict { pairing }
+            | Record::Addressed { pairing, .. }
             | Record::Approval { pairing, .. } => self.paired_whom(*pairing),
+            Record::Deliveries { turns } => {
+                return turns.iter().filter_map(|turn| self.delivery_whom(turn.delivery)).collect();
+            }
             Record::Rekeyed(rekeyed) => self.paired_whom(rekeyed.pairing),
             Record::Rotated { session } | Record::Ended { session } => self.session_whom(*session),
             Record::Revoked { target, .. } => match target {

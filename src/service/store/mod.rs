@@ -14,6 +14,7 @@ mod audit;
 mod batch;
 mod checkpoints;
 mod clock;
+mod delivery;
 mod engine;
 mod feed;
 mod format;
@@ -57,6 +58,7 @@ pub use audit::Audited;
 pub use batch::{NewBatch, OpenedBatch};
 pub use checkpoints::Checkpointed;
 pub use clock::ClockAccepted;
+pub use delivery::{Claimed, DeliveryFilter, Parcel, Resolve, Settled};
 pub use engine::Rng;
 pub use feed::{Begun, Commit, Deaf, Listening};
 pub(crate) use format::check_format;
@@ -71,8 +73,8 @@ pub use seal_keys::{KeyId, SealKeys, Slot, Stretch};
 pub use session::{Idempotency, Keyed, NewSession};
 pub use verify::Verified;
 pub use view::{
-    EndReason, Event, Filter, Happened, Invitation, InvitationState, Page, Paged, Party, Refusal, Repeat,
-    Revocation, Revoked, Rights, Server, Session, SessionState,
+    EndReason, Event, Filter, Happened, Invitation, InvitationState, Page, Paged, Party, Posted, Refusal,
+    Repeat, Revocation, Revoked, Rights, Server, Session, SessionState,
 };
 
 // What lists take.

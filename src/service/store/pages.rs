@@ -77,6 +77,7 @@ fn position<T: PartialEq>(items: &mut Vec<T>, item: T) -> u16 {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Key {
     Delta { page: u32, seq: u64 },
+    Delivery(u32),
     Global,
     Invitation(u32),
     Page(u32),
@@ -100,6 +101,7 @@ impl Key {
                 key.extend_from_slice(&seq.to_be_bytes());
                 key
             }
+            Self::Delivery(number) => numbered(b'o', number),
             Self::Global => vec![b'g'],
             Self::Invitation(number) => numbered(b'i', number),
             Self::Page(number) => numbered(b'p', number),
@@ -129,6 +131,7 @@ impl Key {
             b'b' => Some(Self::Policy(Reach::Server(number))),
             b'c' => Some(Self::Policy(Reach::User(number))),
             b'i' => Some(Self::Invitation(number)),
+            b'o' => Some(Self::Delivery(number)),
             b'p' => Some(Self::Page(number)),
             b'r' => Some(Self::Root(number)),
             b's' => Some(Self::Server(number)),
@@ -168,6 +171,7 @@ impl State {
     pub(super) fn value(&self, key: Key) -> Option<Vec<u8>> {
         match key {
             Key::Delta { .. } | Key::Page(_) => None,
+            Key::Delivery(number) => self.outbox.get(number).map(encode),
             Key::Global => Some(encode(&self.global)),
             Key::Invitation(number) => self.invitations.get(&number).map(encode),
             Key::Party(number) => self.parties.get(number as usize).map(encode),
@@ -185,6 +189,7 @@ impl State {
         let keys = std::iter::once(Key::Global)
             .chain(self.invitations.keys().map(|&number| Key::Invitation(number)))
             .chain(numbers(self.parties.len()).map(Key::Party))
+            .chain(self.outbox.numbers().map(Key::Delivery))
             .chain(self.policies.keys().map(|&reach| Key::Policy(reach)))
             .chain(self.roots.keys().map(|&number| Key::Root(number)))
             .chain(numbers(self.servers.len()).map(Key::Server))

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::engine::{About, Desk, Verdict, key};
 use super::record::{self, Confirmed, Record};
 use super::state::{Invited, State};
-use super::view::{Filter, Invitation, InvitationState, Page, Paged, Party, Repeat, Server};
+use super::view::{Filter, Invitation, InvitationState, Page, Paged, Party, Posted, Repeat, Server};
 use super::{Error, Refused, Store, page};
 use crate::fault::Fault;
 
@@ -35,6 +35,8 @@ pub struct NewInvitation {
     pub verifier: Zeroizing<Vec<u8>>,
     /// Whose word its pairing will need.
     pub approval: Approval,
+    /// By which carrier it is sent, and where to.
+    pub deliver: Option<Posted>,
 }
 
 /// A pairing to be made: its party proved the code.
@@ -120,11 +122,11 @@ impl Store {
             if let Some(user) = &new.user {
                 room_for_device(state, &new.server, user).map_err(Refused::Pairing)?;
             }
-            let NewInvitation { id, role, server, user, expires, verifier, approval } = new;
+            let NewInvitation { id, role, server, user, expires, verifier, approval, deliver } = new;
             let verifier = desk.seal(record::Secret::Invitation(id).place(), &verifier);
             let now = desk.now;
             Ok(Verdict::Commit(
-                Record::Invited { invitation: id, role, server, user, expires, verifier, approval },
+                Record::Invited { invitation: id, role, server, user, expires, verifier, approval, deliver },
                 Box::new(move |state| {
                     state.invitation(id).map(|(_, invited)| invited.view(now)).expect("it was just made")
                 }),

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 use sidekey_protocol::audit::Salt;
 use sidekey_protocol::crypto::labels;
+use sidekey_protocol::delivery::{CarrierName, Dead, Fate, Leg, Outcome};
 use sidekey_protocol::encoding::Octets;
 use sidekey_protocol::ids::{
     InvitationId, PartyId, Role, ServerName, ServiceId, SessionId, Timestamp, UserName,
@@ -68,6 +69,8 @@ pub(super) enum Record {
         verifier: Sealed,
         /// Whose word its pairing will need.
         approval: Approval,
+        /// By which carrier it is sent, and where to.
+        deliver: Option<Posted>,
     },
     AttemptSpent {
         invitation: InvitationId,
@@ -137,6 +140,51 @@ pub(super) enum Record {
     FinishConflict {
         pairing: PartyId,
     },
+    /// Where a pairing is reached by a carrier, or no longer is.
+    Addressed {
+        pairing: PartyId,
+        carrier: CarrierName,
+        to: Option<String>,
+    },
+    /// What became of deliveries.
+    Deliveries {
+        turns: Vec<Turn>,
+    },
+}
+
+/// What became of a delivery.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Turn {
+    pub(super) delivery: u32,
+    /// The carrier that had it then.
+    pub(super) carrier: CarrierName,
+    pub(super) change: Change,
+}
+
+/// The same, without which.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) enum Change {
+    /// It is handed to the carrier, to be sent there.
+    Claimed { until: Timestamp, to: String },
+    /// What came of that.
+    Settled { claim: Timestamp, outcome: Outcome },
+    /// The carrier's time is over, or it cannot do anything.
+    GivenUp { why: Dead },
+    /// The bearer says what became of it.
+    Reported { fate: Fate },
+    /// An administrator wants another try.
+    Retried,
+    /// An administrator wants none.
+    Cancelled,
+}
+
+/// By which carrier something is sent, and where to.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Posted {
+    /// The carrier.
+    pub leg: Leg,
+    /// The address there.
+    pub to: String,
 }
 
 /// What is said about a pairing that waits to be approved.
@@ -224,6 +272,8 @@ pub(super) struct Opened {
     pub(super) not_after: Timestamp,
     /// Of the idempotency key and of the body.
     pub(super) idempotency: [[u8; 16]; 2],
+    /// The carriers that take its keys, in order.
+    pub(super) deliver: Vec<Leg>,
 }
 
 /// Which session root a session's keys derive from.

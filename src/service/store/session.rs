@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use sidekey_protocol::crypto::Secret;
+use sidekey_protocol::delivery::Leg;
 use sidekey_protocol::encoding::Octets;
 use sidekey_protocol::ids::{PartyId, Role, ServerName, SessionId, Timestamp, UserName};
 use sidekey_protocol::policy::Policy;
@@ -29,6 +30,8 @@ pub struct NewSession {
     pub ttl_s: Option<u32>,
     /// What the server said it can do.
     pub capabilities: Capabilities,
+    /// The carriers that take its keys, in order.
+    pub deliver: Vec<Leg>,
     /// What makes a repeat the same.
     pub idempotency: Idempotency,
 }
@@ -233,6 +236,7 @@ pub(super) fn opened(
         offer: Octets(choice.offer),
         not_after: now.after_s(ttl_s),
         idempotency: [new.idempotency.key, new.idempotency.body],
+        deliver: new.deliver,
     })
 }
 

@@ -96,6 +96,7 @@ impl Behind {
         let mut deltas: BTreeMap<u32, Vec<Vec<Delta>>> = BTreeMap::new();
         let mut mark = None;
         let mut parties = Vec::new();
+        let mut deliveries = Vec::new();
         for item in self.database.iter() {
             let (key, value) = item?;
             if *key == *MARK {
@@ -109,6 +110,7 @@ impl Behind {
                     let known = self.pages.entry(page);
                     known.or_insert(Page { not_after: Timestamp(0), deltas: Vec::new() }).deltas.push(seq);
                 }
+                Key::Delivery(number) => deliveries.push((number, load(&value)?)),
                 Key::Global => state.global = load(&value)?,
                 Key::Invitation(number) => state.load_invitation(number, load(&value)?),
                 Key::Page(number) => pages.push((number, load::<StoredPage>(&value)?)),
@@ -133,6 +135,9 @@ impl Behind {
         let mark = self.verify(&mark)?;
         for party in parties {
             state.load_party(party).map_err(|_| Unusable::Altered)?;
+        }
+        for (number, delivery) in deliveries {
+            state.load_delivery(number, delivery).map_err(|_| Unusable::Altered)?;
         }
         state.last_at = mark.last_at;
         for (number, page) in pages {

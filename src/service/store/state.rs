@@ -6,10 +6,12 @@
 mod apply;
 mod approval;
 mod clock;
+mod deliver;
 mod dirty;
 mod intern;
 mod keys;
 mod load;
+pub(super) mod outbox;
 pub(super) mod policy;
 mod rekey;
 mod restore;
@@ -31,11 +33,12 @@ use sidekey_protocol::session::{Capabilities, OFFER_OF_SEVERAL};
 
 use self::intern::Interned;
 pub(super) use self::keys::{SigningKey, SigningKeys};
+use self::outbox::Outbox;
 use self::policy::{Carrying, Reach, Set};
 use self::sessions::{NONE, Sessions, Slot};
 use super::at_rest::Sealed;
 use super::journal::Position;
-use super::record;
+use super::record::{self, Posted};
 use super::view::{Invitation, InvitationState, Party, Revocation, Server, Session, SessionState};
 
 pub(super) use self::restore::{RolledBack, Struck};
@@ -56,6 +59,7 @@ pub(super) struct State {
     pub(super) roots: BTreeMap<u32, Root>,
     pub(super) sessions: Sessions,
     pub(super) policies: BTreeMap<Reach, Set>,
+    pub(super) outbox: Outbox,
     /// How many users a change of policy has reached.
     carried: u32,
     capabilities: Interned<Listed>,
@@ -76,6 +80,7 @@ pub(super) struct Global {
     pub(super) head: Head,
     pub(super) next_invitation: u32,
     pub(super) next_root: u32,
+    pub(super) next_delivery: u32,
     /// The change of policy that has not reached all of its sessions.
     pub(super) carrying: Option<Carrying>,
     /// What is known of what was lost, until that is accepted.
@@ -162,6 +167,10 @@ pub(super) struct Invited {
     pub(super) verifier: Option<Sealed>,
     /// The number of the signing key that its link names.
     pub(super) key: u32,
+    /// By which carrier it is sent, and where to: the address stays with the pairing that comes of it.
+    pub(super) deliver: Option<Posted>,
+    /// The number of that delivery.
+    pub(super) delivery: Option<u32>,
 }
 
 /// A session root.
@@ -200,6 +209,7 @@ pub(super) struct Dirty {
     pub(super) opened: Vec<u32>,
     pub(super) changed: BTreeSet<u32>,
     pub(super) policies: BTreeSet<Reach>,
+    pub(super) deliveries: BTreeSet<u32>,
 }
 
 impl Default for State {
@@ -214,6 +224,7 @@ impl Default for State {
                 head: Head::START,
                 next_invitation: 1,
                 next_root: 0,
+                next_delivery: 1,
                 carrying: None,
                 rolled_back: None,
             },
@@ -224,6 +235,7 @@ impl Default for State {
             roots: BTreeMap::new(),
             sessions: Sessions::default(),
             policies: BTreeMap::new(),
+            outbox: Outbox::default(),
             carried: 0,
             capabilities: Interned::default(),
             hashes: Interned::default(),
@@ -368,6 +380,7 @@ impl Invited {
             attempts: self.attempts,
             key: self.key,
             approval: self.approval,
+            deliver: self.deliver.clone(),
             state: self.state(now),
         }
     }

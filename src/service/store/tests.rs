@@ -2,6 +2,7 @@
 
 mod approval;
 mod audit;
+mod delivery;
 mod engine;
 mod journal;
 mod keys;
@@ -119,6 +120,7 @@ impl Data {
             expires: self.store.now().after_s(900),
             verifier: Zeroizing::new(b"a verifier".to_vec()),
             approval: self.approval,
+            deliver: None,
         };
         self.store.invite(ADMIN, new).await.unwrap();
         id
@@ -182,7 +184,7 @@ fn asked(by: PartyId, audience: Audience, key: u64) -> NewSession {
     let mut idempotency = Idempotency { key: [0; 16], body: [9; 16] };
     idempotency.key[..8].copy_from_slice(&key.to_be_bytes());
     let capabilities = Capabilities::parse(&["A256GCM", "C20P"]).unwrap();
-    NewSession { by, audience, ttl_s: Some(3600), capabilities, idempotency }
+    NewSession { by, audience, ttl_s: Some(3600), capabilities, deliver: Vec::new(), idempotency }
 }
 
 fn server() -> ServerName {

@@ -6,11 +6,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sidekey_protocol::crypto::VerifyingKey;
+use sidekey_protocol::delivery::wire::CarrierAddress;
 use sidekey_protocol::ids::{InvitationId, PartyId, Role, ServerName, SessionId, Timestamp, UserName};
 use sidekey_protocol::pairing::registry::Standing;
 use sidekey_protocol::pairing::{Approval, Waiting};
 use sidekey_protocol::revocation::{Reason, Target};
 use sidekey_protocol::session::{Capabilities, Generations, Suite, SuiteList};
+
+pub use super::record::Posted;
 
 /// That something was revoked, when and why.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -66,6 +69,8 @@ pub struct Invitation {
     pub key: u32,
     /// Whose word its pairing will need.
     pub approval: Approval,
+    /// By which carrier it is sent, and where to.
+    pub deliver: Option<Posted>,
     /// Where it stands.
     pub state: InvitationState,
 }
@@ -130,6 +135,8 @@ pub struct Party {
     pub next_kek: Option<[u8; 8]>,
     /// Whether it was used since it was paired.
     pub used: bool,
+    /// Where it is reached by carriers, in the order of their names.
+    pub addresses: Vec<CarrierAddress>,
     /// Set once it is revoked.
     pub revoked: Option<Revocation>,
     /// Set once nobody has used it for too long, or approved it in time.
@@ -164,6 +171,7 @@ impl Party {
             kek: [0; 8],
             next_kek: None,
             used: false,
+            addresses: Vec::new(),
             revoked: None,
             lapsed: None,
             waiting: None,

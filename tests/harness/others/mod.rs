@@ -6,4 +6,5 @@
 pub mod authority;
 pub mod process;
 pub mod server;
+pub mod smsc;
 pub mod xcap;

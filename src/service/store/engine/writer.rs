@@ -187,6 +187,9 @@ impl Writer {
             done(Ok(&state));
         }
         self.carry();
+        if self.shared.write().outbox.take_stirred() {
+            self.shared.outbox.send_modify(|moves| *moves += 1);
+        }
         meter.inspect(|meter| meter.committed(since));
         Ok(())
     }

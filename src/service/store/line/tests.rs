@@ -1,4 +1,5 @@
 use sidekey_protocol::audit::Action;
+use sidekey_protocol::delivery::{Dead, Fate, Outcome};
 use sidekey_protocol::encoding::{Bytes, Octets};
 use sidekey_protocol::ids::{InvitationId, PartyId, Role, ServiceId, SessionId, Timestamp};
 use sidekey_protocol::pairing::Approval;
@@ -10,8 +11,8 @@ use sidekey_protocol::session::{Capabilities, Suite};
 
 use super::super::at_rest::Sealed;
 use super::super::record::{
-    Confirmed, Entry, KeyRotated, NewRoot, Opened, Record, Rekeyed, RestoreAccepted, RootOf, Secret, Whom,
-    Word,
+    Change, Confirmed, Entry, KeyRotated, NewRoot, Opened, Record, Rekeyed, RestoreAccepted, RootOf, Secret,
+    Turn, Whom, Word,
 };
 
 const PAIRING: PartyId = PartyId::from_bytes([0xaa; 16]);
@@ -38,7 +39,16 @@ fn opened(audience: Option<PartyId>) -> Opened {
         offer: Octets([SECRET; 32]),
         not_after: Timestamp(4600),
         idempotency: [[SECRET; 16]; 2],
+        deliver: Vec::new(),
     }
+}
+
+fn turn(change: Change) -> Turn {
+    Turn { delivery: 9, carrier: "sms".parse().unwrap(), change }
+}
+
+fn settled(outcome: Outcome) -> Change {
+    Change::Settled { claim: Timestamp(1060), outcome }
 }
 
 fn revoked(target: Target) -> Record {
@@ -98,6 +108,7 @@ fn table() -> Vec<(Record, Vec<Whom>, &'static [&'static str])> {
                 expires: Timestamp(1900),
                 verifier: sealed(),
                 approval: Approval::Admin,
+                deliver: None,
             },
             vec![],
             &[
@@ -310,6 +321,47 @@ fn table() -> Vec<(Record, Vec<Whom>, &'static [&'static str])> {
             })),
             vec![],
             &[r#""action":"signing_key_rotated","epoch":1,"kid":"YU6CUGOQpCCNTKa2afJPBA","not_after":9000}"#],
+        ),
+        (
+            Record::Addressed {
+                pairing: PAIRING,
+                carrier: "sms".parse().unwrap(),
+                to: Some("+491700000000".into()),
+            },
+            vec![ann.clone()],
+            &[
+                r#""action":"address_set","server":"mail","user":"ann","role":"client","pairing":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","carrier":"sms"}"#,
+            ],
+        ),
+        (
+            Record::Addressed { pairing: PAIRING, carrier: "sms".parse().unwrap(), to: None },
+            vec![ann.clone()],
+            &[
+                r#""action":"address_cleared","server":"mail","user":"ann","role":"client","pairing":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","carrier":"sms"}"#,
+            ],
+        ),
+        (
+            Record::Deliveries {
+                turns: vec![
+                    turn(Change::Claimed { until: Timestamp(1060), to: "+491700000000".into() }),
+                    turn(settled(Outcome::Sent { receipts: vec!["42".into()] })),
+                    turn(settled(Outcome::PutOff { at: Timestamp(1070), trouble: "busy".into() })),
+                    turn(settled(Outcome::GivenUp { why: Dead::Refused, detail: None })),
+                    turn(Change::Reported { fate: Fate::Delivered }),
+                    turn(Change::Retried),
+                    turn(Change::Cancelled),
+                ],
+            },
+            vec![Whom { role: None, ..whom(Some("ann"), None) }; 7],
+            &[
+                r#""action":"delivery_tried","server":"mail","user":"ann","carrier":"sms","delivery":9}"#,
+                r#""action":"delivery_sent","server":"mail","user":"ann","carrier":"sms","delivery":9}"#,
+                r#""action":"delivery_put_off","server":"mail","user":"ann","carrier":"sms","delivery":9}"#,
+                r#""action":"delivery_given_up","server":"mail","user":"ann","carrier":"sms","delivery":9}"#,
+                r#""action":"delivery_reported","server":"mail","user":"ann","carrier":"sms","delivery":9}"#,
+                r#""action":"delivery_retried","server":"mail","user":"ann","carrier":"sms","delivery":9}"#,
+                r#""action":"delivery_cancelled","server":"mail","user":"ann","carrier":"sms","delivery":9}"#,
+            ],
         ),
         (
             Record::BatchOpened(vec![opened(None), opened(Some(PAIRING))]),

@@ -13,7 +13,7 @@ use super::{
     UserState,
 };
 use crate::store::journal::Position;
-use crate::store::record::{Confirmed, Entry, NewRoot, Opened, Record, RootOf, Secret, Spki};
+use crate::store::record::{Confirmed, Entry, NewRoot, Opened, Posted, Record, RootOf, Secret, Spki};
 use crate::store::view::{EndReason, Event, Happened, Party, Rights};
 
 /// The record does not follow from the state: it was written by another history.
@@ -41,7 +41,7 @@ impl State {
                 self.add_party(admin, Rights::Admin, &admin_key, label, at)?;
             }
             Record::ServerAdded { server } => self.add_server(server, at)?,
-            Record::Invited { invitation, role, server, user, expires, verifier, approval } => {
+            Record::Invited { invitation, role, server, user, expires, verifier, approval, deliver } => {
                 self.add_invitation(Invited {
                     id: invitation,
                     role,
@@ -55,7 +55,10 @@ impl State {
                     revoked: None,
                     verifier: Some(verifier),
                     key: self.global.keys.newest(),
+                    deliver,
+                    delivery: None,
                 });
+                self.deliver_invitation(invitation, at)?;
             }
             Record::AttemptSpent { invitation } => self.spend_attempt(invitation)?,
             Record::Confirmed(confirmed) => events.push(self.confirm(*confirmed, at)?),
@@ -68,7 +71,7 @@ impl State {
             Record::Rotated { session } => events.push(self.rotate(session, at)?),
             Record::Ended { session } => {
                 let (handle, _) = self.sessions.find(session).ok_or(Misfit)?;
-                events.push(self.end_session(handle, EndReason::Asked)?);
+                events.push(self.end_session(handle, EndReason::Asked, at)?);
             }
             Record::Revoked { target, reason, roots } => {
                 self.global.head = self.global.head.next(body);
@@ -89,6 +92,8 @@ impl State {
                 events = self.set_policy(server, user, *setting, at)?;
             }
             Record::ClockAccepted { .. } => self.accept_clock(at)?,
+            Record::Addressed { pairing, carrier, to } => self.address(pairing, &carrier, to, at)?,
+            Record::Deliveries { turns } => turns.into_iter().for_each(|turn| self.turn(turn, at)),
         }
         for event in &mut events {
             (event.seq, event.at) = (position.seq, at);
@@ -104,6 +109,7 @@ impl State {
             self.drop_session(handle);
         }
         self.global.keys.sweep(now);
+        self.sweep_deliveries(now);
         let over: Vec<u32> = self
             .invitations
             .iter()
@@ -159,7 +165,7 @@ impl State {
         let (handle, slot) = self.sessions.find(session).ok_or(Misfit)?;
         let next = slot.generations().rotate(Cause::Asked, at).map_err(|_| Misfit)?;
         self.slot_mut(handle)?.set_generations(next);
-        self.rotated(handle, Cause::Asked)
+        self.rotated(handle, Cause::Asked, at)
     }
 
     fn add_server(&mut self, name: ServerName, at: Timestamp) -> Result<(), Misfit> {
@@ -217,6 +223,11 @@ impl State {
             Some(Finish { request: confirmed.finish.0, answer: confirmed.answer, conflict: false });
         let invited = self.invited_mut(invitation)?;
         (invited.used, invited.verifier) = (Some(confirmed.pairing), None);
+        let reached = invited.deliver.clone();
+        self.undeliver_invitation(confirmed.invitation, at);
+        if let Some(Posted { leg, to }) = reached {
+            self.address(confirmed.pairing, &leg.carrier, Some(to), at)?;
+        }
         let party = &self.parties[handle as usize].party;
         let (pairing, label, state) = (party.id, party.label.clone(), party.standing());
         Ok(party.event(Happened::Paired { pairing, role, label, state }))
@@ -261,19 +272,27 @@ impl State {
         let handle = self.sessions.insert(slot.slot(), &mut user.sessions);
         user.sessions_len += 1;
         self.dirty.opened(handle);
+        self.deliver_session(handle, &opened.deliver, at)?;
         let not_after = opened.not_after;
         self.event(handle, Happened::Opened { session: opened.session, generation: 0, not_after })
     }
 
     /// Ends a session; it stays, as the answer to a repeated idempotency key, until its time is over.
-    pub(super) fn end_session(&mut self, handle: u32, reason: EndReason) -> Result<Event, Misfit> {
+    pub(super) fn end_session(
+        &mut self,
+        handle: u32,
+        reason: EndReason,
+        at: Timestamp,
+    ) -> Result<Event, Misfit> {
         let slot = self.slot_mut(handle)?;
         slot.ended.get_or_insert(reason);
         let session = slot.id;
+        self.undeliver(handle, at);
         self.event(handle, Happened::Ended { session, reason })
     }
 
-    pub(super) fn rotated(&self, handle: u32, cause: Cause) -> Result<Event, Misfit> {
+    pub(super) fn rotated(&mut self, handle: u32, cause: Cause, at: Timestamp) -> Result<Event, Misfit> {
+        self.redeliver(handle, at);
         let slot = self.sessions.get(handle).ok_or(Misfit)?;
         let generation = slot.generations().current;
         self.event(handle, Happened::Rotated { session: slot.id, generation, cause })

@@ -40,7 +40,7 @@ impl State {
     }
 
     fn refuse(&mut self, handle: u32, by: PartyId, reason: Option<Reason>, at: Timestamp) -> Event {
-        self.forget_secrets(handle);
+        self.forget_secrets(handle, at);
         let party = self.party_mut(handle);
         party.refused = Some(Refusal { at, reason: reason.clone() });
         party.event(Happened::Declined { pairing: party.id, by, reason })

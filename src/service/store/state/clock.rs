@@ -12,7 +12,7 @@ impl State {
     /// invitations are over, and no epoch of a pairing lasts longer than one that begins at `at`.
     pub(super) fn accept_clock(&mut self, at: Timestamp) -> Result<(), Misfit> {
         for handle in self.unended() {
-            self.end_session(handle, EndReason::Revocation)?;
+            self.end_session(handle, EndReason::Revocation, at)?;
         }
         let roots: Vec<u32> = self.roots.keys().copied().collect();
         for number in roots {

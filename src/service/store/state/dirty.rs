@@ -16,6 +16,7 @@ macro_rules! mark {
 impl Dirty {
     mark! {
         changed in changed;
+        delivery in deliveries;
         invitation in invitations;
         party in parties;
         root in roots;

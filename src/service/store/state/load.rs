@@ -3,6 +3,7 @@
 use sidekey_protocol::ids::Role;
 
 use super::apply::Misfit;
+use super::outbox::Entry;
 use super::sessions::{NONE, is_of_several};
 use super::{Invited, Listed, PartyState, ServerState, State, UserState};
 use crate::store::pages::StoredSession;
@@ -26,6 +27,12 @@ impl State {
     pub(in crate::store) fn load_invitation(&mut self, handle: u32, invited: Invited) {
         self.invitation_index.insert(invited.id, handle);
         self.invitations.insert(handle, invited);
+    }
+
+    pub(in crate::store) fn load_delivery(&mut self, number: u32, entry: Entry) -> Result<(), Misfit> {
+        let known = self.servers.get(entry.server as usize).is_some();
+        self.outbox.put(number, entry);
+        known.then_some(()).ok_or(Misfit)
     }
 
     pub(in crate::store) fn load_party(&mut self, state: PartyState) -> Result<u32, Misfit> {

@@ -184,7 +184,9 @@ impl State {
                 policy
             }
         };
+        let ended = slot.ended.is_some();
         self.hashes.release(spare);
+        if ended { self.undeliver(handle, at) } else { self.redeliver(handle, at) }
     }
 }
 

@@ -51,13 +51,14 @@ impl State {
         for &pairing in pairings {
             let (handle, _) = self.party(pairing).ok_or(Misfit)?;
             self.party_mut(handle).lapsed = Some(at);
-            self.forget_secrets(handle);
+            self.forget_secrets(handle, at);
         }
         Ok(())
     }
 
-    /// A pairing that is over needs none.
-    pub(super) fn forget_secrets(&mut self, handle: u32) {
+    /// A pairing that is over needs none, and nothing more is delivered to it.
+    pub(super) fn forget_secrets(&mut self, handle: u32, at: Timestamp) {
+        self.undeliver_to(handle, at);
         self.party_mut(handle).next_kek = None;
         let state = &mut self.parties[handle as usize];
         (state.root, state.next, state.finish) = (None, None, None);

@@ -105,7 +105,7 @@ impl State {
 
     fn end_everything(&mut self, at: Timestamp) -> Result<(), Misfit> {
         for handle in self.open_sessions(at) {
-            self.end_session(handle, EndReason::Revocation)?;
+            self.end_session(handle, EndReason::Revocation, at)?;
         }
         let roots: Vec<u32> = self.roots.keys().copied().collect();
         roots.into_iter().for_each(|number| self.drop_root(number));

@@ -189,13 +189,15 @@ impl State {
         for &handle in &effect.invitations {
             let invited = self.invited_mut(handle)?;
             (invited.revoked, invited.verifier) = (Some(revocation.clone()), None);
+            let id = invited.id;
+            self.undeliver_invitation(id, at);
         }
         for &handle in &effect.pairings {
             self.party_mut(handle).revoked = Some(revocation.clone());
-            self.forget_secrets(handle);
+            self.forget_secrets(handle, at);
         }
         for &handle in &effect.end {
-            events.push(self.end_session(handle, EndReason::Revocation)?);
+            events.push(self.end_session(handle, EndReason::Revocation, at)?);
         }
         if roots.len() != effect.users.len() {
             return Err(Misfit);
@@ -211,7 +213,7 @@ impl State {
             let user = slot.user;
             let root = self.users[user as usize].root.ok_or(Misfit)?;
             self.move_to_root(handle, root)?;
-            events.push(self.rotated(handle, Cause::Revocation)?);
+            events.push(self.rotated(handle, Cause::Revocation, at)?);
         }
         self.drop_roots(&effect);
         Ok(events)

@@ -27,7 +27,8 @@ async fn batch(data: &Data, users: u8) {
     let audiences = (0..users).map(|n| Audience::User(user(n))).collect();
     let capabilities = Capabilities::parse(&["A256GCM"]).unwrap();
     let idempotency = Idempotency { key: [3; 16], body: [4; 16] };
-    let new = NewBatch { by: data.gateway(), audiences, ttl_s: None, capabilities, idempotency };
+    let deliver = Vec::new();
+    let new = NewBatch { by: data.gateway(), audiences, ttl_s: None, capabilities, deliver, idempotency };
     data.store.open_batch(new).await.unwrap().unwrap();
 }
 

@@ -79,6 +79,7 @@ fn many_sessions_in_memory() {
             offer: Octets(OFFER_OF_SEVERAL),
             not_after: Timestamp(u32::MAX),
             idempotency: [session, [0; 16]],
+            deliver: Vec::new(),
         };
         apply(state, Record::Opened(Box::new(opened)));
     };

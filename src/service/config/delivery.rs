@@ -1,0 +1,349 @@
+//! `[delivery]`: the carriers that take keys and invitations, and who runs what they lead to.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use sidekey_protocol::delivery::CarrierName;
+
+/// The carriers, and the operator proxy's domain.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Delivery {
+    /// Who runs the proxy on the mail's path.
+    pub proxy_domain: String,
+    /// By name.
+    pub carriers: BTreeMap<CarrierName, Carrier>,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self { proxy_domain: "operator".to_owned(), carriers: BTreeMap::new() }
+    }
+}
+
+/// A carrier.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Carrier {
+    /// SMS, through an SMSC that speaks SMPP 3.4.
+    Smpp(Smpp),
+    /// SMS, through a gateway's HTTP interface.
+    HttpSms(HttpSms),
+    /// Documents on an XDMS, by XCAP.
+    Xdms(Xdms),
+    /// A URL of the enterprise.
+    Webhook(Webhook),
+    /// Recognised to be refused: mail to the mailbox that is paired is the proxy's to read.
+    Email(Mail),
+}
+
+/// Whatever is said about it.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Mail {}
+
+/// Why no carrier of that kind, or with that option, can be.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Unmeant {
+    /// Mail.
+    #[error(
+        "delivery.carriers.{0} is e-mail: mail to a mailbox that is paired passes the proxy, so nothing travels there; hand codes over in person, or let the device scan them"
+    )]
+    Mail(CarrierName),
+    /// Codes, where the proxy would read them.
+    #[error(
+        "delivery.carriers.{carrier} is to carry pairing codes (codes = true) and is of the domain {domain:?}, which is the proxy's (delivery.proxy_domain): whoever runs the proxy would read the code"
+    )]
+    CodesToTheProxy {
+        /// Which carrier.
+        carrier: CarrierName,
+        /// Whose.
+        domain: String,
+    },
+    /// Codes, anywhere.
+    #[error(
+        "delivery.carriers.{0} is to carry pairing codes (codes = true): no form of a delivery has a place for one; leave the option out"
+    )]
+    Codes(CarrierName),
+    /// Nobody would know whose it is.
+    #[error("delivery.carriers.{0} has an empty domain: say who runs it")]
+    Domain(CarrierName),
+    /// One user after another would write the same document.
+    #[error("delivery.carriers.{0}.user_xui has no {{user}} in it: every user would be the same")]
+    UserXui(CarrierName),
+    /// It could take nothing.
+    #[error("delivery.carriers.{0}.at_once is 0: it could take nothing")]
+    AtOnce(CarrierName),
+}
+
+/// An SMSC.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Smpp {
+    /// Who runs it.
+    pub domain: String,
+    /// Recognised to be refused.
+    #[serde(default)]
+    pub codes: bool,
+    /// Its name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Whether it speaks TLS.
+    #[serde(default = "yes")]
+    pub tls: bool,
+    /// Whose certificates count (PEM); those of the system unless said.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// Our name there.
+    pub system_id: String,
+    /// Our password there.
+    pub password_file: PathBuf,
+    /// What kind of system we are there.
+    #[serde(default)]
+    pub system_type: String,
+    /// Whom messages are from.
+    pub sender: String,
+    /// The port of the app that gets envelopes.
+    #[serde(default = "port")]
+    pub app_port: u16,
+    /// How many messages may wait for their answer at once.
+    #[serde(default = "ten")]
+    pub at_once: u16,
+    /// How long the SMSC keeps a message for a phone that is off.
+    #[serde(default = "hour")]
+    pub validity_s: u32,
+    /// How long an answer may take.
+    #[serde(default = "ten_s")]
+    pub answer_s: u32,
+    /// After how long a silence we ask whether somebody is there.
+    #[serde(default = "half_a_minute")]
+    pub enquire_link_s: u32,
+}
+
+/// An SMS gateway.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpSms {
+    /// Who runs it.
+    pub domain: String,
+    /// Recognised to be refused.
+    #[serde(default)]
+    pub codes: bool,
+    /// Its interface, as `kannel.toml` describes Kannel's.
+    pub interface_file: PathBuf,
+    /// Whose certificates count (PEM); those of the system unless said.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// What the interface's `${var.NAME}` mean that are no secrets.
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
+    /// Files with those that are.
+    #[serde(default)]
+    pub variable_files: BTreeMap<String, PathBuf>,
+    /// How many requests may be on their way at once.
+    #[serde(default = "ten")]
+    pub at_once: u16,
+}
+
+/// An XDMS.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Xdms {
+    /// Who runs it.
+    pub domain: String,
+    /// Recognised to be refused.
+    #[serde(default)]
+    pub codes: bool,
+    /// The XCAP root.
+    pub root: String,
+    /// The root is reached by http in the clear, on a network that is trusted with what it carries.
+    #[serde(default)]
+    pub unprotected: bool,
+    /// The application usage's id.
+    pub auid: String,
+    /// The document's name in a user's tree.
+    #[serde(default = "index")]
+    pub document: String,
+    /// The document's media type there.
+    #[serde(default = "media_type")]
+    pub media_type: String,
+    /// How a user is called there whose pairing has no address.
+    #[serde(default)]
+    pub user_xui: Option<String>,
+    /// How a phone's user is called there.
+    #[serde(default)]
+    pub phone_xui: Option<String>,
+    /// Our name there, where it asks with Digest.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// Our password there.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+    /// The header that says on whose behalf we write.
+    #[serde(default)]
+    pub asserted_identity: Option<String>,
+    /// Whose certificates count (PEM); those of the system unless said.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// How long one request may take.
+    #[serde(default = "ten_s")]
+    pub answer_s: u32,
+    /// How many documents may be written at once.
+    #[serde(default = "ten")]
+    pub at_once: u16,
+}
+
+/// A URL of the enterprise.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    /// Who runs it.
+    pub domain: String,
+    /// Recognised to be refused.
+    #[serde(default)]
+    pub codes: bool,
+    /// Where to.
+    pub url: String,
+    /// The URL is reached by http in the clear, on a network that is trusted with what it carries.
+    #[serde(default)]
+    pub unprotected: bool,
+    /// The secret that requests are signed with, 24 to 64 octets.
+    pub secret_file: PathBuf,
+    /// Whose certificates count (PEM); those of the system unless said.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// How many requests may be on their way at once.
+    #[serde(default = "ten")]
+    pub at_once: u16,
+}
+
+impl Delivery {
+    /// Whether every carrier can be meant.
+    pub(super) fn check(&self) -> Result<(), Unmeant> {
+        self.carriers.iter().try_for_each(|(name, carrier)| self.check_one(name, carrier))
+    }
+
+    fn check_one(&self, name: &CarrierName, carrier: &Carrier) -> Result<(), Unmeant> {
+        let name = || name.clone();
+        let (domain, codes, at_once) = match carrier {
+            Carrier::Smpp(Smpp { domain, codes, at_once, .. })
+            | Carrier::HttpSms(HttpSms { domain, codes, at_once, .. })
+            | Carrier::Xdms(Xdms { domain, codes, at_once, .. })
+            | Carrier::Webhook(Webhook { domain, codes, at_once, .. }) => (domain, *codes, *at_once),
+            Carrier::Email(_) => return Err(Unmeant::Mail(name())),
+        };
+        if codes && *domain == self.proxy_domain {
+            return Err(Unmeant::CodesToTheProxy { carrier: name(), domain: domain.clone() });
+        }
+        if codes {
+            return Err(Unmeant::Codes(name()));
+        }
+        if domain.is_empty() {
+            return Err(Unmeant::Domain(name()));
+        }
+        if at_once == 0 {
+            return Err(Unmeant::AtOnce(name()));
+        }
+        match carrier {
+            Carrier::Xdms(Xdms { user_xui: Some(xui), .. }) if !xui.contains("{user}") => {
+                Err(Unmeant::UserXui(name()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+const fn yes() -> bool {
+    true
+}
+
+const fn port() -> u16 {
+    16_127
+}
+
+const fn ten() -> u16 {
+    10
+}
+
+const fn ten_s() -> u32 {
+    10
+}
+
+const fn half_a_minute() -> u32 {
+    30
+}
+
+const fn hour() -> u32 {
+    3600
+}
+
+fn index() -> String {
+    "index".to_owned()
+}
+
+fn media_type() -> String {
+    sidekey_carrier::xdms::MEDIA_TYPE.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{BadOption, Config};
+
+    fn check(carrier: &str) -> Result<(), BadOption> {
+        toml::from_str::<Config>(&format!("[delivery.carriers.sms]\n{carrier}")).unwrap().check()
+    }
+
+    const WEBHOOK: &str = "kind = 'webhook'\nurl = 'https://a'\nsecret_file = 's'";
+
+    #[test]
+    fn a_code_never_goes_to_a_bearer_of_the_proxy_s_domain() {
+        let refused = |text: &str| check(text).unwrap_err().to_string();
+        assert!(refused("kind = 'email'\nto = 'ann@example.org'").contains("passes the proxy"));
+        let proxy = refused(&format!("{WEBHOOK}\ndomain = 'operator'\ncodes = true"));
+        assert!(proxy.contains("is the proxy's") && proxy.contains("delivery.carriers.sms"), "{proxy}");
+        let elsewhere = refused(&format!("{WEBHOOK}\ndomain = 'enterprise'\ncodes = true"));
+        assert!(elsewhere.contains("no form of a delivery"), "{elsewhere}");
+        assert_eq!(check(&format!("{WEBHOOK}\ndomain = 'operator'")), Ok(()));
+    }
+
+    #[test]
+    fn a_carrier_says_whose_it_is_and_what_it_is() {
+        assert!(check(&format!("{WEBHOOK}\ndomain = ''")).is_err());
+        assert!(check(&format!("{WEBHOOK}\ndomain = 'x'\nat_once = 0")).is_err());
+        let xdms = "kind = 'xdms'\ndomain = 'x'\nroot = 'https://a'\nauid = 'keys'";
+        assert!(check(&format!("{xdms}\nuser_xui = 'sip:ann@example.org'")).is_err());
+        assert_eq!(check(&format!("{xdms}\nuser_xui = 'sip:{{user}}'")), Ok(()));
+        for wrong in [
+            "kind = 'pigeon'\ndomain = 'x'".to_owned(),
+            format!("{WEBHOOK}\ndomain = 'x'\npassword = 'y'"),
+            WEBHOOK.to_owned(),
+        ] {
+            let text = format!("[delivery.carriers.sms]\n{wrong}");
+            assert!(toml::from_str::<Config>(&text).is_err(), "{wrong}");
+        }
+        assert!(
+            toml::from_str::<Config>(&format!("[delivery.carriers.SMS]\n{WEBHOOK}\ndomain = 'x'")).is_err()
+        );
+    }
+
+    /// What stands in the shipped file as an example can be used by taking the `#` away.
+    #[test]
+    fn the_shipped_examples_are_carriers() {
+        let lines: Vec<&str> = crate::config::SHIPPED.lines().collect();
+        let start = lines.iter().position(|line| line.starts_with("#[delivery.carriers.")).unwrap();
+        let example: Vec<&str> = lines[start..]
+            .iter()
+            .take_while(|line| !line.starts_with("["))
+            .filter_map(|line| line.strip_prefix('#'))
+            .collect();
+        let said: Vec<&str> = example.into_iter().filter(|line| !line.starts_with(' ')).collect();
+        let config: Config = toml::from_str(&said.join("\n")).unwrap();
+        assert_eq!(config.check(), Ok(()));
+        let kinds = |kind: &str| said.iter().any(|line| *line == format!("kind = \"{kind}\""));
+        assert!(
+            config.delivery.carriers.len() == 4
+                && ["smpp", "http-sms", "xdms", "webhook"].iter().all(|kind| kinds(kind))
+        );
+    }
+}

@@ -1,0 +1,437 @@
+//! Deliveries: claimed with a lease that is durable before anything is sent, and settled once.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use sidekey_protocol::delivery::wire::{DeliveryKind, DeliverySeen, DeliveryState};
+use sidekey_protocol::delivery::{CarrierName, Dead, Fate, LEASE_S, Outcome, State as Standing};
+use sidekey_protocol::ids::{InvitationId, PartyId, ServerName, SessionId, Timestamp, UserName};
+use tokio::sync::watch;
+
+use super::engine::{About, Desk, Verdict, key};
+use super::record::{Change, Record, Turn};
+use super::state::State;
+use super::state::outbox::{Entry, What};
+use super::view::{Page, Paged, Party};
+use super::{Error, Refused, Store, page};
+
+/// A delivery that is ours to send, until its claim lapses.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    /// Its number.
+    pub delivery: u32,
+    /// What to send.
+    pub parcel: Parcel,
+    /// At which server.
+    pub server: ServerName,
+    /// Whose; absent for an invitation.
+    pub user: Option<UserName>,
+    /// Where to.
+    pub to: String,
+    /// When the claim lapses: it names the claim.
+    pub until: Timestamp,
+    /// How often this carrier has tried, this time among them.
+    pub attempts: u16,
+}
+
+/// What a delivery refers to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Parcel {
+    /// The newest key of a session, for one pairing.
+    Session {
+        /// Which session.
+        session: SessionId,
+        /// Which pairing.
+        pairing: PartyId,
+    },
+    /// An invitation.
+    Invitation(InvitationId),
+    /// What an XDMS keeps of a user.
+    Document,
+}
+
+/// What came of a claim.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// Which delivery.
+    pub delivery: u32,
+    /// Which claim.
+    pub claim: Timestamp,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// Where a user is reached by a carrier, where no pairing's address says so.
+pub type Resolve = Arc<dyn Fn(&ServerName, &UserName) -> Option<String> + Send + Sync>;
+
+/// Which deliveries are wanted: all that are unset are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct DeliveryFilter {
+    /// That stand so.
+    pub state: Option<DeliveryState>,
+    /// That this carrier has.
+    pub carrier: Option<CarrierName>,
+    /// At this server.
+    pub server: Option<ServerName>,
+    /// Of this user.
+    pub user: Option<UserName>,
+    /// For this pairing.
+    pub pairing: Option<PartyId>,
+    /// Made later than this.
+    pub created_after: Option<Timestamp>,
+}
+
+/// What a carrier's worker does.
+impl Store {
+    /// Moves when something is due for a carrier that was not before.
+    #[must_use]
+    pub fn deliveries_stirred(&self) -> watch::Receiver<u64> {
+        self.shared.outbox.subscribe()
+    }
+
+    /// When `carrier` has something to do next.
+    #[must_use]
+    pub fn next_delivery(&self, carrier: &CarrierName) -> Option<Timestamp> {
+        self.shared.read().outbox.next(carrier)
+    }
+
+    /// Claims what is due for `carrier`: for at most `most` addresses, none of them among `busy`. Durable when it returns:
+    /// whoever dies with a claim leaves it to whoever comes after its lease.
+    ///
+    /// # Errors
+    /// None but a fault's.
+    pub async fn claim_deliveries(
+        &self,
+        carrier: CarrierName,
+        most: usize,
+        busy: BTreeSet<String>,
+        resolve: Resolve,
+    ) -> Result<Vec<Claimed>, Error> {
+        let about = About::one(("claims", &carrier));
+        let decide = move |state: &State, desk: &mut Desk<'_>| {
+            let (now, until) = (desk.now, desk.now.after_s(LEASE_S));
+            let turns = claims(state, &carrier, now, until, most, &busy, &resolve);
+            if turns.is_empty() {
+                return Ok(Verdict::Already(Vec::new()));
+            }
+            let numbers: Vec<u32> = turns.iter().map(|turn| turn.delivery).collect();
+            let answer = move |state: &State| {
+                numbers.into_iter().filter_map(|number| state.claimed(number, until)).collect()
+            };
+            Ok(Verdict::Commit(Record::Deliveries { turns }, Box::new(answer)))
+        };
+        self.engine.commit(about, None, decide).await
+    }
+
+    /// Settles claims; of those that have lapsed, and that somebody else has now, nothing.
+    ///
+    /// # Errors
+    /// None but a fault's.
+    pub async fn settle_deliveries(&self, settled: Vec<Settled>) -> Result<(), Error> {
+        let about = About::These(settled.iter().map(|one| key(("delivery", one.delivery))).collect());
+        let decide = move |state: &State, _: &mut Desk<'_>| {
+            let turn = |Settled { delivery, claim, outcome }| {
+                let entry = state.outbox.get(delivery)?;
+                let holds =
+                    matches!(entry.progress.state(), Standing::Claimed { until, .. } if *until == claim);
+                holds.then(|| turn(delivery, entry, Change::Settled { claim, outcome }))
+            };
+            Ok(committed(settled.into_iter().filter_map(turn).collect()))
+        };
+        self.engine.commit(about, None, decide).await.map(drop)
+    }
+
+    /// Gives up what a carrier has not brought in its time, and what waits for carriers that are not among `known`; says
+    /// when to look again.
+    ///
+    /// # Errors
+    /// None but a fault's.
+    pub async fn tend_deliveries(&self, known: BTreeSet<CarrierName>) -> Result<Option<Timestamp>, Error> {
+        let over = {
+            let (now, state) = (self.now(), self.shared.read());
+            let gone = state.outbox.awaited().any(|name| !known.contains(name));
+            let next = state.outbox.next_end();
+            if !gone && next.is_none_or(|next| next > now) {
+                return Ok(next);
+            }
+            drop(state);
+            move |state: &State, desk: &mut Desk<'_>| Ok(committed(overdue(state, desk.now, &known)))
+        };
+        self.engine.commit(About::one("deliveries that are over"), None, over).await?;
+        Ok(self.shared.read().outbox.next_end())
+    }
+
+    /// Keeps what a bearer says became of what it took. Whether it means any delivery at all.
+    ///
+    /// # Errors
+    /// None but a fault's.
+    pub async fn report_delivery(&self, carrier: CarrierName, id: String, fate: Fate) -> Result<bool, Error> {
+        if self.shared.read().outbox.by_receipt(&carrier, &id).is_none() {
+            return Ok(false);
+        }
+        let about = About::one(("report", &carrier, &id));
+        let decide = move |state: &State, _: &mut Desk<'_>| {
+            let Some(number) = state.outbox.by_receipt(&carrier, &id) else { return Ok(Verdict::Already(0)) };
+            let entry = state.outbox.get(number).ok_or(Refused::Absent)?;
+            // Said twice, it is written once: anybody may say it, as often as they like.
+            let known = matches!(entry.progress.state(), Standing::Sent { fate: Some(known), .. } if known.is_final());
+            let turns = if known { Vec::new() } else { vec![turn(number, entry, Change::Reported { fate })] };
+            Ok(committed(turns))
+        };
+        self.engine.commit(about, None, decide).await.map(|_| true)
+    }
+}
+
+/// What an administrator does.
+impl Store {
+    /// Sets where a pairing is reached by a carrier, or that it is not.
+    ///
+    /// # Errors
+    /// [`Refused::Absent`], [`Refused::Lapsed`], [`Refused::Revoked`]: the pairing is no client's, or is over.
+    pub async fn set_address(
+        &self,
+        by: PartyId,
+        pairing: PartyId,
+        carrier: CarrierName,
+        to: Option<String>,
+    ) -> Result<Arc<Party>, Error> {
+        let decide = move |state: &State, _: &mut Desk<'_>| {
+            let (_, found) = state.party(pairing).ok_or(Refused::Absent)?;
+            let party = &found.party;
+            party.place().and_then(|(_, _, user)| user).ok_or(Refused::Absent)?;
+            if party.is_over() {
+                party.still_live()?;
+            }
+            let known = party.addresses.iter().find(|known| known.carrier == carrier).map(|known| &known.to);
+            if known == to.as_ref() {
+                return Ok(Verdict::Already(party.clone()));
+            }
+            let seen = move |state: &State| {
+                state.party(pairing).map(|(_, state)| state.party.clone()).expect("pairings are kept")
+            };
+            Ok(Verdict::Commit(Record::Addressed { pairing, carrier, to }, Box::new(seen)))
+        };
+        self.engine.commit(About::one(pairing), Some(by), decide).await
+    }
+
+    /// Has a delivery tried at once, from its first carrier on where it was settled.
+    ///
+    /// # Errors
+    /// [`Refused::Absent`]; [`Refused::Expired`]: what it carries is over.
+    pub async fn retry_delivery(&self, by: PartyId, number: u32) -> Result<DeliverySeen, Error> {
+        let decide = move |state: &State, desk: &mut Desk<'_>| {
+            let entry = state.outbox.get(number).ok_or(Refused::Absent)?;
+            if desk.now >= entry.progress.not_after() || !state.is_needed(entry, desk.now) {
+                return Err(Refused::Expired.into());
+            }
+            Ok(shown(turn(number, entry, Change::Retried)))
+        };
+        self.engine.commit(About::one(("delivery", number)), Some(by), decide).await
+    }
+
+    /// Has a delivery tried no more.
+    ///
+    /// # Errors
+    /// [`Refused::Absent`]; [`Refused::Ended`]: it is settled.
+    pub async fn cancel_delivery(&self, by: PartyId, number: u32) -> Result<DeliverySeen, Error> {
+        let decide = move |state: &State, _: &mut Desk<'_>| {
+            let entry = state.outbox.get(number).ok_or(Refused::Absent)?;
+            if entry.progress.is_settled() {
+                return Err(Refused::Ended.into());
+            }
+            Ok(shown(turn(number, entry, Change::Cancelled)))
+        };
+        self.engine.commit(About::one(("delivery", number)), Some(by), decide).await
+    }
+
+    /// One delivery.
+    #[must_use]
+    pub fn delivery(&self, number: u32) -> Option<DeliverySeen> {
+        self.shared.read().delivery_seen(number)
+    }
+
+    /// The deliveries that are wanted, oldest first.
+    #[must_use]
+    pub fn deliveries(&self, wanted: Page, filter: &DeliveryFilter) -> Paged<DeliverySeen> {
+        let state = self.shared.read();
+        let first = u32::try_from(wanted.after).unwrap_or(u32::MAX);
+        let seen = |(number, _)| Some((u64::from(number), state.delivery_seen(number)?));
+        let items = state.outbox.beginning_at(first).filter_map(seen);
+        page(items.filter(|(_, seen)| filter.wants(seen)), wanted)
+    }
+
+    /// How many wait for a carrier, or are with it, and when the oldest was made.
+    #[must_use]
+    pub fn pending_deliveries(&self, carrier: &CarrierName) -> (usize, Option<Timestamp>) {
+        self.shared.read().outbox.pending(carrier)
+    }
+}
+
+impl DeliveryFilter {
+    fn wants(&self, seen: &DeliverySeen) -> bool {
+        fn fits<T: PartialEq>(wanted: Option<&T>, found: Option<&T>) -> bool {
+            wanted.is_none() || wanted == found
+        }
+        fits(self.state.as_ref(), Some(&seen.state))
+            && fits(self.carrier.as_ref(), Some(&seen.carrier))
+            && fits(self.server.as_ref(), seen.server.as_ref())
+            && fits(self.user.as_ref(), seen.user.as_ref())
+            && fits(self.pairing.as_ref(), seen.pairing.as_ref())
+            && self.created_after.is_none_or(|after| seen.created > after)
+    }
+}
+
+/// The claims of one record: in the order in which they are due. Those for one address come together, where its bearer
+/// keeps a document: one writing is enough for all of them.
+fn claims(
+    state: &State,
+    carrier: &CarrierName,
+    now: Timestamp,
+    until: Timestamp,
+    most: usize,
+    busy: &BTreeSet<String>,
+    resolve: &Resolve,
+) -> Vec<Turn> {
+    let (mut turns, mut addresses, mut alone) = (Vec::new(), BTreeSet::new(), 0);
+    for (number, entry) in state.outbox.due(carrier, now).take(CLAIMS_MAX) {
+        if now >= entry.progress.not_after() {
+            continue;
+        }
+        let Some(to) = state.address_of(entry, carrier, resolve) else {
+            turns.push(turn(number, entry, Change::GivenUp { why: Dead::AddressMissing }));
+            continue;
+        };
+        if busy.contains(&to) && entry.progress.leg().keeps {
+            continue;
+        }
+        let more = if entry.progress.leg().keeps { !addresses.contains(&to) } else { true };
+        if more && addresses.len() + alone >= most {
+            break;
+        }
+        if entry.progress.leg().keeps {
+            addresses.insert(to.clone());
+        } else {
+            alone += 1;
+        }
+        turns.push(turn(number, entry, Change::Claimed { until, to }));
+    }
+    turns
+}
+
+fn overdue(state: &State, now: Timestamp, known: &BTreeSet<CarrierName>) -> Vec<Turn> {
+    let over = state.outbox.overdue(now).take(TENDED_MAX).map(|(number, entry)| {
+        let why = if now >= entry.progress.not_after() { Dead::Expired } else { Dead::TookTooLong };
+        turn(number, entry, Change::GivenUp { why })
+    });
+    let gone = state.outbox.awaited().filter(|name| !known.contains(*name)).flat_map(|name| {
+        let waiting = state.outbox.due(name, Timestamp(u32::MAX)).take(TENDED_MAX);
+        waiting.map(|(number, entry)| turn(number, entry, Change::GivenUp { why: Dead::CarrierGone }))
+    });
+    let mut turns: Vec<Turn> = over.chain(gone).collect();
+    turns.sort_by_key(|turn| turn.delivery);
+    turns.dedup_by_key(|turn| turn.delivery);
+    turns.truncate(TENDED_MAX);
+    turns
+}
+
+fn turn(delivery: u32, entry: &Entry, change: Change) -> Turn {
+    Turn { delivery, carrier: entry.progress.leg().carrier.clone(), change }
+}
+
+/// How many turns were written.
+fn committed(turns: Vec<Turn>) -> Verdict<usize> {
+    match turns.len() {
+        0 => Verdict::Already(0),
+        count => Verdict::Commit(Record::Deliveries { turns }, Box::new(move |_| count)),
+    }
+}
+
+fn shown(turn: Turn) -> Verdict<DeliverySeen> {
+    let number = turn.delivery;
+    let seen = move |state: &State| state.delivery_seen(number).expect("it was there");
+    Verdict::Commit(Record::Deliveries { turns: vec![turn] }, Box::new(seen))
+}
+
+impl State {
+    /// Whether what a delivery carries is of any use still.
+    fn is_needed(&self, entry: &Entry, now: Timestamp) -> bool {
+        match entry.what {
+            What::Session { session, pairing } => {
+                self.find_session(session).is_some_and(|slot| slot.is_open(now))
+                    && self.party(pairing).is_some_and(|(_, state)| state.party.is_live())
+            }
+            What::Invitation(id) => self.invitation(id).is_some_and(|(_, invited)| invited.is_open(now)),
+            What::Document => true,
+        }
+    }
+
+    fn address_of(&self, entry: &Entry, carrier: &CarrierName, resolve: &Resolve) -> Option<String> {
+        let What::Session { pairing, .. } = entry.what else { return entry.to.clone() };
+        let (_, state) = self.party(pairing)?;
+        let own = state.party.addresses.iter().find(|known| known.carrier == *carrier);
+        let server = &self.servers.get(entry.server as usize)?.name;
+        own.map(|own| own.to.clone()).or_else(|| resolve(server, entry.name.as_ref()?))
+    }
+
+    fn claimed(&self, number: u32, until: Timestamp) -> Option<Claimed> {
+        let Entry { what, server, name, to, progress, .. } = self.outbox.get(number)?;
+        let ours = matches!(progress.state(), Standing::Claimed { until: claim, .. } if *claim == until);
+        let parcel = match *what {
+            What::Session { session, pairing } => Parcel::Session { session, pairing },
+            What::Invitation(id) => Parcel::Invitation(id),
+            What::Document => Parcel::Document,
+        };
+        let server = self.servers.get(*server as usize)?.name.clone();
+        let (user, to, attempts) = (name.clone(), to.clone()?, progress.attempts());
+        ours.then_some(Claimed { delivery: number, parcel, server, user, to, until, attempts })
+    }
+
+    fn delivery_seen(&self, number: u32) -> Option<DeliverySeen> {
+        let Entry { what, server, name, to, progress, .. } = self.outbox.get(number)?;
+        let (kind, session, pairing, invitation) = match *what {
+            What::Session { session, pairing } => (DeliveryKind::Session, Some(session), Some(pairing), None),
+            What::Invitation(id) => (DeliveryKind::Invitation, None, None, Some(id)),
+            What::Document => (DeliveryKind::Document, None, None, None),
+        };
+        let mut seen = DeliverySeen {
+            delivery: number,
+            kind,
+            server: self.servers.get(*server as usize).map(|server| server.name.clone()),
+            user: name.clone(),
+            pairing,
+            session,
+            invitation,
+            carriers: progress.legs().iter().map(|leg| leg.carrier.clone()).collect(),
+            carrier: progress.leg().carrier.clone(),
+            to: to.clone(),
+            state: DeliveryState::Queued,
+            attempts: progress.attempts(),
+            created: progress.created(),
+            not_after: progress.not_after(),
+            next: None,
+            settled: None,
+            reason: None,
+            detail: None,
+            receipts: Vec::new(),
+            fate: None,
+        };
+        match progress.state().clone() {
+            Standing::Queued { at, trouble } => (seen.next, seen.detail) = (Some(at), trouble),
+            Standing::Claimed { .. } => seen.state = DeliveryState::Sending,
+            Standing::Sent { at, receipts, fate } => {
+                (seen.state, seen.settled) = (DeliveryState::Sent, Some(at));
+                (seen.receipts, seen.fate) = (receipts, fate);
+            }
+            Standing::Dead { at, why, detail } => {
+                (seen.state, seen.settled) = (DeliveryState::Dead, Some(at));
+                (seen.reason, seen.detail) = (Some(why), detail);
+            }
+        }
+        Some(seen)
+    }
+}
+
+/// Deliveries that one claim looks at.
+const CLAIMS_MAX: usize = 256;
+/// Deliveries that one record gives up.
+const TENDED_MAX: usize = 256;

@@ -1,0 +1,162 @@
+//! A carrier that is handed to the service: it keeps what it takes, and fails when it is told to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use sidekey_carrier::{Address, Carrier, Entry, Payload, Receipt, ReceiptId, Refusal, Trouble, Undelivered};
+use sidekey_protocol::delivery::wire::CarrierKind;
+use sidekey_service::Handed;
+use tokio::sync::watch;
+
+/// The carrier; clones are the same one.
+#[derive(Clone, Debug)]
+pub struct Post(Arc<watch::Sender<Kept>>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    sent: Vec<Sent>,
+    tried: usize,
+    failing: Option<Undelivered>,
+}
+
+/// What it took, and for whom.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// The address.
+    pub to: String,
+    /// An envelope's octets.
+    pub envelope: Option<Vec<u8>>,
+    /// An invitation's words.
+    pub words: Option<String>,
+    /// A document's envelopes; none where it was taken back.
+    pub document: Vec<Entry>,
+}
+
+impl Default for Post {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(Kept::default())))
+    }
+}
+
+impl Post {
+    /// For a service, under this name, as what it leads to.
+    ///
+    /// # Panics
+    /// When that is no name of a carrier.
+    #[must_use]
+    pub fn handed(&self, name: &str, kind: CarrierKind) -> Handed {
+        Handed {
+            name: name.parse().expect("a carrier's name"),
+            kind,
+            domain: "operator".to_owned(),
+            phones: true,
+            user_xui: (kind == CarrierKind::Xdms).then(|| "sip:{user}".to_owned()),
+            at_once: 4,
+            carrier: Arc::new(self.clone()),
+            reports: None,
+            driver: None,
+        }
+    }
+
+    /// From now on its bearer cannot be reached.
+    pub fn fail(&self) {
+        let after = Duration::from_secs(30);
+        self.answer(Some(Undelivered::Retry { after, why: Trouble::Connection }));
+    }
+
+    /// From now on it refuses everything for good.
+    pub fn refuse(&self) {
+        self.answer(Some(Refusal::Address.into()));
+    }
+
+    /// From now on all is well.
+    pub fn mend(&self) {
+        self.answer(None);
+    }
+
+    fn answer(&self, failing: Option<Undelivered>) {
+        self.0.send_modify(|kept| kept.failing = failing);
+    }
+
+    /// Everything that it took.
+    #[must_use]
+    pub fn sent(&self) -> Vec<Sent> {
+        self.0.borrow().sent.clone()
+    }
+
+    /// How often it was asked.
+    #[must_use]
+    pub fn tried(&self) -> usize {
+        self.0.borrow().tried
+    }
+
+    /// What it took, once that is so much.
+    ///
+    /// # Panics
+    /// When it does not come.
+    pub async fn taken(&self, count: usize) -> Vec<Sent> {
+        self.wait(|kept| kept.sent.len() >= count).await;
+        self.sent()
+    }
+
+    /// Waits until it was asked so often.
+    ///
+    /// # Panics
+    /// When that does not come.
+    pub async fn asked(&self, count: usize) {
+        self.wait(|kept| kept.tried >= count).await;
+    }
+
+    async fn wait(&self, enough: impl FnMut(&Kept) -> bool) {
+        let mut kept = self.0.subscribe();
+        let waited = tokio::time::timeout(PATIENCE, kept.wait_for(enough)).await;
+        drop(waited.expect("it comes").expect("we hold the other end"));
+    }
+
+    fn take(&self, sent: Sent) -> Result<Receipt, Undelivered> {
+        let mut outcome = Ok(());
+        let mut number = 0;
+        self.0.send_modify(|kept| {
+            kept.tried += 1;
+            match &kept.failing {
+                Some(why) => outcome = Err(why.clone()),
+                None => kept.sent.push(sent),
+            }
+            number = kept.sent.len();
+        });
+        outcome.map(|()| Receipt::of(ReceiptId::new(&format!("post-{number}"))))
+    }
+}
+
+impl Carrier for Post {
+    fn send<'a>(
+        &'a self,
+        to: &'a Address,
+        payload: &'a Payload,
+    ) -> BoxFuture<'a, Result<Receipt, Undelivered>> {
+        let mut sent = empty(to);
+        match payload {
+            Payload::Sealed(sealed) => sent.envelope = Some(sealed.octets().to_vec()),
+            Payload::Invitation(invitation) => sent.words = Some(invitation.text().to_owned()),
+            Payload::Document(document) => sent.document = document.entries().to_vec(),
+        }
+        Box::pin(async move { self.take(sent) })
+    }
+
+    fn withdraw<'a>(&'a self, to: &'a Address) -> BoxFuture<'a, Result<(), Undelivered>> {
+        let sent = empty(to);
+        Box::pin(async move { self.take(sent).map(drop) })
+    }
+}
+
+fn empty(to: &Address) -> Sent {
+    let to = match to {
+        Address::Phone(phone) => phone.as_str(),
+        Address::Xui(xui) => xui.as_str(),
+    };
+    Sent { to: to.to_owned(), envelope: None, words: None, document: Vec::new() }
+}
+
+/// For what comes within the same second on any machine.
+const PATIENCE: Duration = Duration::from_secs(30);
