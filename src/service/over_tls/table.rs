@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{Answer, NOW, Party, Service};
+use crate::config::Config;
 use crate::http::{ROUTES, Route, Time};
 
 /// An id in each parameter's place.
@@ -89,12 +90,21 @@ async fn kept(service: &Service, party: &Party, route: &Route, path: &str) -> (u
     (answer.status, answer.header("cache-control").map(str::to_owned))
 }
 
+/// One that nobody listens to: what is to be sent waits.
+fn carrier(config: &mut Config) {
+    crate::files::write(&config.data.join("hook"), b"0123456789abcdef0123456789", 0o600).unwrap();
+    let said = "domain = 'x'\nurl = 'http://127.0.0.1:1/'\nsecret_file = 'hook'";
+    let hook = crate::config::Carrier::Webhook(toml::from_str(said).unwrap());
+    config.delivery.carriers.insert("hook".parse().unwrap(), hook);
+}
+
 #[tokio::test]
 async fn no_answer_that_tells_of_keys_or_parties_may_be_kept() {
-    let mut service = Service::start().await;
+    let mut service = Service::start_with(carrier).await;
     let (server, phone) = service.enterprise().await;
     let session = service.open(&server).await;
-    let invited = json!({"role": "client", "server": "mail", "user": "bob"});
+    let sent = json!({"carrier": "hook", "to": "+491700000000"});
+    let invited = json!({"role": "client", "server": "mail", "user": "bob", "deliver": sent});
     let invited = service.call(&service.admin, "POST", "/v1/invitations", invited).await;
     assert_eq!(invited.header("cache-control"), Some("no-store"), "it shows a code");
     let invitation = invited.json()["invitation"].as_str().unwrap().to_owned();
@@ -108,6 +118,7 @@ async fn no_answer_that_tells_of_keys_or_parties_may_be_kept() {
             .replace("{session}", &session)
             .replace("{invitation}", &invitation)
             .replace("{record}", "1")
+            .replace("{delivery}", "1")
             .replace("{pairing}", &phone.id.to_string());
         for party in [&service.admin, &server, &phone] {
             // A server says of whom it asks.
