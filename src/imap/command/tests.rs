@@ -255,6 +255,16 @@ fn a_raw_line_is_what_was_expected() {
 }
 
 #[test]
+fn a_raw_line_has_no_literal() {
+    let mut reader = Reader::new(Limits::CLIENT);
+    reader.expect_raw();
+    let mut input = &b"DONE {5}\r\nb NOOP\r\n"[..];
+    let refused = reader.next(&mut input).unwrap().unwrap();
+    assert!(matches!(refused, Event::Refused(_, Refusal::LiteralMisplaced)), "{refused:?}");
+    assert!(matches!(reader.next(&mut input), Ok(Some(Event::Command(Command { body: Body::Noop, .. })))));
+}
+
+#[test]
 fn a_password_is_mute() {
     let (events, ..) = events(&[b"a LOGIN ann opensesame\r\n"]);
     assert_eq!(events.len(), 1);

@@ -57,8 +57,8 @@ impl Responses {
         policy: &mut impl Policy,
     ) -> Result<Option<Piece<'i>>, Unreadable> {
         loop {
-            if let Some(piece) = self.walk.queue.pop_front() {
-                return Ok(Some(piece));
+            if !self.walk.queue.is_empty() {
+                return Ok(self.walk.queue.pop_front());
             }
             let before = *input;
             let Some(token) = self.scanner.next(input)? else {

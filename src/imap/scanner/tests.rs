@@ -110,6 +110,15 @@ fn what_is_no_imap_is_named_with_its_place() {
 }
 
 #[test]
+fn a_limit_may_be_reached() {
+    for text in
+        ["{1000}\r\n", "(((", "1234567890123456789012345678901234567890 ", "{0000000000000000000001}\r\n"]
+    {
+        assert_eq!(tokens(Side::Client, SMALL, &[text.as_bytes()]).1, None, "{text}");
+    }
+}
+
+#[test]
 fn nothing_is_read_after_what_is_no_imap() {
     let mut scanner = Scanner::new(Side::Client, Limits::CLIENT);
     let malformed = scanner.next(&mut &b"\na NOOP\r\n"[..]).unwrap_err();
