@@ -255,6 +255,20 @@ fn a_raw_line_is_what_was_expected() {
 }
 
 #[test]
+fn a_literal_waits_by_its_size() {
+    for (literals, size, announced) in [
+        (Literals::Waiting, 0, "{0}\r\n"),
+        (Literals::Plus, 1 << 40, "{1099511627776+}\r\n"),
+        (Literals::Minus, 4096, "{4096+}\r\n"),
+        (Literals::Minus, 4097, "{4097}\r\n"),
+    ] {
+        assert_eq!(literals.announce(size, false), announced);
+        assert_eq!(literals.announce(size, true), format!("~{announced}"));
+        assert_eq!(literals.waits(size), !announced.contains('+'));
+    }
+}
+
+#[test]
 fn a_raw_line_has_no_literal() {
     let mut reader = Reader::new(Limits::CLIENT);
     reader.expect_raw();
