@@ -1,6 +1,7 @@
 //! `sidekey audit`: what ever changed anything, and who did it.
 
 mod cef;
+mod prune;
 mod verify;
 
 use std::time::Duration;
@@ -45,6 +46,7 @@ pub enum Audit {
         admin: Admin,
     },
     Verify(verify::Verify),
+    Prune(prune::Prune),
     /// Print the service's signature over where its log stands now, to be kept on another machine
     #[command(after_help = CHECKPOINT_EXAMPLES)]
     Checkpoint {
@@ -130,6 +132,7 @@ impl Audit {
             Self::Tail { lines, follow, among, admin } => tail(lines, follow, among, &admin, screen).await,
             Self::Show { seq, admin } => show(seq, &admin).await.map(Some),
             Self::Verify(verify) => verify.run().await.map(Some),
+            Self::Prune(prune) => prune.run(screen).await.map(Some),
             Self::Checkpoint { admin } => {
                 let checkpoint = admin.run(async |service| service.audit_checkpoint().await).await?;
                 screen.lines([checkpoint]).map_err(unwritten)?;
@@ -210,10 +213,14 @@ async fn since(
 
 async fn show(seq: u64, admin: &Admin) -> Result<Report, Stop> {
     let record = admin.run(async |service| service.audit_record(seq).await).await.map_err(|stop| {
-        if stop.code() != "not_found" {
-            return stop;
-        }
-        Stop::new(Exit::NotFound, "not_found", format!("there is no record {seq}")).next("sidekey audit tail")
+        let (code, said) = match stop.code() {
+            "not_found" => ("not_found", format!("there is no record {seq}")),
+            "log_pruned" => {
+                ("log_pruned", format!("record {seq} is not kept any more: the log begins later"))
+            }
+            _ => return stop,
+        };
+        Stop::new(Exit::NotFound, code, said).next("sidekey audit tail")
     })?;
     let mut facts = vec![("record", record.seq.to_string())];
     for entry in &record.entries {
@@ -279,6 +286,7 @@ pub(crate) fn members(entry: &Entry) -> Vec<(&'static str, String)> {
         ("suite", entry.suite.map(|suite| suite.name().to_owned())),
         ("until", entry.not_after.map(rfc3339)),
         ("count", entry.count.map(|count| count.to_string())),
+        ("first kept", entry.first.map(|first| first.to_string())),
         ("reason", entry.reason.as_ref().map(ToString::to_string)),
     ];
     members.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
@@ -304,6 +312,7 @@ Examples:
   sidekey audit tail
   sidekey audit show 17
   sidekey audit verify
+  sidekey audit prune --before 400d --dry-run
   sidekey audit export --format cef --since 1d > sidekey.cef";
 const TAIL_EXAMPLES: &str = "\
 Examples:

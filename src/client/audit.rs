@@ -21,6 +21,8 @@ pub struct AuditLog {
     pub position: Position,
     /// That signature: a JWS to keep elsewhere, for `sidekey audit verify --against`.
     pub checkpoint: String,
+    /// How many of the checkpoints that it was held against are of places that the log does not keep any more.
+    pub unseen: usize,
 }
 
 impl Client {
@@ -28,7 +30,8 @@ impl Client {
     /// is in the chain that the service signs; whether one is held back, nobody can prove.
     ///
     /// # Errors
-    /// [`Error::Tampered`]: what came is not what was signed, or does not go on from that place.
+    /// [`Error::Tampered`]: what came is not what was signed, or does not go on from that place. [`Error::Refused`] with
+    /// `log_pruned`: what follows that place is not kept any more; without a place, the log is read from where it begins.
     pub async fn audit(&self, after: Option<Position>) -> Result<AuditLog, Error> {
         self.0.audit(after).await
     }
@@ -80,7 +83,7 @@ impl Admin {
             super::admin::AuditFilter { page_size: Some(1), from: Some(u64::MAX), ..Default::default() };
         let mut after = self.audit(&newest).await?.last;
         for _ in 0..PAGES_MAX {
-            let proof = page(self.transport(), after).await?;
+            let proof = page(self.transport(), Some(after)).await?;
             if let Some(checkpoint) = proof.checkpoint {
                 return Ok(checkpoint);
             }
@@ -99,16 +102,20 @@ async fn walked(
     for _ in 0..PAGES_MAX {
         let proof = page(transport, walk.seq()).await?;
         if walk.take(&proof, service, &keys)? {
+            let unseen = walk.passed_over();
             let (entries, position) = walk.finish();
             let checkpoint = proof.checkpoint.ok_or(Unintelligible::Malformed)?;
-            return Ok(AuditLog { entries, position, checkpoint });
+            return Ok(AuditLog { entries, position, checkpoint, unseen });
         }
     }
     Err(Unintelligible::TooLarge.into())
 }
 
-async fn page(transport: &Transport, after: u64) -> Result<Proof, Error> {
-    let path = format!("/v1/audit/proof?after={after}");
+async fn page(transport: &Transport, after: Option<u64>) -> Result<Proof, Error> {
+    let path = match after {
+        Some(after) => format!("/v1/audit/proof?after={after}"),
+        None => "/v1/audit/proof".to_owned(),
+    };
     transport.call(Method::GET, path).answer_up_to(PAGE_SIZE).send().await
 }
 

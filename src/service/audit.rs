@@ -5,12 +5,13 @@ use std::sync::Arc;
 use axum::extract::State;
 use sidekey_protocol::audit::Checkpoint;
 use sidekey_protocol::audit::proof::{Asker, Proof, ProofQuery};
-use sidekey_protocol::audit::wire::{AuditPage, AuditQuery, AuditRecord, CheckpointKept, CheckpointsQuery};
+use sidekey_protocol::audit::wire::{
+    AuditPage, AuditQuery, AuditRecord, CheckpointKept, CheckpointsQuery, Prune, Pruned,
+};
 use sidekey_protocol::encoding::{Octets, base64url};
 use sidekey_protocol::pairing::registry::Page;
 use tokio::sync::Semaphore;
 
-use crate::fault::Fault;
 use crate::http::auth::Caller;
 use crate::http::extract::{Json, Path, Query};
 use crate::http::list::{list, page};
@@ -29,9 +30,9 @@ impl Default for Readers {
 
 impl Readers {
     /// Reads in its turn, off the threads that answer others.
-    pub(crate) async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static, E: Into<Problem> + Send + 'static>(
         &self,
-        read: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+        read: impl FnOnce() -> Result<T, E> + Send + 'static,
     ) -> Result<T, Problem> {
         let turn = self.0.clone().acquire_owned().await.map_err(|_| Code::Internal)?;
         let reading = tokio::task::spawn_blocking(move || {
@@ -39,7 +40,7 @@ impl Readers {
             drop(turn);
             read
         });
-        Ok(reading.await.map_err(|_| Code::Internal)??)
+        reading.await.map_err(|_| Code::Internal)?.map_err(Into::into)
     }
 }
 
@@ -52,7 +53,7 @@ pub(crate) async fn log(
     let page = page(query.page_size, query.page_token.as_deref())?;
     let audited = readers.read(move || store.audit(page, &query)).await?;
     let next_page_token = audited.next.map(|place| base64url(&place.to_be_bytes()));
-    Ok(Json(AuditPage { items: audited.entries, next_page_token, last: audited.last }))
+    Ok(Json(AuditPage { items: audited.entries, next_page_token, first: audited.first, last: audited.last }))
 }
 
 /// `GET /v1/audit/{record}`: one record, as the chain binds it.
@@ -65,6 +66,17 @@ pub(crate) async fn record(
     record.map(Json).ok_or_else(|| Code::NotFound.into())
 }
 
+/// `POST /v1/audit/prune`: deletes the oldest records, or says which would be.
+pub(crate) async fn prune(
+    State(store): State<Arc<Store>>,
+    State(readers): State<Readers>,
+    caller: Caller,
+    Json(Prune { before, dry_run }): Json<Prune>,
+) -> Result<Json<Pruned>, Problem> {
+    let by = caller.party();
+    readers.read(move || store.prune(Some(by), before, dry_run)).await.map(Json)
+}
+
 /// `GET /v1/audit/proof`: the caller's own entries, and what proves them.
 pub(crate) async fn proof(
     State(store): State<Arc<Store>>,
@@ -73,8 +85,7 @@ pub(crate) async fn proof(
     Query(ProofQuery { after }): Query<ProofQuery>,
 ) -> Result<Json<Proof>, Problem> {
     let party = caller.party.clone();
-    let read =
-        move || store.audit_proof(after.unwrap_or(0), &Asker { party: party.id, place: party.place() });
+    let read = move || store.audit_proof(after, &Asker { party: party.id, place: party.place() });
     readers.read(read).await?.map(Json).ok_or_else(|| Code::NotFound.into())
 }
 

@@ -1,6 +1,7 @@
 //! What an administrator can say to the service: one file, every option with a default, unknown ones refused.
 //! A file for each section of it.
 
+mod audit;
 mod delivery;
 mod layers;
 mod limits;
@@ -13,10 +14,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use sidekey_protocol::audit::KEPT_DAYS_MIN;
 use sidekey_protocol::keys::{OVERLAP_DEFAULT_S, OVERLAP_MAX_S};
 use sidekey_protocol::pairing::PublicUrl;
 
 pub use self::delivery::{Carrier, Delivery, HttpSms, Smpp, Unmeant, Webhook, Xdms};
+pub use self::audit::Audit;
 pub use self::layers::{Effective, Flag, Origin, PREFIX, Setting};
 pub use self::limits::Limits;
 pub use self::log::{Format, Level, Log};
@@ -41,6 +44,8 @@ pub struct Config {
     pub root_key: RootKey,
     /// For how long what a replaced signing key signed still counts.
     pub key_overlap_s: u32,
+    /// For how long the audit log is kept.
+    pub audit: Audit,
     /// For those who keep the service running.
     pub operations: Operations,
     /// The certificate.
@@ -96,6 +101,9 @@ pub enum BadOption {
     /// A carrier.
     #[error(transparent)]
     Carrier(#[from] Unmeant),
+    /// What happened last month must be there to be looked at.
+    #[error("audit.keep_days is 0, which keeps the log for ever, or at least {KEPT_DAYS_MIN}")]
+    KeptTooShort,
     /// The service must end within 30 seconds.
     #[error("limits.drain_s is at most {}: the service ends within 30 seconds", limits::DRAIN_MAX_S)]
     DrainTooLong,
@@ -116,6 +124,9 @@ impl Config {
     /// # Errors
     /// [`BadOption`] names the option.
     pub fn check(&self) -> Result<(), BadOption> {
+        if self.audit.keeps_too_little() {
+            return Err(BadOption::KeptTooShort);
+        }
         if self.limits.drain_s > limits::DRAIN_MAX_S {
             return Err(BadOption::DrainTooLong);
         }
@@ -190,6 +201,7 @@ impl Default for Config {
             data: PathBuf::from("."),
             root_key: RootKey::default(),
             key_overlap_s: OVERLAP_DEFAULT_S,
+            audit: Audit::default(),
             operations: Operations::default(),
             tls: Tls::default(),
             delivery: Delivery::default(),
@@ -216,6 +228,7 @@ mod tests {
         assert_eq!(
             names(&shipped),
             [
+                "audit",
                 "data",
                 "delivery",
                 "key_overlap_s",
@@ -254,6 +267,11 @@ mod tests {
         assert_eq!(check("[operations]\nlisten = '[::1]:1'"), Ok(()));
         assert_eq!(check("key_overlap_s = 2592001"), Err(BadOption::OverlapTooLong));
         assert_eq!(check("key_overlap_s = 0"), Ok(()));
+        for (days, checked) in
+            [(0, Ok(())), (1, Err(BadOption::KeptTooShort)), (29, Err(BadOption::KeptTooShort)), (30, Ok(()))]
+        {
+            assert_eq!(check(&format!("[audit]\nkeep_days = {days}")), checked, "{days}");
+        }
     }
 
     #[test]

@@ -91,6 +91,9 @@ pub enum Fault {
 /// In which way a journal is not what was written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Damage {
+    /// The state with which the kept part of the journal begins is not what was written.
+    #[error("cannot be read on from: the state before it, in the file `base`, is damaged or gone")]
+    Base,
     /// A record does not continue the hash chain.
     #[error("does not continue the chain: it was edited")]
     Chain,
@@ -112,6 +115,9 @@ pub enum Damage {
     /// A record stands behind one that was written after it.
     #[error("does not stand where it was written: records were reordered")]
     Order,
+    /// A record says that the log was pruned where it was not.
+    #[error("says that the log begins at another place than it does")]
+    Pruned,
     /// The chain holds, and is not the one that was signed.
     #[error("is not what was signed: records were rewritten, the first of them at {from} or after")]
     Rewritten {
@@ -127,6 +133,9 @@ pub enum Damage {
     /// A segment is shorter or longer than it was made.
     #[error("segment of the wrong size")]
     Size,
+    /// The journal begins later than at its first record, and only what nobody signed says why.
+    #[error("is where the log begins, and nothing that was signed says that it was pruned")]
+    Unsigned,
     /// A record is of a kind or version that this program does not know.
     #[error("does not decode")]
     Undecodable,

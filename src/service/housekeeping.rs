@@ -19,13 +19,15 @@ pub(crate) struct Keeping {
     pub(crate) certificate: Arc<Certificate>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) store: Arc<Store>,
+    /// For how long the audit log is kept; 0 for ever.
+    pub(crate) keep_days: u32,
 }
 
 impl Keeping {
-    /// Looks after the certificate and the histograms, until the service stops.
+    /// Looks after the certificate, the histograms and the audit log, until the service stops.
     pub(crate) async fn run(self, stopping: CancellationToken) {
         let mut tick = tokio::time::interval(TICK);
-        let mut warned = None;
+        let (mut warned, mut ticks) = (None, 0_u32);
         loop {
             tokio::select! {
                 () = stopping.cancelled() => return,
@@ -35,6 +37,19 @@ impl Keeping {
             self.metrics.upkeep();
             self.warn(&mut warned);
             self.checkpoint().await;
+            if ticks.is_multiple_of(RETAIN_EVERY) && self.keep_days > 0 {
+                self.retain().await;
+            }
+            ticks = ticks.wrapping_add(1);
+        }
+    }
+
+    /// Deletes what the audit log keeps no longer.
+    async fn retain(&self) {
+        let (store, days) = (self.store.clone(), self.keep_days);
+        let retained = tokio::task::spawn_blocking(move || store.retain(days)).await;
+        if let Ok(Err(error)) = retained {
+            tracing::warn!(error = &error as &dyn std::error::Error, "what is old stays in the log");
         }
     }
 
@@ -58,3 +73,5 @@ impl Keeping {
 }
 
 const TICK: Duration = Duration::from_secs(2);
+/// Ticks between two looks for what the log keeps no longer: an hour.
+const RETAIN_EVERY: u32 = 1800;

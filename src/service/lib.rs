@@ -203,6 +203,7 @@ pub async fn start(
         certificate,
         clock,
         store: store.clone(),
+        keep_days: config.audit.keep_days,
     };
     tokio::spawn(keeping.run(app.stopping.clone()));
     let handle = Handle::new();
@@ -297,7 +298,7 @@ impl App {
         let stopping = CancellationToken::new();
         let (url, handed) = (config.public_url.clone(), carriers);
         let outbox = Outbox::new(store.clone(), rng.clone(), url, handed, stopping.clone());
-        let health = Health::new(store.clone(), certificate, config.data.clone());
+        let health = Health::new(store.clone(), certificate);
         Self {
             service: store.identity().service,
             store,

@@ -134,6 +134,7 @@ impl Outcomes {
 struct Asked {
     pairings_active: Gauge,
     store_size_bytes: Gauge,
+    store_free_bytes: Gauge,
     seal_state: Gauge,
     certificate: Gauge,
     signing_key_age: Gauge,
@@ -153,6 +154,8 @@ pub(crate) struct Figures {
     pub(crate) pairings_active: usize,
     /// Octets of journal and state on the disk.
     pub(crate) store_size_bytes: u64,
+    /// Octets that are free on that disk, where the system says.
+    pub(crate) store_free_bytes: Option<u64>,
     /// Whether keys are issued.
     pub(crate) open: bool,
     /// When the certificate ends, in Unix seconds.
@@ -248,6 +251,7 @@ impl Asked {
         Self {
             pairings_active: gauge("sidekey_pairings_active"),
             store_size_bytes: gauge("sidekey_store_size_bytes"),
+            store_free_bytes: gauge("sidekey_store_free_bytes"),
             seal_state: gauge("sidekey_seal_state"),
             certificate: gauge("sidekey_tls_cert_not_after_timestamp_seconds"),
             signing_key_age: gauge("sidekey_signing_key_age_seconds"),
@@ -264,6 +268,7 @@ impl Asked {
     fn set(&self, figures: &Figures) {
         self.pairings_active.set(figures.pairings_active as f64);
         self.store_size_bytes.set(figures.store_size_bytes as f64);
+        figures.store_free_bytes.inspect(|&free| self.store_free_bytes.set(free as f64));
         self.seal_state.set(if figures.open { 1.0 } else { 0.0 });
         self.certificate.set(figures.certificate_not_after as f64);
         self.signing_key_age.set(f64::from(figures.signing_key_age_s));
@@ -346,6 +351,7 @@ mod tests {
         let figures = Figures {
             pairings_active: 2,
             store_size_bytes: 5,
+            store_free_bytes: Some(6),
             open: true,
             certificate_not_after: 7,
             signing_key_age_s: 9,

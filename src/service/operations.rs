@@ -49,6 +49,7 @@ async fn metrics(State(operations): State<Operations>) -> Response {
         metrics.render(&Figures {
             pairings_active: store.pairings_active(),
             store_size_bytes: store.size_bytes(),
+            store_free_bytes: store.free_bytes(),
             open: store.ready().is_ok(),
             certificate_not_after: health.certificate().not_after(),
             signing_key_age_s: store.signing_key_age_s(),

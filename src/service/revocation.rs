@@ -83,9 +83,11 @@ fn refusal(error: Error) -> Refusal {
             | Refused::Exists
             | Refused::Missing(_)
             | Refused::Pairing(_)
+            | Refused::Pruned
             | Refused::Session(_)
             | Refused::SessionsFull { .. }
-            | Refused::Stale => Reject::TargetUnknown,
+            | Refused::Stale
+            | Refused::Young => Reject::TargetUnknown,
         }),
     }
 }

@@ -251,8 +251,10 @@ fn refusal(error: Error) -> Problem {
             | Refused::AttemptsSpent
             | Refused::Exists
             | Refused::Missing(_)
+            | Refused::Pruned
             | Refused::Stale
-            | Refused::Used => Reject::SessionUnknown.into(),
+            | Refused::Used
+            | Refused::Young => Reject::SessionUnknown.into(),
         },
     }
 }

@@ -166,7 +166,7 @@ async fn a_checkpoint_is_kept_when_the_service_stops_and_by_whichever_key_signs(
     let data = office.system.data();
     let verified = sidekey_service::store::Store::verify(&data, &[first.unwrap()]).unwrap();
     assert_eq!(verified.keys.len(), 2);
-    assert_eq!(verified.signed, verified.records);
+    assert_eq!(verified.signed, verified.last);
     office.phone.client.audit(None).await.expect("the device follows the key");
 }
 

@@ -15,5 +15,6 @@ mod object;
 mod pairing;
 mod restore;
 mod resume;
+mod retention;
 mod revocation;
 mod session;

@@ -86,6 +86,8 @@ pub struct System {
     pub ca: String,
     /// The enterprise's administrator.
     pub admin: Admin,
+    /// For how long its log is kept, from its next start on; 0 for ever.
+    pub keep_days: u32,
     admin_credential: AdminCredential,
     http: Http,
     seed: AtomicU64,
@@ -152,6 +154,7 @@ impl System {
             delivery,
             handing,
             running: None,
+            keep_days: 0,
             clock,
             url,
             ca,
@@ -172,6 +175,7 @@ impl System {
         let mut config = Config::for_data(&self.data(), self.url.clone());
         config.limits = self.limits.clone();
         config.delivery = self.delivery.clone();
+        config.audit.keep_days = self.keep_days;
         let listener = self.listener.try_clone().expect("a listener can be cloned");
         let given = Given { carriers: (self.handing.0)(), ..listener.into() };
         let (stop, stopped) = oneshot::channel();

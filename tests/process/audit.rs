@@ -22,7 +22,7 @@ fn what_was_done_to_a_folder_is_found_and_named() {
     sidekey.json("audit verify --against kept.jws");
     assert_eq!(serving.stop("TERM"), 0);
     let verified = sidekey.json("audit verify --data data --against kept.jws");
-    assert_eq!(verified["signed"], verified["records"]);
+    assert_eq!(verified["signed"], verified["last"]);
 
     let segment = sidekey.data().join("journal/00000000000000000001.journal");
     let whole = std::fs::read(&segment).unwrap();

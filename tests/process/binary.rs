@@ -70,12 +70,16 @@ impl Sidekey {
     pub(crate) fn init(&self) -> u16 {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         self.run(&format!("init --url https://localhost:{port}")).succeeded();
-        // The port beside it may be taken by another test.
+        self.beside_any(port);
+        port
+    }
+
+    /// Lets the operations listener of a folder for this port be at any: the one beside may be taken by another test.
+    pub(crate) fn beside_any(&self, port: u16) {
         let path = self.data().join("sidekey.toml");
         let config = std::fs::read_to_string(&path).unwrap();
         let beside = format!("listen = \"127.0.0.1:{}\"", port.checked_add(1).unwrap_or(8444));
         std::fs::write(&path, config.replace(&beside, "listen = \"127.0.0.1:0\"")).unwrap();
-        port
     }
 
     pub(crate) fn serve(&self, port: u16) -> Serving {

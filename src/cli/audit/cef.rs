@@ -49,6 +49,7 @@ fn extension(entry: &Entry) -> Vec<(&'static str, String)> {
         ("cs6", "cs6Label", "hash", entry.hash.map(|hash| hex(&hash.0))),
         ("cn1", "cn1Label", "epoch", entry.epoch.map(|epoch| epoch.to_string())),
         ("cn2", "cn2Label", "delivery", entry.delivery.map(|delivery| delivery.to_string())),
+        ("cn3", "cn3Label", "first", entry.first.map(|first| first.to_string())),
     ];
     for (key, label, name, value) in named {
         if let Some(value) = value {
@@ -66,6 +67,7 @@ const fn severity(action: Action) -> u8 {
         Action::PairingRevoked | Action::SessionRevoked | Action::InvitationRevoked => 6,
         Action::SigningKeyRotated
         | Action::ServiceCreated
+        | Action::LogPruned
         | Action::ServerAdded
         | Action::PolicySet
         | Action::PairingApproved

@@ -53,14 +53,22 @@ impl Verify {
     async fn service(&self, against: &[Checkpoint]) -> Result<Report, Stop> {
         let service = self.admin.open()?;
         let walked = service.audit_walk(against).await.map_err(remote::refusal)?;
-        let (seq, hash) = (walked.position.seq, hex(&walked.position.hash));
-        let json = json!({ "records": seq, "hash": hash, "against": against.len(), "checkpoint": walked.checkpoint });
+        let (last, hash) = (walked.position.seq, hex(&walked.position.hash));
+        let against = against.len() - walked.unseen;
+        let json = json!({
+            "last": last, "hash": hash, "against": against, "unseen": walked.unseen, "checkpoint": walked.checkpoint,
+        });
         Ok(Report::new("The log is what the service signs, from its first record on.", json).facts([
-            ("records", seq.to_string()),
+            ("last record", last.to_string()),
             ("hash", hash),
-            ("held against", format!("{} checkpoints kept elsewhere", against.len())),
+            ("held against", format!("{against} checkpoints kept elsewhere{}", older(walked.unseen))),
         ]))
     }
+}
+
+/// How many checkpoints say nothing of what is kept.
+fn older(unseen: usize) -> String {
+    if unseen == 0 { String::new() } else { format!("; {unseen} are older than what is kept") }
 }
 
 async fn folder(data: PathBuf, against: Vec<Checkpoint>) -> Result<Report, Stop> {
@@ -81,13 +89,16 @@ async fn folder(data: PathBuf, against: Vec<Checkpoint>) -> Result<Report, Stop>
     }
     let hash = hex(&verified.hash);
     let json = json!({
-        "records": verified.records, "hash": hash, "checkpoints": verified.checkpoints, "signed": verified.signed,
-        "against": kept, "keys": keys,
+        "first": verified.first, "last": verified.last, "hash": hash, "checkpoints": verified.checkpoints,
+        "unseen": verified.unseen, "signed": verified.signed, "against": kept, "keys": keys,
     });
     let report = Report::new("The log is what was written.", json).facts([
-        ("records", verified.records.to_string()),
+        ("records", format!("{} to {}", verified.first, verified.last)),
         ("hash", hash),
-        ("checkpoints", format!("{}, of which {kept} were kept elsewhere", verified.checkpoints)),
+        (
+            "checkpoints",
+            format!("{}{}, of {kept} kept elsewhere", verified.checkpoints, older(verified.unseen)),
+        ),
         ("signed up to", verified.signed.to_string()),
         ("signing keys", keys.join(", ")),
     ]);

@@ -186,14 +186,14 @@ pub fn root_key(config: &Config) -> Check {
 pub fn audit(data: &Path) -> Check {
     match Store::verify(data, &[]) {
         // The first record made the service: a journal without is not one that nothing happened in.
-        Ok(verified) if verified.records == 0 => {
+        Ok(verified) if verified.last == 0 => {
             Check::finding(AUDIT, format!("the journal of {} holds no whole record", data.display()), RESTORE)
         }
         Ok(verified) => Check::fine(
             AUDIT,
             format!(
-                "{} records, each continues the chain; {} checkpoints cover the first {}",
-                verified.records, verified.checkpoints, verified.signed
+                "records {} to {}, each continues the chain; {} checkpoints cover them up to {}",
+                verified.first, verified.last, verified.checkpoints, verified.signed
             ),
         ),
         Err(Fault::Missing) => Check::finding(

@@ -6,7 +6,7 @@ use super::{Admin, query};
 use crate::error::Error;
 use crate::transport::with_query;
 
-pub use sidekey_protocol::audit::wire::{AuditPage, AuditQuery as AuditFilter, AuditRecord};
+pub use sidekey_protocol::audit::wire::{AuditPage, AuditQuery as AuditFilter, AuditRecord, Prune, Pruned};
 
 impl Admin {
     /// One page of the audit log, oldest first. `next_page_token` of a page is the `page_token` of the next.
@@ -22,8 +22,16 @@ impl Admin {
     /// One record of the journal, with all of its entries.
     ///
     /// # Errors
-    /// [`Error::Refused`] with `not_found`: there is no record of this number.
+    /// [`Error::Refused`] with `not_found`: there is no record of this number; with `log_pruned`: it is not kept any more.
     pub async fn audit_record(&self, seq: u64) -> Result<AuditRecord, Error> {
         self.transport().call(Method::GET, format!("/v1/audit/{seq}")).send().await
+    }
+
+    /// Deletes the oldest records, or says which would be.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with `log_young`: not even an administrator may delete what is so young.
+    pub async fn prune_audit(&self, prune: &Prune) -> Result<Pruned, Error> {
+        self.transport().call(Method::POST, "/v1/audit/prune").json(prune).send().await
     }
 }

@@ -117,5 +117,8 @@ pub fn entries(hashes: &[[u8; 32]]) -> [u8; 32] {
     hash(labels::AUDIT_RECORD, &fields)
 }
 
+/// Days for which every record is kept, whoever asks: what an administrator did stays to be seen for as long.
+pub const KEPT_DAYS_MIN: u32 = 30;
+
 #[cfg(test)]
 mod tests;

@@ -72,7 +72,7 @@ pub enum ProofEntry {
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ProofQuery {
-    /// From the record after this one on; from the first unless said.
+    /// From the record after this one on; from the first that is kept unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<u64>,
 }
@@ -83,6 +83,9 @@ pub enum Reject {
     /// It does not go on where the last one ended: the chain was rewritten, or rolled back.
     #[error("the chain does not continue what was seen of it")]
     ChainForeign,
+    /// It begins later than at its first record, and none of its entries says that what was before was pruned.
+    #[error("the chain begins later than at its first record, and does not say why")]
+    ChainUnpruned,
     /// The checkpoint is of another service, or not signed by its key.
     #[error("the checkpoint is not this service's")]
     CheckpointForeign,
@@ -109,13 +112,15 @@ pub struct Walk {
     marks: BTreeMap<u64, [u8; 32]>,
     /// Whatever was told on the way.
     entries: Vec<Entry>,
+    /// Where the chain begins, when it was walked over from its beginning and that is not at its first record.
+    pruned: Option<Position>,
 }
 
 impl Walk {
     /// Begins after a record whose hash is known, or at the beginning.
     #[must_use]
     pub fn after(known: Option<Position>) -> Self {
-        Self { end: known, marks: BTreeMap::new(), entries: Vec::new() }
+        Self { end: known, ..Self::default() }
     }
 
     /// That it must come by a place that was signed before.
@@ -125,10 +130,17 @@ impl Walk {
         self
     }
 
-    /// The last record that was walked over.
+    /// The last record that was walked over; `None` before the first.
     #[must_use]
-    pub fn seq(&self) -> u64 {
-        self.end.map_or(0, |end| end.seq)
+    pub fn seq(&self) -> Option<u64> {
+        self.end.map(|end| end.seq)
+    }
+
+    /// The places that it must come by and cannot, since the chain begins after them.
+    #[must_use]
+    pub fn passed_over(&self) -> usize {
+        let begin = self.pruned.map_or(0, |begin| begin.seq);
+        self.marks.range(..begin).count()
     }
 
     /// Walks over a page, and says whether it was the last.
@@ -137,10 +149,11 @@ impl Walk {
     /// [`Reject`].
     pub fn take(&mut self, page: &Proof, service: ServiceId, keys: &[VerifyingKey]) -> Result<bool, Reject> {
         let begin = Position { seq: page.after, hash: page.previous.0 };
-        // Where nothing is known, the chain may have begun later than at its first record: what it was is in its hash.
         if self.end.is_some_and(|end| end != begin) || begin.seq == 0 && begin != Position::START {
             return Err(Reject::ChainForeign);
         }
+        // Where nothing is known, the chain may begin later than at its first record. Then an entry of it names that place.
+        let pruned = if self.end.is_none() && begin.seq > 0 { Some(begin) } else { self.pruned };
         let (mut end, mut told) = (begin, Vec::new());
         self.pass(end)?;
         for part in &page.records {
@@ -172,8 +185,13 @@ impl Walk {
             if self.marks.last_key_value().is_some_and(|(&seq, _)| seq > end.seq) {
                 return Err(Reject::RolledBack);
             }
+            if pruned
+                .is_some_and(|begin| !self.entries.iter().chain(&told).any(|entry| entry.begins_at(begin)))
+            {
+                return Err(Reject::ChainUnpruned);
+            }
         }
-        self.end = Some(end);
+        (self.end, self.pruned) = (Some(end), pruned);
         self.entries.append(&mut told);
         Ok(page.checkpoint.is_some())
     }
@@ -189,6 +207,15 @@ impl Walk {
     #[must_use]
     pub fn finish(self) -> (Vec<Entry>, Position) {
         (self.entries, self.end.unwrap_or(Position::START))
+    }
+}
+
+impl Entry {
+    /// Whether it says that the log begins after `place`.
+    fn begins_at(&self, place: Position) -> bool {
+        self.action == Action::LogPruned
+            && self.first == Some(place.seq + 1)
+            && self.previous == Some(Octets(place.hash))
     }
 }
 
@@ -234,7 +261,7 @@ impl Asker<'_> {
             return true;
         }
         if entry.server.is_none() {
-            return entry.action == Action::PolicySet;
+            return matches!(entry.action, Action::PolicySet | Action::LogPruned);
         }
         // Whoever knows an invitation can spend its attempts.
         if entry.invitation.is_some() || entry.server.as_ref() != Some(server) {

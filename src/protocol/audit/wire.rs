@@ -1,4 +1,4 @@
-//! What is said about the audit log over HTTPS (proto/audit/spec.md, sections 2 and 4).
+//! What is said about the audit log over HTTPS (proto/audit/spec.md, sections 2, 3 and 6).
 
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +76,7 @@ actions! {
     DeliveryRetried = "delivery_retried", "A delivery was to be tried again on request.";
     DeliveryCancelled = "delivery_cancelled", "A delivery was cancelled on request.";
     SecretsResealed = "secrets_resealed", "Secrets at rest were sealed under a newer key.";
+    LogPruned = "log_pruned", "So many of the oldest records were deleted: the log begins later.";
 }
 
 impl std::str::FromStr for Action {
@@ -154,6 +155,12 @@ pub struct Entry {
     /// Which delivery.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<u32>,
+    /// The first record that the log keeps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<u64>,
+    /// The hash of the record before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Octets<32>>,
     /// `h_seq`: the chain up to this record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hash: Option<Octets<32>>,
@@ -191,6 +198,8 @@ impl Entry {
             count: None,
             carrier: None,
             delivery: None,
+            first: None,
+            previous: None,
             hash: None,
         }
     }
@@ -215,6 +224,8 @@ pub struct AuditPage {
     /// Where to go on; absent at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_page_token: Option<String>,
+    /// The oldest record that is kept.
+    pub first: u64,
     /// The newest record there is.
     pub last: u64,
 }
@@ -240,6 +251,35 @@ pub struct AuditRecord {
     pub hash: Octets<32>,
     /// What it did.
     pub entries: Vec<Entry>,
+}
+
+/// Body of `POST /v1/audit/prune`.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Prune {
+    /// Records from before this time are deleted, so far as they fill whole segments.
+    pub before: Timestamp,
+    /// Whether only to say what would be deleted.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// Answer to `POST /v1/audit/prune`.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Pruned {
+    /// How many records were deleted, or would be.
+    pub records: u64,
+    /// In how many segments of the journal.
+    pub segments: u64,
+    /// The first record that is kept.
+    pub first: u64,
+    /// When that was made.
+    pub since: Timestamp,
+    /// Whether there is more of what was asked for: so much is deleted at once, and no more.
+    pub more: bool,
 }
 
 /// An item of `GET /v1/audit/checkpoints`.

@@ -120,6 +120,8 @@ codes! {
         "Ask the administrator for a new invitation.";
     Lapsed = 410 "lapsed", "The pairing was not used for 90 days, or not approved within 7.",
         "It does not come back: pair again.";
+    LogPruned = 410 "log_pruned", "The audit log does not keep this any more.",
+        "Read it from where it begins: without `after`, or from `first` of GET /v1/audit.";
     PairingRefused = 410 "pairing_refused", "The pairing was refused.",
         "If that was a mistake, ask for another invitation and pair again.";
     Revoked = 410 "revoked", "This was revoked.",
@@ -152,6 +154,8 @@ codes! {
         "Leave it out: every party can fetch the key over HTTPS.";
     IdempotencyKeyReused = 422 "idempotency_key_reused", "This Idempotency-Key came with another body before.",
         "Use a fresh key for a new request.";
+    LogYoung = 422 "log_young", "What is younger than 30 days stays in the audit log.",
+        "Name an earlier time.";
     PolicyInvalid = 422 "policy_invalid", "The policy cannot be set so.",
         "Correct the members named in `errors`; `cause` says what they may be.";
     SuitesMalformed = 422 "suites_malformed", "The list of suites is empty, too long, or has a malformed name.",

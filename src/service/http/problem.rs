@@ -336,6 +336,8 @@ impl From<store::Error> for Problem {
             store::Error::Refused(Refused::Lapsed) => rekey::Reject::Lapsed.into(),
             store::Error::Refused(Refused::Declined(refusal)) => Self::declined(&refusal),
             store::Error::Refused(Refused::Pairing(reject)) => reject.into(),
+            store::Error::Refused(Refused::Pruned) => Code::LogPruned.into(),
+            store::Error::Refused(Refused::Young) => Code::LogYoung.into(),
             store::Error::Refused(_) => Code::NotFound.into(),
         }
     }

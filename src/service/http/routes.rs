@@ -181,9 +181,11 @@ routes! {
     GET    "/v1/audit/checkpoints"             ADMIN       NONE   Answer audit::checkpoints,
         "Where the audit log's chain stood, signed by the service, oldest first" [];
     GET    "/v1/audit/proof"                   EVERY_PARTY NONE   Answer audit::proof,
-        "The caller's own entries of the audit log, and what proves that they are in it" [NotFound];
+        "The caller's own entries of the audit log, and what proves that they are in it" [LogPruned NotFound];
+    POST   "/v1/audit/prune"                   ADMIN       SMALL  Answer audit::prune,
+        "Deletes the oldest records of the audit log, which says so" [LogYoung];
     GET    "/v1/audit/{record}"                ADMIN       NONE   Answer audit::record,
-        "One record of the audit log, as the chain binds it" [NotFound];
+        "One record of the audit log, as the chain binds it" [LogPruned NotFound];
     GET    "/v1/keys"                          ANYBODY     NONE   Answer keys::keys,
         "The service's signing keys, and the statements by which each vouches for the next" [];
     POST   "/v1/keys/rotate"                   ADMIN       SMALL  Answer keys::rotate,

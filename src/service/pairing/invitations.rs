@@ -246,7 +246,9 @@ fn refusal(error: Error) -> Problem {
             | Refused::Session(_)
             | Refused::SessionsFull { .. }
             | Refused::Stale
-            | Refused::Used => Code::NotFound.into(),
+            | Refused::Pruned
+            | Refused::Used
+            | Refused::Young => Code::NotFound.into(),
         },
     }
 }

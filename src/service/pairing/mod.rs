@@ -202,9 +202,11 @@ fn refusal(error: Error) -> Problem {
             | Refused::Exists
             | Refused::Lapsed
             | Refused::Missing(_)
+            | Refused::Pruned
             | Refused::Session(_)
             | Refused::SessionsFull { .. }
-            | Refused::Stale => Reject::InvitationUnknown.into(),
+            | Refused::Stale
+            | Refused::Young => Reject::InvitationUnknown.into(),
             Refused::Pairing(reject) => reject.into(),
         },
     }

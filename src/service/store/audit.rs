@@ -1,6 +1,7 @@
 //! The audit log, read from the journal: as much at once as one page needs, and no more than a bounded part of it.
 
 use std::path::PathBuf;
+use std::sync::{PoisonError, RwLockReadGuard};
 
 use sidekey_protocol::audit::proof::{Asker, Proof, ProofEntry, ProofPart, ProofRecord};
 use sidekey_protocol::audit::wire::{AuditQuery, AuditRecord};
@@ -12,7 +13,7 @@ use super::journal::read::{Found, Reader};
 use super::journal::{self};
 use super::open::JOURNAL;
 use super::view::Page;
-use super::{Store, record};
+use super::{Error, Refused, Store, record};
 use crate::fault::{Damage, Fault};
 
 /// Part of the audit log.
@@ -22,6 +23,8 @@ pub struct Audited {
     pub entries: Vec<Entry>,
     /// Where the next page begins, if there may be one.
     pub next: Option<u64>,
+    /// The oldest record that is kept.
+    pub first: u64,
     /// The newest record.
     pub last: u64,
 }
@@ -32,17 +35,18 @@ impl Store {
     /// # Errors
     /// [`Fault::Corrupt`], [`Fault::Io`].
     pub fn audit(&self, page: Page, wanted: &AuditQuery) -> Result<Audited, Fault> {
-        let last = self.position().seq;
+        let _kept = self.reading();
+        let (first, last) = self.ends();
         let (folder, mut page) = (self.journal(), page);
         let from = match (wanted.from, wanted.since) {
-            (None, None) => 1,
-            (from, None) => from.unwrap_or(1),
-            (from, Some(since)) => from.unwrap_or(1).max(first_since(&folder, since, last)?),
+            (None, None) => first,
+            (from, None) => from.unwrap_or(first),
+            (from, Some(since)) => from.unwrap_or(first).max(first_since(&folder, since, last)?),
         };
-        page.after = page.after.max(place(from.clamp(1, last + 1), 0) - 1);
+        page.after = page.after.max(place(from.clamp(first, last + 1), 0) - 1);
         // Its last record may have entries that are still to be shown.
         let mut reader = Reader::new(&folder, (page.after >> ITEM_BITS).saturating_sub(1), last)?;
-        let (mut shown, mut octets) = (Audited { entries: Vec::new(), next: None, last }, 0);
+        let (mut shown, mut octets) = (Audited { entries: Vec::new(), next: None, first, last }, 0);
         while let Some(found) = reader.next()? {
             octets += found.body.len();
             for entry in lines(&found)? {
@@ -67,11 +71,15 @@ impl Store {
     /// One record; `None` when there is none of this number. Blocks.
     ///
     /// # Errors
-    /// As [`Self::audit`].
-    pub fn audit_record(&self, seq: u64) -> Result<Option<AuditRecord>, Fault> {
-        let last = self.position().seq;
+    /// [`Refused::Pruned`], and as [`Self::audit`].
+    pub fn audit_record(&self, seq: u64) -> Result<Option<AuditRecord>, Error> {
+        let _kept = self.reading();
+        let (first, last) = self.ends();
         if seq == 0 || seq > last {
             return Ok(None);
+        }
+        if seq < first {
+            return Err(Refused::Pruned.into());
         }
         let Some(found) = Reader::new(&self.journal(), seq - 1, last)?.next()? else { return Ok(None) };
         Ok(Some(AuditRecord {
@@ -86,14 +94,19 @@ impl Store {
         }))
     }
 
-    /// The records after `after`, so far as `who` may see what they did. Blocks.
+    /// The records after `after`, or all that are kept, so far as `who` may see what they did. Blocks.
     ///
     /// # Errors
-    /// As [`Self::audit`].
-    pub fn audit_proof(&self, after: u64, who: &Asker<'_>) -> Result<Option<Proof>, Fault> {
-        let (end, now) = (self.position(), self.now());
+    /// [`Refused::Pruned`], and as [`Self::audit`].
+    pub fn audit_proof(&self, after: Option<u64>, who: &Asker<'_>) -> Result<Option<Proof>, Error> {
+        let _kept = self.reading();
+        let ((first, _), end, now) = (self.ends(), self.position(), self.now());
+        let after = after.unwrap_or(first - 1);
         if after > end.seq {
             return Ok(None);
+        }
+        if after + 1 < first {
+            return Err(Refused::Pruned.into());
         }
         let mut reader = Reader::new(&self.journal(), after, end.seq)?;
         let mut proof = Proof { after, previous: Octets(end.hash), records: Vec::new(), checkpoint: None };
@@ -122,7 +135,18 @@ impl Store {
         self.shared.read().position
     }
 
-    fn journal(&self) -> PathBuf {
+    /// The first record that is kept, and the last.
+    fn ends(&self) -> (u64, u64) {
+        let state = self.shared.read();
+        (state.global.begins, state.position.seq)
+    }
+
+    /// While this is held, nothing is deleted that was kept.
+    fn reading(&self) -> RwLockReadGuard<'_, ()> {
+        self.reading.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn journal(&self) -> PathBuf {
         self.shared.at_rest.folder().join(JOURNAL)
     }
 }

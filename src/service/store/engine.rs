@@ -98,10 +98,15 @@ impl Shared {
         if self.is_rolled_back() {
             return Err(Fault::RolledBack);
         }
-        if self.full.load(Ordering::Acquire) {
+        if self.is_full() {
             return Err(Fault::Full);
         }
         self.now().map(drop)
+    }
+
+    /// Whether the journal had no room for what was to be written last.
+    pub(super) fn is_full(&self) -> bool {
+        self.full.load(Ordering::Acquire)
     }
 
     /// Whether it is known that revocations were lost.
@@ -227,6 +232,7 @@ type Done = Box<dyn FnOnce(Result<&State, Fault>) + Send>;
 
 enum Order {
     Decide(Decision),
+    Roll,
     Sweep(usize),
     Close(oneshot::Sender<()>),
 }
@@ -259,10 +265,11 @@ impl Engine {
     /// The same for a thread of our own.
     pub(super) fn commit_blocking<T: Send + 'static>(
         &self,
+        by: Option<PartyId>,
         decide: impl FnOnce(&State, &mut Desk<'_>) -> Result<Verdict<T>, Error> + Send + 'static,
     ) -> Result<T, Error> {
         // Its records concern what any other may: it goes alone.
-        let (order, answer) = order(About::Everything, None, decide);
+        let (order, answer) = order(About::Everything, by, decide);
         self.0.blocking_send(order).map_err(|_| Fault::Fenced)?;
         answer.blocking_recv().map_err(|_| Fault::Fenced)?
     }
@@ -270,6 +277,11 @@ impl Engine {
     /// Lets the writer look for what is over among the next `count` sessions.
     pub(super) fn sweep(&self, count: usize) {
         let _ = self.0.try_send(Order::Sweep(count));
+    }
+
+    /// Lets the writer go on in a new segment of the journal, if there is room for one.
+    pub(super) fn roll(&self) {
+        let _ = self.0.try_send(Order::Roll);
     }
 
     /// Waits until everything queued before is durable and the writer has stopped.

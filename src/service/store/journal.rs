@@ -58,6 +58,8 @@ pub(super) struct Journal {
     /// Where the next record goes.
     offset: u64,
     end: Position,
+    /// The disk had no room for the next segment when it was wanted.
+    full: bool,
     /// The batch.
     buffer: Vec<u8>,
     /// How long the last sync took.
@@ -81,6 +83,7 @@ impl Journal {
             segment_size,
             offset: HEADER_SIZE as u64,
             end: Position::START,
+            full: false,
             buffer: Vec::new(),
             synced_in: Duration::ZERO,
             #[cfg(test)]
@@ -123,6 +126,7 @@ impl Journal {
             segment_size,
             offset: tail.offset,
             end: tail.end,
+            full: false,
             buffer: Vec::new(),
             synced_in: Duration::ZERO,
             #[cfg(test)]
@@ -132,12 +136,13 @@ impl Journal {
         })
     }
 
-    /// Reads all of it and changes nothing: what an audit does.
+    /// Reads all of it after `begin`, where it begins, and changes nothing: what an audit does.
     pub(super) fn verify(
         folder: &Path,
+        begin: Position,
         check: impl FnMut(Position, &Frame, &[u8]) -> Result<(), Damage>,
     ) -> Result<Position, Fault> {
-        scan::replay(folder, Position::START, check).map(|tail| tail.end)
+        scan::replay(folder, begin, check).map(|tail| tail.end)
     }
 
     /// Makes a batch durable and returns the hash of each of its records.
@@ -179,6 +184,16 @@ impl Journal {
         Ok(positions)
     }
 
+    /// Goes on in a new segment, unless this one is new.
+    pub(super) fn roll_on(&mut self) -> Result<(), Unwritten> {
+        if self.offset == HEADER_SIZE as u64 { Ok(()) } else { self.roll(0) }
+    }
+
+    /// Whether the disk had no room for the next segment when it was wanted last.
+    pub(super) const fn is_full(&self) -> bool {
+        self.full
+    }
+
     /// After the last record.
     pub(super) const fn end(&self) -> Position {
         self.end
@@ -196,6 +211,7 @@ impl Journal {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if is_full(&error) && at == self.offset => {
+                    self.full = true;
                     return Err(Unwritten::Refused(Fault::Full));
                 }
                 Err(error) => return Err(Unwritten::broken(error)),
@@ -220,6 +236,8 @@ impl Journal {
 
     /// Goes on in a new segment with room for at least `octets`.
     fn roll(&mut self, octets: u64) -> Result<(), Unwritten> {
+        // Until it has been found.
+        self.full = true;
         #[cfg(test)]
         if self.no_room.load(std::sync::atomic::Ordering::SeqCst) {
             return Err(Unwritten::Refused(Fault::Full));
@@ -228,6 +246,7 @@ impl Journal {
         self.segment = make_segment(&self.folder, size, self.end)?;
         self.size = size;
         self.offset = HEADER_SIZE as u64;
+        self.full = false;
         Ok(())
     }
 }
@@ -289,6 +308,17 @@ fn header(size: u64, end: Position) -> [u8; HEADER_SIZE] {
     let check = sha256(&header);
     header[24..32].copy_from_slice(&check[..8]);
     header
+}
+
+/// Deletes the segments that end before the record `first`, oldest first, each for good before the next.
+pub(super) fn remove(folder: &Path, first: u64) -> Result<(), Fault> {
+    let doing = "delete a journal segment";
+    for pair in scan::list(folder)?.windows(2).take_while(|pair| pair[1] <= first) {
+        fs::remove_file(folder.join(name(pair[0])))
+            .and_then(|()| File::open(folder)?.sync_all())
+            .map_err(Fault::io(doing))?;
+    }
+    Ok(())
 }
 
 /// What is wrong with this record, wherever it stands.

@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use sidekey_protocol::ids::Timestamp;
 
-use super::Error;
 use super::engine::{Desk, Engine, Shared, Verdict};
-use super::pages::{Delta, Key, StoredPage};
+use super::open::PAGES;
+use super::pages::{Delta, Key, PAGE_SESSIONS, StoredPage};
 use super::record::Record;
 use super::sled::{Behind, Change};
-use super::state::State;
+use super::state::{Dirty, State};
+use super::{Error, room};
 use crate::fault::Fault;
 
 /// The thread and the way to stop it.
@@ -38,6 +39,8 @@ impl Keeper {
             shared,
             page: next_page,
             on_page: Vec::new(),
+            mending: None,
+            untended: false,
             renewal: Timestamp(0),
             lapsing: Timestamp(0),
         };
@@ -61,6 +64,10 @@ struct Work {
     /// The page that is not full yet, and the sessions on it.
     page: u32,
     on_page: Vec<u32>,
+    /// Where nothing can be written behind: when that was tried last.
+    mending: Option<Instant>,
+    /// The last round failed, and that was said.
+    untended: bool,
     /// No pass over all secrets before this.
     renewal: Timestamp,
     /// No look for idle pairings before this.
@@ -71,17 +78,24 @@ impl Work {
     fn run(mut self, stopped: &Receiver<()>) {
         loop {
             let over = !matches!(stopped.recv_timeout(TICK), Err(RecvTimeoutError::Timeout));
+            self.mend();
             self.write_behind();
             if over {
                 return;
             }
+            self.make_room();
             // After the writing, so that nothing is swept that is yet to be written.
             self.engine.sweep(SWEEP_COUNT.max(self.shared.read().sessions.len() / 32));
+            // Both wait for room: what ends is ended when it is asked for.
+            if self.shared.is_full() {
+                continue;
+            }
             match self.lapse().and_then(|()| self.renew()) {
-                Ok(()) | Err(Error::Fault(Fault::Fenced)) => {}
-                Err(error) => {
+                Ok(()) | Err(Error::Fault(Fault::Fenced)) => self.untended = false,
+                Err(error) if !std::mem::replace(&mut self.untended, true) => {
                     tracing::warn!(error = &error as &dyn std::error::Error, "the state is not tended")
                 }
+                Err(_) => {}
             }
         }
     }
@@ -103,18 +117,44 @@ impl Work {
         if let Err(error) = written {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
-                "sled: no longer written; the journal has it all"
+                "sled: not written for now; the journal has it all"
             );
-            self.behind = None;
-            let mut state = self.shared.write();
-            state.dirty = super::state::Dirty::default();
+            (self.behind, self.mending) = (None, Some(Instant::now()));
+            self.shared.write().dirty = Dirty::default();
+        }
+    }
+
+    /// Begins anew to write behind, with everything, where that failed before: sled goes on after no error.
+    fn mend(&mut self) {
+        let rested = self.mending.is_none_or(|last| last.elapsed() >= MEND_EVERY);
+        let folder = self.shared.at_rest.folder();
+        if self.behind.is_some() || !rested || !room::is_enough(folder) {
+            return;
+        }
+        self.mending = Some(Instant::now());
+        match Behind::anew(&folder.join(PAGES), self.shared.at_rest.state_key()) {
+            Ok(behind) => {
+                (self.behind, self.page, self.on_page) = (Some(behind), 1, Vec::new());
+                self.shared.write().touch_all();
+                tracing::info!("sled: written again");
+            }
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "sled: still not written");
+            }
+        }
+    }
+
+    /// Lets a journal that was full go on, without anybody who asks for something.
+    fn make_room(&self) {
+        if self.shared.is_full() && room::is_enough(self.shared.at_rest.folder()) {
+            self.engine.roll();
         }
     }
 }
 
 /// What has changed since the last time: taken at one position.
 fn collect(state: &mut State, page: &mut u32, on_page: &mut Vec<u32>) -> Option<Change> {
-    let fresh = super::state::Dirty { tracked: true, ..Default::default() };
+    let fresh = Dirty { tracked: true, ..Dirty::default() };
     let dirty = std::mem::replace(&mut state.dirty, fresh);
     let numbers = [
         dirty.deliveries.iter().map(|&number| Key::Delivery(number)).collect::<Vec<_>>(),
@@ -126,7 +166,7 @@ fn collect(state: &mut State, page: &mut u32, on_page: &mut Vec<u32>) -> Option<
         dirty.users.iter().map(|&number| Key::User(number)).collect(),
     ];
     let mut keys = numbers.concat();
-    if keys.is_empty() && dirty.opened.is_empty() && dirty.changed.is_empty() {
+    if keys.is_empty() && !dirty.global && dirty.opened.is_empty() && dirty.changed.is_empty() {
         return None;
     }
     keys.push(Key::Global);
@@ -188,7 +228,7 @@ impl Work {
             return Ok(());
         }
         self.lapsing = now.after_s(LAPSE_EVERY_S);
-        while self.engine.commit_blocking(super::rekey::lapse_some)? {}
+        while self.engine.commit_blocking(None, super::rekey::lapse_some)? {}
         Ok(())
     }
 
@@ -201,13 +241,13 @@ impl Work {
             return Ok(());
         }
         if due {
-            self.engine.commit_blocking(|_, desk| Ok(Verdict::Already(desk.rotate_sealing_key()?)))?;
+            self.engine.commit_blocking(None, |_, desk| Ok(Verdict::Already(desk.rotate_sealing_key()?)))?;
         }
         // Many revocations one after another must not mean as many passes over many secrets.
         let count = self.shared.read().secrets().count();
         self.renewal = now.after_s(u32::try_from(count / RESEALS_PER_S).unwrap_or(u32::MAX));
-        while self.engine.commit_blocking(reseal_some)? == RESEAL_COUNT {}
-        self.engine.commit_blocking(|state, desk| {
+        while self.engine.commit_blocking(None, reseal_some)? == RESEAL_COUNT {}
+        self.engine.commit_blocking(None, |state, desk| {
             let needed = state.secrets().map(|(_, sealed)| sealed.key).collect();
             Ok(Verdict::Already(desk.at_rest().destroy_all_but(&needed)?))
         })
@@ -229,8 +269,8 @@ fn reseal_some(state: &State, desk: &mut Desk<'_>) -> Result<Verdict<usize>, Err
 
 /// Between two rounds.
 const TICK: Duration = Duration::from_millis(250);
-/// Sessions on a full page.
-const PAGE_SESSIONS: usize = 256;
+/// Between two tries to write behind again.
+const MEND_EVERY: Duration = Duration::from_secs(5);
 /// Places that one sweep looks at, at least.
 const SWEEP_COUNT: usize = 1024;
 /// Seconds between two looks for idle pairings.

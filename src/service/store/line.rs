@@ -135,6 +135,13 @@ impl Entry {
                 let line = |(turn, whom): (&Turn, &Whom)| delivery(turn, |action| of(Some(whom), action));
                 return turns.iter().zip(&self.whom).map(line).collect();
             }
+            Record::Pruned(pruned) => audit::Entry {
+                service: Some(pruned.service),
+                count: Some(pruned.records),
+                first: Some(pruned.first),
+                previous: Some(pruned.previous),
+                ..line(Action::LogPruned)
+            },
             Record::PolicySet { server, user, .. } => {
                 audit::Entry { server: server.clone(), user: user.clone(), ..line(Action::PolicySet) }
             }
@@ -248,7 +255,8 @@ impl State {
             | Record::BatchOpened(_)
             | Record::ClockAccepted { .. }
             | Record::HeadShown { .. }
-            | Record::KeyRotated(_) => None,
+            | Record::KeyRotated(_)
+            | Record::Pruned(_) => None,
         };
         one.into_iter().collect()
     }

@@ -103,10 +103,11 @@ impl Store {
         live.filter(|party| party.party.place().is_some()).count()
     }
 
-    /// Octets of the journal and of the state behind it.
+    /// Octets of the journal, of the base and of the state behind them.
     pub(crate) fn size_bytes(&self) -> u64 {
         let folder = self.shared.at_rest.folder();
-        ["journal", "state"].into_iter().map(|name| size_bytes(&folder.join(name))).sum()
+        let base = folder.join("base").metadata().map_or(0, |file| file.len());
+        base + ["journal", "state"].into_iter().map(|name| size_bytes(&folder.join(name))).sum::<u64>()
     }
 
     /// How old the key is that secrets are sealed under now.

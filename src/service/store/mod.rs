@@ -4,6 +4,7 @@
 //!   verb ──decision──▶ writer: decide · append · one fdatasync · apply · answer      (engine, journal)
 //!   read ──────────────────────────────────────▶ state in memory                     (state)
 //!   keeper: pages on disk, behind · what is over is swept · sealing keys renewed     (keeper, sled, at_rest)
+//!   what is old goes: the base takes its place                                       (retention, base)
 //! ```
 //! The public face speaks the protocol's verbs, one commit each. Single use is enforced by the commit itself: it decides
 //! on durable state alone, one decision about one thing at a time.
@@ -11,6 +12,7 @@
 mod approval;
 mod at_rest;
 mod audit;
+mod base;
 mod batch;
 mod checkpoints;
 mod clock;
@@ -31,7 +33,9 @@ mod policy;
 mod record;
 mod rekey;
 mod restore;
+mod retention;
 mod revocation;
+mod room;
 mod seal_keys;
 mod session;
 mod sled;
@@ -44,7 +48,7 @@ mod view;
 mod tests;
 
 use std::fs::File;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use sidekey_protocol::ids::{Role, ServerName, ServiceId, Timestamp, UserName};
 
@@ -89,6 +93,10 @@ pub struct Store {
     engine: Engine,
     keeper: Mutex<Option<Keeper>>,
     checkpoints: Mutex<Checkpoints>,
+    /// One at a time deletes what is old.
+    pruning: Mutex<()>,
+    /// Whoever reads the journal, and whoever deletes from it.
+    reading: RwLock<()>,
     /// Held for as long as we live: one process per folder.
     _lock: File,
 }
@@ -146,6 +154,9 @@ pub enum Refused {
     /// So many revocations are lost that nobody has reported.
     #[error("revocations are lost")]
     Missing(u64),
+    /// The log does not keep it any more.
+    #[error("not kept any more")]
+    Pruned,
     /// The protocol refuses what is asked of the pairing.
     #[error(transparent)]
     Pairing(sidekey_protocol::pairing::Reject),
@@ -167,6 +178,9 @@ pub enum Refused {
     /// The invitation was used before.
     #[error("used before")]
     Used,
+    /// It is too young to be deleted.
+    #[error("too young to be deleted")]
+    Young,
 }
 
 impl Store {

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 
 use sidekey_protocol::crypto::{Secret, SigningKey, VerifyingKey};
 use sidekey_protocol::encoding::Octets;
@@ -14,13 +14,14 @@ use super::at_rest::AtRest;
 use super::checkpoints::Checkpoints;
 use super::engine::{Engine, Rng, Shared};
 use super::format;
-use super::journal::{Journal, Position, SEGMENT_SIZE};
+use super::journal::read::Reader;
+use super::journal::{Journal, Position, SEGMENT_SIZE, corrupt};
 use super::keeper::Keeper;
 use super::keys::Signers;
 use super::record::{self, Entry, Record};
-use super::sled::Behind;
-use super::state::{Dirty, State};
-use super::{Identity, Store};
+use super::sled::{Behind, Unusable};
+use super::state::State;
+use super::{Identity, Store, base};
 use crate::clock::Clock;
 use crate::fault::{Damage, Fault};
 
@@ -140,8 +141,9 @@ impl Store {
         format::check_format(folder)?;
         let at_rest = AtRest::open(folder, &root, &mut *rng)?;
         drop(root);
-        let (behind, state) = pages(&folder.join(PAGES), &at_rest)?;
+        let (behind, state) = stood(folder, &at_rest)?;
         let (mut journal, state) = replay(folder, segment_size, state)?;
+        rebase(folder, &at_rest, &state)?;
         adjust(&mut journal);
         let identity = identity(&state);
         let signers = Signers::open(&state, &at_rest)?;
@@ -151,8 +153,64 @@ impl Store {
         let keeper =
             Keeper::start(behind, engine.clone(), shared.clone()).map_err(Fault::io("start a thread"))?;
         let (keeper, checkpoints) = (Mutex::new(Some(keeper)), Mutex::new(Checkpoints::open(folder)?));
-        Ok(Self { identity, signers, shared, engine, keeper, checkpoints, _lock: lock })
+        let (pruning, reading) = (Mutex::default(), RwLock::default());
+        let store =
+            Self { identity, signers, shared, engine, keeper, checkpoints, pruning, reading, _lock: lock };
+        if let Err(error) = store.finish_pruning() {
+            tracing::warn!(error = &error as &dyn std::error::Error, "what was pruned is not deleted yet");
+        }
+        Ok(store)
     }
+}
+
+/// The state that the journal is read on from: what stands behind it, or the base.
+fn stood(folder: &Path, at_rest: &AtRest) -> Result<(Option<Behind>, State), Fault> {
+    let (behind, state) = pages(&folder.join(PAGES), at_rest)?;
+    let first = Reader::begin(&folder.join(JOURNAL))?.seq + 1;
+    let base = base_of(folder, at_rest);
+    // Whatever says that the service itself has let go of what was before: both are authenticated.
+    let let_go = base.as_ref().map_or(1, |base| base.position.seq + 1).max(state.global.begins);
+    if first > let_go {
+        return Err(corrupt(let_go, Damage::Missing));
+    }
+    match base {
+        Some(base) if base.position.seq > state.position.seq => {
+            tracing::warn!(
+                record = base.position.seq,
+                "the pages are behind the base; the state is rebuilt from there"
+            );
+            drop(behind);
+            let behind = Behind::anew(&folder.join(PAGES), at_rest.state_key()).inspect_err(unwritten).ok();
+            let mut state = base;
+            state.touch_all();
+            Ok((behind, state))
+        }
+        None if state.position.seq + 1 < first => Err(corrupt(first, Damage::Base)),
+        _ => Ok((behind, state)),
+    }
+}
+
+/// The state in the base, if there is one of use.
+fn base_of(folder: &Path, at_rest: &AtRest) -> Option<State> {
+    base::read(folder, &at_rest.state_key()).unwrap_or_else(|error| {
+        tracing::error!(error = &error as &dyn std::error::Error, "the base is of no use");
+        None
+    })
+}
+
+/// Makes the base anew where the log needs one and has none of use: there must be two states to lose.
+fn rebase(folder: &Path, at_rest: &AtRest, state: &State) -> Result<(), Fault> {
+    let begins = state.global.begins;
+    let first = Reader::begin(&folder.join(JOURNAL))?.seq + 1;
+    if first > begins {
+        // No record says so.
+        return Err(corrupt(begins, Damage::Missing));
+    }
+    let stands = |base: State| base.position.seq + 1 >= begins;
+    if begins == 1 || base_of(folder, at_rest).is_some_and(stands) {
+        return Ok(());
+    }
+    base::write(folder, &at_rest.state_key(), state)
 }
 
 /// What stands behind the journal; nothing when there is nothing, or nothing of use.
@@ -170,28 +228,37 @@ fn pages(folder: &Path, at_rest: &AtRest) -> Result<(Option<Behind>, State), Fau
     match Behind::open(folder, at_rest.state_key()) {
         Ok((behind, state)) => Ok((Some(behind), state)),
         Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "no pages are written");
+            unwritten(&error);
             Ok((None, State::default()))
         }
     }
 }
 
+fn unwritten(error: &Unusable) {
+    tracing::error!(error = error as &dyn std::error::Error, "no pages are written");
+}
+
 /// Applies what the journal has beyond the state.
 fn replay(folder: &Path, segment_size: u64, mut state: State) -> Result<(Journal, State), Fault> {
-    state.dirty = Dirty { tracked: true, ..Dirty::default() };
+    state.dirty.tracked = true;
     let from = state.position;
     let journal = Journal::open(&folder.join(JOURNAL), segment_size, from, |position: Position, body| {
-        let entry = Entry::decode(body).map_err(|_| Damage::Undecodable)?;
-        state.apply(position, body, entry).map_err(|_| Damage::Effect)?;
-        // A long history must not be held in memory at once.
-        if position.seq.is_multiple_of(SWEEP_EVERY) {
-            let now = state.last_at;
-            state.sweep(usize::MAX, now);
-        }
-        Ok(())
+        redo(&mut state, position, body)
     })?;
     state.carry(usize::MAX);
     Ok((journal, state))
+}
+
+/// Applies one record that is read back.
+pub(super) fn redo(state: &mut State, position: Position, body: &[u8]) -> Result<(), Damage> {
+    let entry = Entry::decode(body).map_err(|_| Damage::Undecodable)?;
+    state.apply(position, body, entry).map_err(|_| Damage::Effect)?;
+    // A long history must not be held in memory at once.
+    if position.seq.is_multiple_of(SWEEP_EVERY) {
+        let now = state.last_at;
+        state.sweep(usize::MAX, now);
+    }
+    Ok(())
 }
 
 fn identity(state: &State) -> Identity {
@@ -228,6 +295,6 @@ pub(super) fn spki(key: &VerifyingKey) -> record::Spki {
 }
 
 pub(super) const JOURNAL: &str = "journal";
-const PAGES: &str = "state";
+pub(super) const PAGES: &str = "state";
 /// Records between two sweeps of a replay.
 const SWEEP_EVERY: u64 = 65_536;

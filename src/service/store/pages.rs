@@ -3,15 +3,17 @@
 //! Sessions go in as pages in order of issue, never changed once full, plus small deltas; everything else as single
 //! values. A key's first octet says what it is; numbers are big-endian, so that keys sort as they were made.
 
-#[cfg(test)]
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use sidekey_protocol::ids::Timestamp;
 use sidekey_protocol::session::{Capabilities, Generations, Suite};
 
-use super::state::State;
+use super::journal::Position;
+use super::state::outbox::Entry as Delivery;
 use super::state::policy::Reach;
 use super::state::sessions::Slot;
+use super::state::{PartyState, State};
 use super::view::EndReason;
 
 /// A session with what it shares.
@@ -142,6 +144,102 @@ impl Key {
     }
 }
 
+/// Makes a state of the keys and values that it stood under, in their order.
+#[derive(Debug, Default)]
+pub(super) struct Loader {
+    state: State,
+    parties: Vec<PartyState>,
+    deliveries: Vec<(u32, Delivery)>,
+    pages: Vec<(u32, StoredPage)>,
+    deltas: BTreeMap<u32, Vec<Delta>>,
+    known: BTreeMap<u32, OnPage>,
+}
+
+/// A page's end, and the deltas that stand on it.
+#[derive(Debug)]
+pub(super) struct OnPage {
+    pub(super) not_after: Timestamp,
+    pub(super) deltas: Vec<u64>,
+}
+
+impl Default for OnPage {
+    fn default() -> Self {
+        Self { not_after: Timestamp(0), deltas: Vec::new() }
+    }
+}
+
+/// The values are not what was written.
+#[derive(Debug, thiserror::Error)]
+#[error("the pages are not what was written")]
+pub(super) struct Altered;
+
+impl Loader {
+    /// Takes the next one.
+    pub(super) fn take(&mut self, key: &[u8], value: &[u8]) -> Result<(), Altered> {
+        let state = &mut self.state;
+        match Key::decode(key).ok_or(Altered)? {
+            Key::Delta { page, seq } => {
+                self.deltas.entry(page).or_default().extend(load::<Vec<Delta>>(value)?);
+                self.known.entry(page).or_default().deltas.push(seq);
+            }
+            Key::Delivery(number) => self.deliveries.push((number, load(value)?)),
+            Key::Global => state.global = load(value)?,
+            Key::Invitation(number) => state.load_invitation(number, load(value)?),
+            Key::Page(number) => self.pages.push((number, load(value)?)),
+            Key::Party(_) => self.parties.push(load(value)?),
+            Key::Policy(reach) => drop(state.policies.insert(reach, load(value)?)),
+            Key::Root(number) => drop(state.roots.insert(number, load(value)?)),
+            Key::Server(_) => drop(state.load_server(load(value)?)),
+            Key::User(_) => drop(state.load_user(load(value)?).map_err(|_| Altered)?),
+        }
+        Ok(())
+    }
+
+    /// The state as it was at `position`, and its pages.
+    pub(super) fn finish(
+        mut self,
+        position: Position,
+        last_at: Timestamp,
+    ) -> Result<(State, BTreeMap<u32, OnPage>), Altered> {
+        for party in std::mem::take(&mut self.parties) {
+            self.state.load_party(party).map_err(|_| Altered)?;
+        }
+        for (number, delivery) in std::mem::take(&mut self.deliveries) {
+            self.state.load_delivery(number, delivery).map_err(|_| Altered)?;
+        }
+        self.state.last_at = last_at;
+        for (number, page) in std::mem::take(&mut self.pages) {
+            self.page(number, page)?;
+        }
+        self.state.position = position;
+        Ok((self.state, self.known))
+    }
+
+    fn page(&mut self, number: u32, page: StoredPage) -> Result<(), Altered> {
+        let mut newest = BTreeMap::new();
+        for delta in self.deltas.remove(&number).unwrap_or_default() {
+            newest.insert(delta.index, delta);
+        }
+        let known = self.known.entry(number).or_default();
+        for (index, mut stored) in page.sessions().ok_or(Altered)? {
+            known.not_after = known.not_after.max(stored.slot.not_after);
+            if let Some(delta) = newest.remove(&index) {
+                stored.slot.set_generations(delta.generations);
+                (stored.slot.root, stored.slot.ended) = (delta.root, delta.ended);
+                (stored.slot.suite, stored.policy) = (delta.suite, delta.policy);
+            }
+            stored.slot.index = index;
+            stored.slot.page = number;
+            self.state.load_session(stored).map_err(|_| Altered)?;
+        }
+        Ok(())
+    }
+}
+
+fn load<T: DeserializeOwned>(value: &[u8]) -> Result<T, Altered> {
+    decode(value).ok_or(Altered)
+}
+
 /// A value, version octet first.
 pub(super) fn encode(value: &impl Serialize) -> Vec<u8> {
     postcard::to_extend(value, vec![VERSION]).expect("memory takes every octet")
@@ -182,9 +280,34 @@ impl State {
         }
     }
 
+    /// All of it, as a [`Loader`] takes it.
+    pub(super) fn values(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let mut values = self.singles();
+        // What is over is not loaded.
+        let slots = self.in_order_of_issue().into_iter().filter_map(|handle| self.sessions.get(handle));
+        let slots: Vec<&Slot> = slots.filter(|slot| !slot.is_over(self.last_at)).collect();
+        for (number, slots) in (1..).zip(slots.chunks(PAGE_SESSIONS)) {
+            let mut page = StoredPage::default();
+            (0..=u8::MAX).zip(slots).for_each(|(index, slot)| page.push(index, self.stored(slot)));
+            values.insert(Key::Page(number).encode(), encode(&page));
+        }
+        values
+    }
+
     /// All of it, in one canonical form: two states are the same when these are.
     #[cfg(test)]
     pub(super) fn dump(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let mut dump = self.singles();
+        for slot in self.sessions.iter() {
+            let mut key = vec![b'S'];
+            key.extend_from_slice(slot.id.as_bytes());
+            dump.insert(key, encode(&self.stored(slot)));
+        }
+        dump
+    }
+
+    /// All but the sessions.
+    fn singles(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
         let numbers = |count: usize| 0..count as u32;
         let keys = std::iter::once(Key::Global)
             .chain(self.invitations.keys().map(|&number| Key::Invitation(number)))
@@ -194,15 +317,10 @@ impl State {
             .chain(self.roots.keys().map(|&number| Key::Root(number)))
             .chain(numbers(self.servers.len()).map(Key::Server))
             .chain(numbers(self.users.len()).map(Key::User));
-        let mut dump: BTreeMap<_, _> =
-            keys.filter_map(|key| Some((key.encode(), self.value(key)?))).collect();
-        for slot in self.sessions.iter() {
-            let mut key = vec![b'S'];
-            key.extend_from_slice(slot.id.as_bytes());
-            dump.insert(key, encode(&self.stored(slot)));
-        }
-        dump
+        keys.filter_map(|key| Some((key.encode(), self.value(key)?))).collect()
     }
 }
 
+/// Sessions on a full page.
+pub(super) const PAGE_SESSIONS: usize = 256;
 const VERSION: u8 = 1;

@@ -150,6 +150,8 @@ pub(super) enum Record {
     Deliveries {
         turns: Vec<Turn>,
     },
+    /// The oldest records were deleted: the log begins later.
+    Pruned(Box<Pruned>),
 }
 
 /// What became of a delivery.
@@ -242,6 +244,20 @@ pub(super) struct RestoreAccepted {
     pub(super) reapplied: Vec<Revoked>,
     /// Every pairing but these is revoked too.
     pub(super) revoke_all_but: Option<Vec<PartyId>>,
+}
+
+/// Where the log begins from now on, and what its first record said that is gone.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Pruned {
+    pub(super) service: ServiceId,
+    /// The service's signing keys until then, oldest first.
+    pub(super) keys: Vec<Spki>,
+    /// How many records were deleted.
+    pub(super) records: u64,
+    /// The first one that is kept.
+    pub(super) first: u64,
+    /// The hash of the one before it.
+    pub(super) previous: Octets<32>,
 }
 
 /// A pairing's next epoch.

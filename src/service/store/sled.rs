@@ -2,7 +2,7 @@
 //!
 //! Nothing is acknowledged through it. It saves replaying the whole journal at the next start, and is believed only as
 //! far as its own seal goes: the position stands beside a keyed sum over every key and value, so whatever sled or the
-//! disk forgot, mixed up or was made to say is found at open, and the state is then rebuilt from the journal.
+//! disk forgot, mixed up or was made to say is found at open, and the state is then rebuilt from the journal, or from the base and what the journal has after it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -14,7 +14,7 @@ use sidekey_protocol::crypto::{Secret, mac};
 use sidekey_protocol::ids::Timestamp;
 
 use super::journal::Position;
-use super::pages::{Delta, Key, StoredPage, decode, encode};
+use super::pages::{Altered, Delta, Key, Loader, OnPage, StoredPage, decode, encode};
 use super::state::State;
 use super::state::sessions::KEPT_S;
 
@@ -35,13 +35,7 @@ pub(super) struct Behind {
     key: Secret<32>,
     sum: Sum,
     /// Each page's end, and the deltas that stand on it.
-    pages: BTreeMap<u32, Page>,
-}
-
-#[derive(Debug)]
-struct Page {
-    not_after: Timestamp,
-    deltas: Vec<u64>,
+    pages: BTreeMap<u32, OnPage>,
 }
 
 /// Why the pages are of no use. The journal has it all.
@@ -51,8 +45,8 @@ pub(super) enum Unusable {
     Sled(#[from] sled::Error),
     #[error("sled panicked")]
     Panicked,
-    #[error("the pages are not what was written")]
-    Altered,
+    #[error(transparent)]
+    Altered(#[from] Altered),
     #[error("sync")]
     Sync(#[from] std::io::Error),
 }
@@ -62,6 +56,15 @@ impl Behind {
     pub(super) fn open(folder: &Path, key: Secret<32>) -> Result<(Self, State), Unusable> {
         // sled meets some kinds of damage with a panic.
         catch_unwind(AssertUnwindSafe(|| Self::load(folder, key))).unwrap_or(Err(Unusable::Panicked))
+    }
+
+    /// Empty pages in the place of those in `folder`, which nobody has open: the journal and the base have it all.
+    pub(super) fn anew(folder: &Path, key: Secret<32>) -> Result<Self, Unusable> {
+        match fs::remove_dir_all(folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        Ok(Self::open(folder, key)?.0)
     }
 
     /// Moves what is of no use out of the way, for whoever wants to look at it.
@@ -91,12 +94,8 @@ impl Behind {
     }
 
     fn read(&mut self) -> Result<State, Unusable> {
-        let mut state = State::default();
-        let mut pages = Vec::new();
-        let mut deltas: BTreeMap<u32, Vec<Vec<Delta>>> = BTreeMap::new();
+        let mut loader = Loader::default();
         let mut mark = None;
-        let mut parties = Vec::new();
-        let mut deliveries = Vec::new();
         for item in self.database.iter() {
             let (key, value) = item?;
             if *key == *MARK {
@@ -104,81 +103,22 @@ impl Behind {
                 continue;
             }
             self.sum.add(&self.key, &key, &value);
-            match Key::decode(&key).ok_or(Unusable::Altered)? {
-                Key::Delta { page, seq } => {
-                    deltas.entry(page).or_default().push(load(&value)?);
-                    let known = self.pages.entry(page);
-                    known.or_insert(Page { not_after: Timestamp(0), deltas: Vec::new() }).deltas.push(seq);
-                }
-                Key::Delivery(number) => deliveries.push((number, load(&value)?)),
-                Key::Global => state.global = load(&value)?,
-                Key::Invitation(number) => state.load_invitation(number, load(&value)?),
-                Key::Page(number) => pages.push((number, load::<StoredPage>(&value)?)),
-                Key::Party(_) => parties.push(load(&value)?),
-                Key::Policy(reach) => {
-                    state.policies.insert(reach, load(&value)?);
-                }
-                Key::Root(number) => {
-                    state.roots.insert(number, load(&value)?);
-                }
-                Key::Server(_) => {
-                    state.load_server(load(&value)?);
-                }
-                Key::User(_) => {
-                    state.load_user(load(&value)?).map_err(|_| Unusable::Altered)?;
-                }
-            }
+            loader.take(&key, &value)?;
         }
         let Some(mark) = mark else {
-            return if self.sum == Sum::default() { Ok(state) } else { Err(Unusable::Altered) };
+            return if self.sum == Sum::default() { Ok(State::default()) } else { Err(Altered.into()) };
         };
-        let mark = self.verify(&mark)?;
-        for party in parties {
-            state.load_party(party).map_err(|_| Unusable::Altered)?;
-        }
-        for (number, delivery) in deliveries {
-            state.load_delivery(number, delivery).map_err(|_| Unusable::Altered)?;
-        }
-        state.last_at = mark.last_at;
-        for (number, page) in pages {
-            self.read_page(&mut state, number, page, deltas.remove(&number).unwrap_or_default())?;
-        }
-        state.position = Position { seq: mark.seq, hash: mark.hash };
+        let Mark { seq, hash, last_at, .. } = self.verify(&mark)?;
+        let (state, pages) = loader.finish(Position { seq, hash }, last_at)?;
+        self.pages = pages;
         Ok(state)
     }
 
-    fn read_page(
-        &mut self,
-        state: &mut State,
-        number: u32,
-        page: StoredPage,
-        deltas: Vec<Vec<Delta>>,
-    ) -> Result<(), Unusable> {
-        let mut newest = BTreeMap::new();
-        for delta in deltas.into_iter().flatten() {
-            newest.insert(delta.index, delta);
-        }
-        let known = self.pages.entry(number).or_insert(Page { not_after: Timestamp(0), deltas: Vec::new() });
-        for (index, mut stored) in page.sessions().ok_or(Unusable::Altered)? {
-            known.not_after = known.not_after.max(stored.slot.not_after);
-            if let Some(delta) = newest.remove(&index) {
-                stored.slot.set_generations(delta.generations);
-                (stored.slot.root, stored.slot.ended) = (delta.root, delta.ended);
-                (stored.slot.suite, stored.policy) = (delta.suite, delta.policy);
-            }
-            stored.slot.index = index;
-            stored.slot.page = number;
-            state.load_session(stored).map_err(|_| Unusable::Altered)?;
-        }
-        Ok(())
-    }
-
     fn verify(&self, mark: &[u8]) -> Result<Mark, Unusable> {
-        let (tag, text) = mark.split_at_checked(32).ok_or(Unusable::Altered)?;
-        sidekey_protocol::crypto::equal(tag, &mac(&self.key, &[MARK, text]))
-            .map_err(|_| Unusable::Altered)?;
-        let mark: Mark = load(text)?;
-        if mark.sum == self.sum.0 { Ok(mark) } else { Err(Unusable::Altered) }
+        let (tag, text) = mark.split_at_checked(32).ok_or(Altered)?;
+        sidekey_protocol::crypto::equal(tag, &mac(&self.key, &[MARK, text])).map_err(|_| Altered)?;
+        let mark: Mark = decode(text).ok_or(Altered)?;
+        if mark.sum == self.sum.0 { Ok(mark) } else { Err(Altered.into()) }
     }
 
     /// The first page number that was never used.
@@ -189,21 +129,23 @@ impl Behind {
     /// Writes a change of state. Returns once it is durable: only then does its position count.
     pub(super) fn write(&mut self, change: Change) -> Result<(), Unusable> {
         let Change { position, last_at, values, pages, deltas } = change;
-        let mut batch = sled::Batch::default();
-        for (key, value) in values {
-            self.put(&mut batch, key, value)?;
-        }
+        let mut changed: BTreeMap<_, _> =
+            values.into_iter().map(|(key, value)| (key.encode(), value)).collect();
         for (number, not_after, page) in pages {
-            let known = self.pages.entry(number).or_insert(Page { not_after, deltas: Vec::new() });
+            let known = self.pages.entry(number).or_default();
             known.not_after = known.not_after.max(not_after);
-            self.put(&mut batch, Key::Page(number), Some(encode(&page)))?;
+            changed.insert(Key::Page(number).encode(), Some(encode(&page)));
         }
         for (page, deltas) in deltas {
             let Some(known) = self.pages.get_mut(&page) else { continue };
             known.deltas.push(position.seq);
-            self.put(&mut batch, Key::Delta { page, seq: position.seq }, Some(encode(&deltas)))?;
+            changed.insert(Key::Delta { page, seq: position.seq }.encode(), Some(encode(&deltas)));
         }
-        self.drop_pages(&mut batch, last_at)?;
+        changed.extend(self.drop_pages(last_at).into_iter().map(|key| (key.encode(), None)));
+        let mut batch = sled::Batch::default();
+        for (key, value) in changed {
+            self.put(&mut batch, key, value)?;
+        }
         let text = encode(&Mark { seq: position.seq, hash: position.hash, last_at, sum: self.sum.0 });
         let mark = [mac(&self.key, &[MARK, &text]).as_slice(), &text].concat();
         batch.insert(MARK, mark);
@@ -215,27 +157,25 @@ impl Behind {
         Ok(self.file.sync_all()?)
     }
 
-    /// A page dies when its last session is long over, and its deltas with it.
-    fn drop_pages(&mut self, batch: &mut sled::Batch, now: Timestamp) -> Result<(), Unusable> {
+    /// A page dies when its last session is long over, and its deltas with it: it may be in this very change.
+    fn drop_pages(&mut self, now: Timestamp) -> Vec<Key> {
         let dead: Vec<u32> = self
             .pages
             .iter()
             .filter(|(_, page)| page.not_after.after_s(KEPT_S) <= now)
             .map(|(&number, _)| number)
             .collect();
-        for number in dead {
-            let Some(page) = self.pages.remove(&number) else { continue };
-            self.put(batch, Key::Page(number), None)?;
-            for seq in page.deltas {
-                self.put(batch, Key::Delta { page: number, seq }, None)?;
-            }
+        let mut keys = Vec::new();
+        for page in dead {
+            keys.push(Key::Page(page));
+            let deltas = self.pages.remove(&page).map(|known| known.deltas).unwrap_or_default();
+            keys.extend(deltas.into_iter().map(|seq| Key::Delta { page, seq }));
         }
-        Ok(())
+        keys
     }
 
-    /// Puts a value into the batch and into the sum, and takes the old one out of it.
-    fn put(&mut self, batch: &mut sled::Batch, key: Key, value: Option<Vec<u8>>) -> Result<(), Unusable> {
-        let key = key.encode();
+    /// Puts a value into the batch and into the sum, and takes the old one out of it; once for each key.
+    fn put(&mut self, batch: &mut sled::Batch, key: Vec<u8>, value: Option<Vec<u8>>) -> Result<(), Unusable> {
         if let Some(old) = self.database.get(&key)? {
             self.sum.subtract(&self.key, &key, &old);
         }
@@ -287,10 +227,6 @@ impl Sum {
             *sum = with(*sum, u64::from_be_bytes(octets.try_into().expect("8 octets")));
         }
     }
-}
-
-fn load<T: serde::de::DeserializeOwned>(value: &[u8]) -> Result<T, Unusable> {
-    decode(value).ok_or(Unusable::Altered)
 }
 
 /// The key of the mark: no other begins with this octet.

@@ -85,6 +85,8 @@ pub(super) struct Global {
     pub(super) carrying: Option<Carrying>,
     /// What is known of what was lost, until that is accepted.
     pub(super) rolled_back: Option<RolledBack>,
+    /// The first record that the log keeps.
+    pub(super) begins: u64,
 }
 
 /// A server.
@@ -200,6 +202,8 @@ impl Hash for Listed {
 pub(super) struct Dirty {
     /// Off where nothing is written behind.
     pub(super) tracked: bool,
+    /// What there is one of, where nothing else tells.
+    pub(super) global: bool,
     pub(super) servers: BTreeSet<u32>,
     pub(super) users: BTreeSet<u32>,
     pub(super) parties: BTreeSet<u32>,
@@ -227,6 +231,7 @@ impl Default for State {
                 next_delivery: 1,
                 carrying: None,
                 rolled_back: None,
+                begins: 1,
             },
             servers: Vec::new(),
             users: Vec::new(),

@@ -11,6 +11,7 @@ mod policy;
 mod rekey;
 mod restart;
 mod restore;
+mod retention;
 mod verbs;
 mod verify;
 

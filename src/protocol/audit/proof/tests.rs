@@ -63,6 +63,46 @@ fn what_is_told_is_in_the_chain_that_was_signed() {
     assert_eq!(take(Walk::default().by(place(1)).by(place(3)), &proof()).unwrap().1, place(4));
 }
 
+/// Records 3 to 5 of a log that begins there, the last of which says what `said` makes of that.
+fn pruned(said: impl FnOnce(&mut Entry)) -> Proof {
+    let mut entry = Entry {
+        first: Some(3),
+        previous: Some(Octets(place(2).hash)),
+        ..Entry::new(5, Timestamp(9), None, Action::LogPruned)
+    };
+    said(&mut entry);
+    let (salt, text) = (Octets(entry_salt(&[7; 16], 0)), entry.text());
+    let entries = vec![ProofEntry::Entry { salt, text }];
+    let last = ProofRecord { nth: 0, size: 40, body: Octets([5; 32]), entries };
+    let end = last.open(place(4), &mut Vec::new()).unwrap();
+    let checkpoint = Some(Checkpoint::sign(SERVICE, end, Timestamp(10), &key(1)));
+    let records = vec![part(3, true), part(4, false), ProofPart::Record(last)];
+    Proof { after: 2, previous: Octets(place(2).hash), records, checkpoint }
+}
+
+#[test]
+fn a_chain_that_begins_later_says_itself_why() {
+    assert_eq!(take(Walk::default(), &pruned(|_| {})).unwrap().0.len(), 2);
+    // Whoever knows where it begins needs no word of that.
+    let silent = pruned(|entry| entry.action = Action::PairingUsed);
+    assert_eq!(take(Walk::after(Some(place(2))), &silent).unwrap().0.len(), 2);
+    let other: [fn(&mut Entry); 3] = [
+        |entry| entry.action = Action::PairingUsed,
+        |entry| entry.first = Some(4),
+        |entry| entry.previous = Some(Octets([9; 32])),
+    ];
+    for said in other {
+        assert_eq!(take(Walk::default(), &pruned(said)), Err(Reject::ChainUnpruned));
+    }
+}
+
+#[test]
+fn places_before_the_beginning_are_counted_and_not_believed() {
+    let mut walk = Walk::default().by(place(1)).by(place(2)).by(place(4));
+    walk.take(&pruned(|_| {}), SERVICE, &[key(1).verifying_key()]).unwrap();
+    assert_eq!(walk.passed_over(), 1);
+}
+
 #[test]
 fn what_was_changed_proves_nothing() {
     let other = Position { hash: [9; 32], ..place(3) };

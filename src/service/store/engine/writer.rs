@@ -31,7 +31,7 @@ struct Batch {
     done: Vec<Done>,
     about: HashSet<u64>,
     everything: bool,
-    /// May use the space that is kept for revocations.
+    /// May use the space that is kept for what ends things, and for what makes room.
     urgent: bool,
 }
 
@@ -46,7 +46,8 @@ impl Batch {
 
     fn push(&mut self, entry: Entry, after: u64, about: About, done: Done) {
         self.texts.push(entry.text(after + self.texts.len() as u64 + 1));
-        self.urgent = matches!(entry.record, Record::Revoked { .. } | Record::HeadShown { .. });
+        self.urgent =
+            matches!(entry.record, Record::Revoked { .. } | Record::HeadShown { .. } | Record::Pruned(_));
         self.entries.push(entry);
         self.done.push(done);
         match about {
@@ -87,12 +88,13 @@ impl Writer {
             let Ok(order) = self.queue.try_recv() else { break };
             self.take(order, closing);
         }
-        true
+        !self.shared.fenced.load(Ordering::Acquire)
     }
 
     fn take(&mut self, order: Order, closing: &mut Option<oneshot::Sender<()>>) {
         match order {
             Order::Decide(decision) => self.waiting.push_back(decision),
+            Order::Roll => self.roll(),
             Order::Sweep(count) => {
                 let now = self.shared.time();
                 let mut state = self.shared.write();
@@ -101,6 +103,17 @@ impl Writer {
             }
             Order::Close(done) => *closing = Some(done),
         }
+    }
+
+    /// Goes on in a new segment; where the disk has no room for one, in the old one as before.
+    fn roll(&mut self) {
+        match self.journal.roll_on() {
+            Ok(()) if self.shared.is_full() => tracing::info!("the disk has room again: the journal goes on"),
+            Ok(()) | Err(Unwritten::Refused(_)) => {}
+            // Nobody waits for an answer: the next one is refused.
+            Err(Unwritten::Broken(fault)) => drop(self.fence(&fault)),
+        }
+        self.shared.full.store(self.journal.is_full(), Ordering::Release);
     }
 
     /// Decides what can be decided now; the rest waits, and nothing overtakes what it must not.
@@ -170,7 +183,7 @@ impl Writer {
         if let (Some(meter), Some(last)) = (meter, entries.last()) {
             meter.durable(entries.len(), self.journal.synced_in, last.at);
         }
-        self.shared.full.store(false, Ordering::Release);
+        self.shared.full.store(self.journal.is_full(), Ordering::Release);
         for ((position, text), (entry, done)) in
             positions.into_iter().zip(texts).zip(entries.into_iter().zip(done))
         {

@@ -60,6 +60,15 @@ impl Reader {
         list(folder)
     }
 
+    /// Where the journal in `folder` begins: by the word of its first segment alone.
+    pub(in crate::store) fn begin(folder: &Path) -> Result<Position, Fault> {
+        let left = list(folder)?.into_iter().take(1).collect();
+        let mut reader =
+            Self { folder: folder.to_owned(), left, segment: None, at: Position::START, last: 0 };
+        reader.open_next()?;
+        Ok(reader.at)
+    }
+
     /// The next record; `None` when there is no other yet.
     pub(in crate::store) fn next(&mut self) -> Result<Option<Found>, Fault> {
         if self.at.seq >= self.last {

@@ -64,11 +64,7 @@ pub(super) fn list(folder: &Path) -> Result<Vec<u64>, Fault> {
         }
     }
     segments.sort_unstable();
-    match segments.first() {
-        Some(1) => Ok(segments),
-        Some(_) => Err(missing(1)),
-        None => Err(Fault::Missing),
-    }
+    if segments.is_empty() { Err(Fault::Missing) } else { Ok(segments) }
 }
 
 struct Segment<'a> {

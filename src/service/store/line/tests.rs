@@ -11,7 +11,7 @@ use sidekey_protocol::session::{Capabilities, Suite};
 
 use super::super::at_rest::Sealed;
 use super::super::record::{
-    Change, Confirmed, Entry, KeyRotated, NewRoot, Opened, Record, Rekeyed, RestoreAccepted, RootOf, Secret,
+    Change, Confirmed, Entry, KeyRotated, NewRoot, Opened, Pruned, Record, Rekeyed, RestoreAccepted, RootOf, Secret,
     Turn, Whom, Word,
 };
 
@@ -361,6 +361,19 @@ fn table() -> Vec<(Record, Vec<Whom>, &'static [&'static str])> {
                 r#""action":"delivery_reported","server":"mail","user":"ann","carrier":"sms","delivery":9}"#,
                 r#""action":"delivery_retried","server":"mail","user":"ann","carrier":"sms","delivery":9}"#,
                 r#""action":"delivery_cancelled","server":"mail","user":"ann","carrier":"sms","delivery":9}"#,
+            ],
+        ),
+        (
+            Record::Pruned(Box::new(Pruned {
+                service: ServiceId::from_bytes([1; 16]),
+                keys: vec![Octets([1; 91])],
+                records: 499,
+                first: 500,
+                previous: Octets([2; 32]),
+            })),
+            vec![],
+            &[
+                r#""action":"log_pruned","service":"01010101010101010101010101010101","count":499,"first":500,"previous":"AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI"}"#,
             ],
         ),
         (

@@ -94,6 +94,11 @@ impl State {
             Record::ClockAccepted { .. } => self.accept_clock(at)?,
             Record::Addressed { pairing, carrier, to } => self.address(pairing, &carrier, to, at)?,
             Record::Deliveries { turns } => turns.into_iter().for_each(|turn| self.turn(turn, at)),
+            Record::Pruned(pruned) if pruned.first < self.global.begins => return Err(Misfit),
+            Record::Pruned(pruned) => {
+                self.global.begins = pruned.first;
+                self.dirty.global = self.dirty.tracked;
+            }
         }
         for event in &mut events {
             (event.seq, event.at) = (position.seq, at);

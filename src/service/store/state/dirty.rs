@@ -1,7 +1,7 @@
 //! What has changed since it was last written behind.
 
-use super::Dirty;
 use super::policy::Reach;
+use super::{Dirty, State};
 
 macro_rules! mark {
     ($($name:ident in $set:ident;)*) => {
@@ -11,6 +11,36 @@ macro_rules! mark {
             }
         })*
     };
+}
+
+impl State {
+    /// Marks all of it as changed: for a place on disk that holds nothing of it.
+    pub(in crate::store) fn touch_all(&mut self) {
+        let all = |count: usize| (0..count as u32).collect();
+        self.dirty = Dirty {
+            tracked: true,
+            global: true,
+            servers: all(self.servers.len()),
+            users: all(self.users.len()),
+            parties: all(self.parties.len()),
+            deliveries: self.outbox.numbers().collect(),
+            invitations: self.invitations.keys().copied().collect(),
+            roots: self.roots.keys().copied().collect(),
+            opened: self.in_order_of_issue(),
+            changed: std::collections::BTreeSet::new(),
+            policies: self.policies.keys().copied().collect(),
+        };
+    }
+
+    /// The handles of all sessions, oldest first.
+    pub(in crate::store) fn in_order_of_issue(&self) -> Vec<u32> {
+        let mut handles: Vec<u32> =
+            self.users.iter().flat_map(|user| self.sessions.list(user.sessions)).collect();
+        handles.reverse();
+        // A user's own are in order already, and stay so.
+        handles.sort_by_key(|&handle| self.sessions.get(handle).map(|slot| slot.not_before));
+        handles
+    }
 }
 
 impl Dirty {

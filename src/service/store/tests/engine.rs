@@ -100,6 +100,33 @@ async fn a_full_disk_refuses_everything_but_revocations() {
     assert_eq!(before, data.dump());
 }
 
+#[tokio::test]
+async fn a_journal_that_was_full_goes_on_before_anybody_asks_again() {
+    let mut data = Data::with_users(2).await;
+    data.store.close().await;
+    let no_room = Arc::new(AtomicBool::new(true));
+    let (clock, fenced, full) = (data.clock.clone(), data.fenced.clone(), no_room.clone());
+    let elsewhere = Arc::new(elsewhere(&data));
+    drop(std::mem::replace(&mut data.store, elsewhere));
+    let store = open(data.folder.path(), &clock, &fenced, |journal| journal.no_room = full).unwrap();
+    data.store = Arc::new(store);
+    let mut key = 0;
+    while data.open(user(0), key).await.is_ok() {
+        key += 1;
+    }
+    let target = Target::User { server: server(), user: user(0) };
+    data.store.revoke(ADMIN, target, "lost".parse().unwrap()).await.unwrap();
+    assert!(matches!(data.store.ready(), Err(Fault::Full)), "a revocation makes no room");
+    no_room.store(false, Ordering::SeqCst);
+    let goes_on = async {
+        while data.store.ready().is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), goes_on).await.expect("nobody has to ask");
+    data.open(user(1), key).await.unwrap();
+}
+
 /// A store that holds another folder, while the one of `data` is opened in another way.
 fn elsewhere(data: &Data) -> Store {
     let folder = super::scratch();

@@ -8,7 +8,7 @@ use sidekey_protocol::pairing::registry::Standing;
 use sidekey_protocol::revocation::Target;
 use sidekey_protocol::session::Audience;
 
-use super::{ADMIN, Data, EVERYTHING, asked, server, user};
+use super::{ADMIN, Data, EVERYTHING, START, asked, server, user};
 use crate::fault::Fault;
 
 /// One thing that may happen, whatever was before.
@@ -221,6 +221,24 @@ async fn many_sessions_come_back_from_their_pages() {
     assert!(position.seq > 700);
     let session = data.open(user(0), 0).await.unwrap();
     assert_eq!(session.generations.current, 1, "the idempotency key is known");
+}
+
+#[tokio::test]
+async fn sessions_that_are_over_before_they_were_written_leave_good_pages() {
+    let mut data = Data::with_users(1).await;
+    for key in 0..600 {
+        data.open(user(0), key).await.unwrap();
+    }
+    // As when the clock jumps ahead between two rounds of the keeper.
+    data.clock.set(START.after_s(7_200));
+    data.open(user(0), 600).await.unwrap();
+    data.store.close().await;
+    let position = data.store.position();
+    let before = data.dump();
+    data.swap(|_| {});
+    assert_same(&before, &data.dump());
+    assert_eq!(data.store.position(), position);
+    assert!(!data.folder.path().join("state.damaged-1").exists());
 }
 
 #[tokio::test]
