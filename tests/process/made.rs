@@ -116,6 +116,7 @@ async fn paired(store: &Store, admin: PartyId, size: usize) -> PartyId {
         expires: store.now().after_s(900),
         verifier: Zeroizing::new(vec![1; 64]),
         approval: Approval::None,
+        deliver: None,
     };
     store.invite(admin, invitation).await.unwrap();
     let pairing = NewPairing {

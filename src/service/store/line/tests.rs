@@ -11,8 +11,8 @@ use sidekey_protocol::session::{Capabilities, Suite};
 
 use super::super::at_rest::Sealed;
 use super::super::record::{
-    Change, Confirmed, Entry, KeyRotated, NewRoot, Opened, Pruned, Record, Rekeyed, RestoreAccepted, RootOf, Secret,
-    Turn, Whom, Word,
+    Change, Confirmed, Entry, KeyRotated, NewRoot, Opened, Pruned, Record, Rekeyed, RestoreAccepted, RootOf,
+    Secret, Turn, Whom, Word,
 };
 
 const PAIRING: PartyId = PartyId::from_bytes([0xaa; 16]);

@@ -184,7 +184,6 @@ impl Outbox {
     }
 
     /// Numbers of all of them.
-    #[cfg(test)]
     pub(in crate::store) fn numbers(&self) -> impl Iterator<Item = u32> {
         self.entries.keys().copied()
     }
