@@ -126,6 +126,9 @@ impl Asked {
             _ => (name.as_str(), false),
         };
         let mut item = Item::named(name, section)?;
+        if item.canonical().len() > ITEM_MAX {
+            return Err(Refusal::TooLong);
+        }
         if item == Item::Preview && lazy(cursor)? {
             item = Item::PreviewLazy;
         }
@@ -366,6 +369,9 @@ impl fmt::Display for Asked {
         }
     }
 }
+
+/// Octets of the longest item (proto/object/spec.md, section 3.2).
+const ITEM_MAX: usize = 8192;
 
 /// Items that are one word.
 const PLAIN: [(&str, Item); 16] = [

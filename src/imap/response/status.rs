@@ -48,6 +48,15 @@ impl Status {
     pub fn octets(&self) -> &[u8] {
         &self.octets
     }
+
+    /// The response with another code or none, its end of line included. Text that would be read as a code is left out.
+    #[must_use]
+    pub fn with_code(&self, code: Option<&str>) -> String {
+        let tag = self.tag.as_ref().map_or("*", Tag::as_str);
+        let code = code.map_or_else(String::new, |code| format!("[{code}] "));
+        let text = if self.text.is_empty() || self.text.starts_with('[') { "-" } else { &self.text };
+        format!("{tag} {} {code}{text}\r\n", self.condition.as_str())
+    }
 }
 
 /// A code cannot hold a bracket: the first one ends it.
@@ -60,15 +69,21 @@ fn split_code(text: &str) -> (Option<Code>, &str) {
 }
 
 impl Condition {
+    /// As IMAP writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::No => "NO",
+            Self::Bad => "BAD",
+            Self::Bye => "BYE",
+            Self::PreAuth => "PREAUTH",
+        }
+    }
+
     fn named(word: &str) -> Option<Self> {
-        let all = [
-            ("OK", Self::Ok),
-            ("NO", Self::No),
-            ("BAD", Self::Bad),
-            ("BYE", Self::Bye),
-            ("PREAUTH", Self::PreAuth),
-        ];
-        all.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|(_, condition)| condition)
+        let all = [Self::Ok, Self::No, Self::Bad, Self::Bye, Self::PreAuth];
+        all.into_iter().find(|condition| condition.as_str().eq_ignore_ascii_case(word))
     }
 }
 

@@ -262,6 +262,26 @@ fn codes_are_read() {
 }
 
 #[test]
+fn a_status_is_written_with_another_code_or_none() {
+    let of = |text: &str, code| {
+        let line = format!("{text}\r\n");
+        match Responses::new(Limits::SERVER).next(&mut line.as_bytes(), &mut { PASS }) {
+            Ok(Some(Piece::Status(status))) => status.with_code(code),
+            piece => panic!("{piece:?}"),
+        }
+    };
+    assert_eq!(of("a ok [ALERT] Pay [now]", None), "a OK Pay [now]\r\n");
+    assert_eq!(
+        of("a OK [CAPABILITY X] in", Some("CAPABILITY IMAP4rev1")),
+        "a OK [CAPABILITY IMAP4rev1] in\r\n"
+    );
+    assert_eq!(of("* BYE", None), "* BYE -\r\n");
+    for text in ["a NO [UIDVALIDITY 0] x", "a NO [ALERT x", "a NO [ALERT] [REFERRAL imap://x/] y"] {
+        assert_eq!(of(text, None), "a NO -\r\n", "{text}: no code in disguise");
+    }
+}
+
+#[test]
 fn data_is_read() {
     let of = |text: &str| {
         let mut responses = Responses::new(Limits::SERVER);

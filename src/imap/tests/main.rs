@@ -9,6 +9,7 @@
 mod both_ends;
 mod chance;
 mod commands;
+mod contract;
 mod corpus;
 mod differ;
 mod server;
