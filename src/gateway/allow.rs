@@ -18,7 +18,7 @@ use std::str::FromStr;
 
 use sidekey_imap::command::{Atom, Body, Change, Flag, ListReturn, StatusItem};
 
-pub use answers::{Answers, advertised, code_passes};
+pub use answers::{Answers, advertised, code_passes, shown};
 pub use fetch::{Fetch, Treatment, treatment};
 pub use search::sealed_strings;
 

@@ -1,6 +1,6 @@
 //! What of a mail server's answers an untrusted connection is shown.
 
-use sidekey_imap::response::{Attribute, Capabilities, Code, Message, Policy, Verdict};
+use sidekey_imap::response::{Attribute, Capabilities, Code, Message, Policy, Status, Verdict};
 
 use super::{Profile, Treatment, treatment};
 
@@ -47,6 +47,19 @@ pub fn code_passes(code: &Code) -> bool {
         // Only the gateway itself speaks of sessions.
         Code::Capability(_) | Code::XEncrypted(_) => false,
         Code::Other(name, _) => CODES.contains(&name.as_str()),
+    }
+}
+
+/// A status response as an untrusted connection is shown it. Its words stay; its code goes on if it is listed, and a list
+/// of capabilities is the one that is [`advertised`].
+#[must_use]
+pub fn shown(profile: Profile, session: &[&str], status: &Status) -> String {
+    match &status.code {
+        Some(Code::Capability(server)) => {
+            status.with_code(Some(&advertised(profile, server, session).to_string()))
+        }
+        Some(code) if code_passes(code) => format!("{}\r\n", String::from_utf8_lossy(status.octets())),
+        _ => status.with_code(None),
     }
 }
 

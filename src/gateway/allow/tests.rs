@@ -1,5 +1,7 @@
 use sidekey_imap::command::{Command, Event, Key, Literals, Reader};
-use sidekey_imap::response::{Attribute, Capabilities, Code, Form, Message, Policy, Verdict};
+use sidekey_imap::response::{
+    Attribute, Capabilities, Code, Form, Message, Piece, Policy, Responses, Verdict,
+};
 use sidekey_imap::scanner::Limits;
 
 use super::*;
@@ -199,6 +201,32 @@ fn codes_that_ask_for_something_do_not_go_on() {
         ("X-NEW", false),
     ] {
         assert_eq!(code_passes(&Code::read(code).unwrap()), passes, "{code}");
+    }
+}
+
+#[test]
+fn a_status_is_shown_without_what_is_not_listed() {
+    for (said, expected) in [
+        ("a OK [READ-WRITE] Select completed", "a OK [READ-WRITE] Select completed"),
+        ("a OK [appenduid 1 2] done", "a OK [appenduid 1 2] done"),
+        ("a NO [ALERT] Call this number", "a NO Call this number"),
+        ("a NO [REFERRAL imap://x/] [ALERT] y", "a NO -"),
+        ("* OK [UIDVALIDITY 0] x", "* OK -"),
+        ("* BYE later", "* BYE later"),
+        ("* OK [XENCRYPTED session=00] x", "* OK x"),
+        (
+            "a OK [CAPABILITY IMAP4rev1 SORT MOVE COMPRESS=DEFLATE] in",
+            "a OK [CAPABILITY IMAP4rev1 XENCRYPTED XENCRYPTED=C20P] in",
+        ),
+    ] {
+        let line = format!("{said}\r\n");
+        match Responses::new(Limits::SERVER).next(&mut line.as_bytes(), &mut Answers) {
+            Ok(Some(Piece::Status(status))) => {
+                let shown = shown(Profile::Strict, &["XENCRYPTED", "C20P"], &status);
+                assert_eq!(shown, format!("{expected}\r\n"), "{said}");
+            }
+            other => panic!("{said}: {other:?}"),
+        }
     }
 }
 
