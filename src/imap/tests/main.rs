@@ -8,14 +8,16 @@
 
 mod both_ends;
 mod chance;
+mod chance_source;
 mod commands;
 mod contract;
 mod corpus;
 mod differ;
 mod server;
 
+use chance_source::Chance;
+use server::All;
 use sidekey_imap::command::{Command, Event, Reader};
-use sidekey_imap::response::{Attribute, Message, Policy, Verdict};
 use sidekey_imap::scanner::Limits;
 
 /// A command from its text, as a gateway reads it.
@@ -29,34 +31,5 @@ fn command(text: &str) -> Command {
             Some(Event::Continue) => {}
             other => panic!("{text}: {other:?}"),
         }
-    }
-}
-
-/// One verdict for all items, one for all other data.
-struct All(Verdict, Verdict);
-
-impl Policy for All {
-    fn data(&mut self, _: Option<u32>, _: &str) -> Verdict {
-        self.1
-    }
-
-    fn item(&mut self, _: &Message, _: &Attribute) -> Verdict {
-        self.0
-    }
-}
-
-/// Marsaglia's xorshift: chance that is the same every time.
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).unwrap()
     }
 }

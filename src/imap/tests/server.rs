@@ -6,13 +6,24 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command as Process, Stdio};
 
 use sidekey_imap::command::{Command, Literals};
-use sidekey_imap::response::{Condition, Piece, Responses, Status, Verdict};
+use sidekey_imap::response::{Attribute, Condition, Message, Piece, Policy, Responses, Status, Verdict};
 use sidekey_imap::scanner::{Limits, Scanner, Side};
 use tempfile::TempDir;
 
-use crate::All;
-
 const IMAP: &str = "/usr/lib/dovecot/imap";
+
+/// One verdict for all items, one for all other data.
+pub(crate) struct All(pub(crate) Verdict, pub(crate) Verdict);
+
+impl Policy for All {
+    fn data(&mut self, _: Option<u32>, _: &str) -> Verdict {
+        self.1
+    }
+
+    fn item(&mut self, _: &Message, _: &Attribute) -> Verdict {
+        self.0
+    }
+}
 
 /// One connection, logged in.
 pub(crate) struct Dovecot {
