@@ -1,7 +1,7 @@
 //! Reading what is durable while the writer goes on: a record at a time, each held against the chain.
 
 use std::fs::File;
-use std::io::{BufReader, Read as _};
+use std::io::{BufReader, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use sidekey_protocol::audit::Frame;
@@ -120,7 +120,10 @@ impl Reader {
         let file = File::open(self.folder.join(name(first))).map_err(Fault::io(READ))?;
         let mut file = BufReader::with_capacity(BUFFER_SIZE, file);
         let mut head = [0; HEADER_SIZE];
-        file.read_exact(&mut head).map_err(Fault::io(READ))?;
+        file.read_exact(&mut head).map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedEof => corrupt(first, first, Damage::Header),
+            _ => Fault::io(READ)(error),
+        })?;
         let hash = head[HEADER_SIZE - HASH_SIZE..].try_into().expect("32 octets");
         self.at = Position { seq: first - 1, hash };
         self.segment = Some((first, file));

@@ -28,7 +28,7 @@ fn everybody() -> Resolve {
 
 impl Data {
     /// A session of the first user that goes by these carriers.
-    async fn deliver(&self, key: u64, carriers: &[&str]) -> Session {
+    pub(super) async fn deliver(&self, key: u64, carriers: &[&str]) -> Session {
         let new = asked(self.gateway(), Audience::User(user(0)), key);
         self.store.open_session(NewSession { deliver: legs(carriers), ..new }).await.unwrap()
     }

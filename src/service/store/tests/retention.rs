@@ -18,7 +18,8 @@ const DAY_S: u32 = 86_400;
 /// When the log is pruned of what happened on the first day.
 const LATER: Timestamp = START.after_s(40 * DAY_S);
 
-/// Some segments of the first day, at whose end hundreds of sessions are open, and some of the 40th.
+/// Some segments of the first day, at whose end hundreds of sessions are open and keys wait for carriers, and some of the
+/// 40th.
 async fn forty_days() -> Data {
     let mut data = Data::with_users(2).await;
     let mut opened = 0;
@@ -28,6 +29,7 @@ async fn forty_days() -> Data {
             data.open(user((opened % 2) as u8), opened).await.unwrap();
             opened += 1;
         }
+        data.deliver(10_000 + opened, &["sms", "xdms"]).await;
         data.pair(Role::Client, Some(user(0))).await;
     }
     data.clock.set(LATER);
