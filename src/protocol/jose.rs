@@ -8,6 +8,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::encoding::{array_from_base64url, base64url, from_base64url};
+use crate::{keys, policy, token};
 
 /// What is wrong with a JWS before its signature is even looked at.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -27,6 +28,27 @@ pub(crate) enum Flaw {
     /// `typ` is another.
     Type,
 }
+
+macro_rules! named_by {
+    ($($reject:path)*) => {
+        $(impl From<Flaw> for $reject {
+            fn from(flaw: Flaw) -> Self {
+                match flaw {
+                    Flaw::Algorithm => Self::AlgorithmForeign,
+                    Flaw::Encoding => Self::HeaderMalformed,
+                    Flaw::Members => Self::HeaderMembers,
+                    Flaw::Parts => Self::NotThreeParts,
+                    Flaw::Signature => Self::SignatureMalformed,
+                    Flaw::Size => Self::TooLong,
+                    Flaw::Type => Self::TypeForeign,
+                }
+            }
+        })*
+    };
+}
+
+// Who refuses a JWS says so in words of its own, which have the same names.
+named_by! { keys::Reject policy::Reject token::Reject }
 
 /// A JWS whose header is exactly `{alg: ES256, kid, typ}`, not yet verified.
 #[derive(Debug)]

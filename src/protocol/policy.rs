@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::crypto::{SigningKey, VerifyingKey, sha256};
 use crate::encoding::{base64url, from_base64url};
 use crate::ids::{ServerName, ServiceId, UserName};
-use crate::jose::{Flaw, Jws, signed_part, strict};
+use crate::jose::{Jws, signed_part, strict};
 use crate::session::{self, SuiteList};
 
 /// `typ` of a policy.
@@ -302,20 +302,6 @@ pub fn tag(hash: &[u8; 32], kid: &str) -> String {
 pub struct PolicyAnswer {
     /// The JWS.
     pub policy: String,
-}
-
-impl From<Flaw> for Reject {
-    fn from(flaw: Flaw) -> Self {
-        match flaw {
-            Flaw::Algorithm => Self::AlgorithmForeign,
-            Flaw::Encoding => Self::HeaderMalformed,
-            Flaw::Members => Self::HeaderMembers,
-            Flaw::Parts => Self::NotThreeParts,
-            Flaw::Signature => Self::SignatureMalformed,
-            Flaw::Size => Self::TooLong,
-            Flaw::Type => Self::TypeForeign,
-        }
-    }
 }
 
 #[cfg(test)]

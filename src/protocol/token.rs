@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::crypto::{SigningKey, VerifyingKey};
 use crate::encoding::{Octets, base64url, from_base64url};
 use crate::ids::{PartyId, ServiceId, Timestamp};
-use crate::jose::{Flaw, Jws, signed_part, strict};
+use crate::jose::{Jws, signed_part, strict};
 
 /// `typ` of a bearer token.
 pub const TYPE: &str = "sidekey+jwt";
@@ -183,20 +183,6 @@ impl<'a> Presented<'a> {
         match jsonwebtoken::crypto::verify(&signature, self.jws.signed.as_bytes(), &key, Algorithm::ES256) {
             Ok(true) => Ok(()),
             Ok(false) | Err(_) => Err(Reject::SignatureWrong),
-        }
-    }
-}
-
-impl From<Flaw> for Reject {
-    fn from(flaw: Flaw) -> Self {
-        match flaw {
-            Flaw::Algorithm => Self::AlgorithmForeign,
-            Flaw::Encoding => Self::HeaderMalformed,
-            Flaw::Members => Self::HeaderMembers,
-            Flaw::Parts => Self::NotThreeParts,
-            Flaw::Signature => Self::SignatureMalformed,
-            Flaw::Size => Self::TooLong,
-            Flaw::Type => Self::TypeForeign,
         }
     }
 }

@@ -16,7 +16,7 @@ use self::wire::KeysAnswer;
 use crate::crypto::{SigningKey, VerifyingKey};
 use crate::encoding::{Bytes, Octets, base64url, from_base64url};
 use crate::ids::{ServiceId, Timestamp};
-use crate::jose::{Flaw, Jws, signed_part, strict};
+use crate::jose::{Jws, signed_part, strict};
 use crate::pairing::Pin;
 use crate::policy::key_id;
 
@@ -293,18 +293,4 @@ fn read(service: ServiceId, statements: &[String]) -> Result<Vec<Read<'_>>, Reje
     let read: Vec<_> = statements.iter().map(|text| Read::of(text, service)).collect::<Result<_, _>>()?;
     let in_order = read.windows(2).all(|pair| pair[1].follows(&pair[0]));
     if in_order { Ok(read) } else { Err(Reject::Gap) }
-}
-
-impl From<Flaw> for Reject {
-    fn from(flaw: Flaw) -> Self {
-        match flaw {
-            Flaw::Algorithm => Self::AlgorithmForeign,
-            Flaw::Encoding => Self::HeaderMalformed,
-            Flaw::Members => Self::HeaderMembers,
-            Flaw::Parts => Self::NotThreeParts,
-            Flaw::Signature => Self::SignatureMalformed,
-            Flaw::Size => Self::TooLong,
-            Flaw::Type => Self::TypeForeign,
-        }
-    }
 }
