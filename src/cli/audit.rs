@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use serde_json::json;
-use sidekey_client::admin::{self, AuditFilter, AuditPage};
+use sidekey_client::admin::{self, AuditFilter, AuditPage, Paging};
 use sidekey_protocol::audit::{Action, Entry};
 use sidekey_protocol::ids::{PartyId, ServerName, SessionId, Timestamp, UserName};
 
@@ -117,8 +117,7 @@ fn action(text: &str) -> Result<Action, String> {
 impl Among {
     fn filter(self, from: Option<u64>) -> AuditFilter {
         let Self { since, until, action, pairing, server, user, session } = self;
-        let (page_size, page_token) = (Some(PAGE_SIZE), None);
-        AuditFilter { page_size, page_token, from, since, until, action, pairing, server, user, session }
+        AuditFilter { from, since, until, action, pairing, server, user, session }
     }
 }
 
@@ -140,8 +139,8 @@ impl Audit {
             }
             Self::Export { format, from, among, admin } => {
                 let service = admin.open()?;
-                let mut filter = among.filter(from);
-                while let Some(page) = next(&admin, &service, &mut filter).await? {
+                let mut pages = Pages::of(among.filter(from));
+                while let Some(page) = pages.next(&admin, &service).await? {
                     write(screen, &page.items, |entry| match format {
                         Form::Jsonl => entry.text(),
                         Form::Cef => cef::line(entry),
@@ -153,21 +152,26 @@ impl Audit {
     }
 }
 
-/// The next page; `None` after the last one.
-async fn next(
-    admin: &Admin,
-    service: &admin::Admin,
-    filter: &mut AuditFilter,
-) -> Result<Option<AuditPage>, Stop> {
-    if filter.page_size.is_none() {
-        return Ok(None);
+/// What is left to read.
+struct Pages {
+    filter: AuditFilter,
+    /// `None` after the last page.
+    next: Option<Paging>,
+}
+
+impl Pages {
+    fn of(filter: AuditFilter) -> Self {
+        Self { filter, next: Some(Paging { page_size: Some(PAGE_SIZE), page_token: None }) }
     }
-    let page = admin.timeout().bound(async { service.audit(filter).await.map_err(remote::refusal) }).await?;
-    filter.page_token.clone_from(&page.next_page_token);
-    if filter.page_token.is_none() {
-        filter.page_size = None;
+
+    async fn next(&mut self, admin: &Admin, service: &admin::Admin) -> Result<Option<AuditPage>, Stop> {
+        let Some(which) = self.next.take() else { return Ok(None) };
+        let asked = async { service.audit(&self.filter, &which).await.map_err(remote::refusal) };
+        let page = admin.timeout().bound(asked).await?;
+        let on = |token| Paging { page_token: Some(token), ..which };
+        self.next = page.next_page_token.clone().map(on);
+        Ok(Some(page))
     }
-    Ok(Some(page))
 }
 
 async fn tail(
@@ -178,8 +182,8 @@ async fn tail(
     screen: Screen,
 ) -> Result<Option<Report>, Stop> {
     let service = admin.open()?;
-    let mut end = AuditFilter { page_size: Some(1), from: Some(u64::MAX), ..AuditFilter::default() };
-    let last = next(admin, &service, &mut end).await?.map_or(0, |page| page.last);
+    let end = AuditFilter { from: Some(u64::MAX), ..AuditFilter::default() };
+    let last = Pages::of(end).next(admin, &service).await?.map_or(0, |page| page.last);
     let from = last.saturating_sub(AMONG);
     let (mut newest, seen) = since(admin, &service, &among, from).await?;
     newest.drain(..newest.len().saturating_sub(lines));
@@ -202,9 +206,9 @@ async fn since(
     among: &Among,
     from: u64,
 ) -> Result<(Vec<Entry>, u64), Stop> {
-    let mut filter = among.clone().filter(Some(from));
+    let mut pages = Pages::of(among.clone().filter(Some(from)));
     let (mut entries, mut last) = (Vec::new(), 0);
-    while let Some(page) = next(admin, service, &mut filter).await? {
+    while let Some(page) = pages.next(admin, service).await? {
         entries.extend(page.items);
         last = page.last;
     }

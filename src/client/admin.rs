@@ -28,7 +28,7 @@ use crate::keystore::refuse_readable_by_others;
 use crate::profile::{Hidden, SIZE_MAX};
 use crate::transport::{Identity, Roots, Transport, with_query};
 
-pub use self::audit::{AuditFilter, AuditPage, AuditRecord, Prune, Pruned};
+pub use self::audit::{AuditFilter, AuditPage, AuditRecord, Paging, Prune, Pruned};
 pub use self::delivery::{
     CarrierAddress, CarrierKind, CarrierSeen, DeliveryFilter, DeliveryKind, DeliverySeen, DeliveryState,
 };

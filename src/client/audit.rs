@@ -5,7 +5,7 @@ use sidekey_protocol::audit::proof::{Proof, Reject, Walk};
 use sidekey_protocol::audit::{Checkpoint, Entry, Position};
 use sidekey_protocol::crypto::VerifyingKey;
 
-use crate::admin::Admin;
+use crate::admin::{Admin, AuditFilter, Paging};
 use crate::error::{Error, Unintelligible};
 use crate::party::Party;
 use crate::session::{Client, Server};
@@ -79,15 +79,15 @@ impl Admin {
     /// # Errors
     /// As [`Error`] says.
     pub async fn audit_checkpoint(&self) -> Result<String, Error> {
-        let newest =
-            super::admin::AuditFilter { page_size: Some(1), from: Some(u64::MAX), ..Default::default() };
-        let mut after = self.audit(&newest).await?.last;
+        let newest = AuditFilter { from: Some(u64::MAX), ..AuditFilter::default() };
+        let one = Paging { page_size: Some(1), page_token: None };
+        let mut after = self.audit(&newest, &one).await?.last;
         for _ in 0..PAGES_MAX {
             let proof = page(self.transport(), Some(after)).await?;
             if let Some(checkpoint) = proof.checkpoint {
                 return Ok(checkpoint);
             }
-            after = self.audit(&newest).await?.last;
+            after = self.audit(&newest, &one).await?.last;
         }
         Err(Unintelligible::TooLarge.into())
     }

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 
 use crate::http::auth::Caller;
 use crate::http::extract::{Json, Path, Query};
-use crate::http::list::{list, page};
+use crate::http::list::{Listed, list};
 use crate::http::problem::{Code, Problem};
 use crate::store::{Checkpointed, Store};
 
@@ -48,10 +48,9 @@ impl Readers {
 pub(crate) async fn log(
     State(store): State<Arc<Store>>,
     State(readers): State<Readers>,
-    Query(query): Query<AuditQuery>,
+    Listed { page, filter }: Listed<AuditQuery>,
 ) -> Result<Json<AuditPage>, Problem> {
-    let page = page(query.page_size, query.page_token.as_deref())?;
-    let audited = readers.read(move || store.audit(page, &query)).await?;
+    let audited = readers.read(move || store.audit(page, &filter)).await?;
     let next_page_token = audited.next.map(|place| base64url(&place.to_be_bytes()));
     Ok(Json(AuditPage { items: audited.entries, next_page_token, first: audited.first, last: audited.last }))
 }
@@ -93,9 +92,8 @@ pub(crate) async fn proof(
 pub(crate) async fn checkpoints(
     State(store): State<Arc<Store>>,
     State(readers): State<Readers>,
-    Query(query): Query<CheckpointsQuery>,
+    Listed { page, filter: CheckpointsQuery {} }: Listed<CheckpointsQuery>,
 ) -> Result<Json<Page<CheckpointKept>>, Problem> {
-    let page = page(query.page_size, query.page_token.as_deref())?;
     let kept = readers.read(move || store.checkpoints(page)).await?;
     let shown = |kept: Checkpointed| {
         let (Checkpoint { position, at, .. }, kid) = (&kept.checkpoint, kept.checkpoint.kid());

@@ -1,7 +1,7 @@
 //! The audit log: what it shows, to whom, and what it refuses.
 
 use sidekey_client::Error;
-use sidekey_client::admin::AuditFilter;
+use sidekey_client::admin::{AuditFilter, Paging};
 use sidekey_client::error::Tampered;
 use sidekey_protocol::audit::proof::Reject;
 use sidekey_protocol::audit::wire::AuditPage;
@@ -10,13 +10,16 @@ use sidekey_protocol::revocation::Target;
 use sidekey_tests::{ANN, MAIL, Office, SHOP, server, user};
 
 async fn log(office: &Office, filter: &AuditFilter) -> Vec<Entry> {
-    let mut filter = filter.clone();
+    log_from(office, filter, Paging::default()).await
+}
+
+async fn log_from(office: &Office, filter: &AuditFilter, mut which: Paging) -> Vec<Entry> {
     let mut entries = Vec::new();
     loop {
-        let page = office.system.admin.audit(&filter).await.unwrap();
+        let page = office.system.admin.audit(filter, &which).await.unwrap();
         entries.extend(page.items);
         match page.next_page_token {
-            Some(token) => filter.page_token = Some(token),
+            Some(token) => which.page_token = Some(token),
             None => return entries,
         }
     }
@@ -58,7 +61,7 @@ async fn everything_that_changed_anything_is_told_before_it_is_answered() {
 async fn each_record_continues_the_chain() {
     let office = Office::open().await;
     office.session().await;
-    let last = office.system.admin.audit(&AuditFilter::default()).await.unwrap().last;
+    let last = office.system.admin.audit(&AuditFilter::default(), &Paging::default()).await.unwrap().last;
     let mut end = Position::START;
     for seq in 1..=last {
         let record = office.system.admin.audit_record(seq).await.unwrap();
@@ -74,11 +77,12 @@ async fn each_record_continues_the_chain() {
 #[tokio::test]
 async fn a_log_that_grows_is_read_on_from_where_a_page_ended() {
     let office = Office::open().await;
-    let first = AuditFilter { page_size: Some(3), ..AuditFilter::default() };
-    let page = office.system.admin.audit(&first).await.unwrap();
+    let all = AuditFilter::default();
+    let first = Paging { page_size: Some(3), page_token: None };
+    let page = office.system.admin.audit(&all, &first).await.unwrap();
     office.system.add_server(SHOP).await;
-    let rest = AuditFilter { page_token: page.next_page_token, ..AuditFilter::default() };
-    let rest = log(&office, &rest).await;
+    let rest = Paging { page_size: None, page_token: page.next_page_token };
+    let rest = log_from(&office, &all, rest).await;
     assert_eq!(rest.first().unwrap().seq, 4);
     assert_eq!(rest.last().unwrap().server, Some(server(SHOP)));
 }
@@ -104,7 +108,7 @@ async fn a_party_is_told_its_own_and_can_prove_it() {
     assert_eq!(told, [&[Action::ServerAdded][..], &own].concat());
     assert_eq!(seen.entries[3].session, Some(key.session()));
     assert!(seen.entries.iter().all(|entry| entry.pairing.is_none_or(|pairing| pairing == phone)));
-    let last = office.system.admin.audit(&AuditFilter::default()).await.unwrap().last;
+    let last = office.system.admin.audit(&AuditFilter::default(), &Paging::default()).await.unwrap().last;
     assert_eq!(seen.position.seq, last);
 
     // From there on, what is new.

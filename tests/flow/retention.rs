@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sidekey_client::Error;
-use sidekey_client::admin::{AuditFilter, AuditPage, Prune};
+use sidekey_client::admin::{AuditFilter, AuditPage, Paging, Prune};
 use sidekey_client::error::Tampered;
 use sidekey_protocol::audit::proof::Reject;
 use sidekey_protocol::audit::{Action, Checkpoint, Position};
@@ -14,8 +14,8 @@ use sidekey_tests::{Office, SHOP};
 const DAY_S: u32 = 86_400;
 
 async fn log(office: &Office) -> AuditPage {
-    let all = AuditFilter { page_size: Some(500), ..AuditFilter::default() };
-    office.system.admin.audit(&all).await.unwrap()
+    let all = Paging { page_size: Some(500), page_token: None };
+    office.system.admin.audit(&AuditFilter::default(), &all).await.unwrap()
 }
 
 /// An office whose log was kept for 30 days on the 45th, and what it had signed on the first.

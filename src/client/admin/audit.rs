@@ -7,14 +7,15 @@ use crate::error::Error;
 use crate::transport::with_query;
 
 pub use sidekey_protocol::audit::wire::{AuditPage, AuditQuery as AuditFilter, AuditRecord, Prune, Pruned};
+pub use sidekey_protocol::pairing::registry::Paging;
 
 impl Admin {
     /// One page of the audit log, oldest first. `next_page_token` of a page is the `page_token` of the next.
     ///
     /// # Errors
     /// As [`Error`] says.
-    pub async fn audit(&self, filter: &AuditFilter) -> Result<AuditPage, Error> {
-        let query = query(filter);
+    pub async fn audit(&self, filter: &AuditFilter, which: &Paging) -> Result<AuditPage, Error> {
+        let query = [query(filter), query(which)].concat();
         let query: Vec<(&str, &str)> = query.iter().map(|(name, value)| (&**name, &**value)).collect();
         self.transport().call(Method::GET, with_query("/v1/audit", &query)).send().await
     }

@@ -299,30 +299,17 @@ pub struct CheckpointKept {
     pub checkpoint: String,
 }
 
-/// Query of `GET /v1/audit/checkpoints`.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+/// Query of `GET /v1/audit/checkpoints`: no more than which part of the list.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct CheckpointsQuery {
-    /// Items wanted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub page_size: Option<u32>,
-    /// Where to go on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub page_token: Option<String>,
-}
+pub struct CheckpointsQuery {}
 
-/// Query of `GET /v1/audit`.
+/// Query of `GET /v1/audit`, besides which part of the list.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AuditQuery {
-    /// Entries wanted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub page_size: Option<u32>,
-    /// Where to go on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub page_token: Option<String>,
     /// Not before this record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<u64>,

@@ -31,7 +31,7 @@ impl<F: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Listed<F> {
 }
 
 /// The page that `page_size` and `page_token` ask for.
-pub(crate) fn page(size: Option<u32>, token: Option<&str>) -> Result<Page, Problem> {
+fn page(size: Option<u32>, token: Option<&str>) -> Result<Page, Problem> {
     let size = size.unwrap_or(PAGE_SIZE_DEFAULT);
     if !(1..=PAGE_SIZE_MAX).contains(&size) {
         return Err(Problem::field(Code::QueryInvalid, "page_size", FieldFault::Invalid));
