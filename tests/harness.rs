@@ -17,6 +17,8 @@ mod journal;
 mod log;
 #[path = "harness/mail.rs"]
 pub mod mail;
+#[path = "harness/metrics.rs"]
+mod metrics;
 #[path = "harness/office.rs"]
 mod office;
 #[path = "harness/others/mod.rs"]

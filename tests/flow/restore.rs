@@ -1,6 +1,7 @@
 //! A data folder that is put back from an older copy: whoever has seen more says so by its next request, and nothing is
 //! issued until the administrator accepts what is lost.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use http::{HeaderName, Method};
@@ -123,11 +124,12 @@ async fn accepting_revokes_again_what_was_reported_and_the_service_goes_on() {
 }
 
 #[tokio::test]
-async fn a_forged_head_does_nothing() {
+async fn a_forged_head_is_counted_and_does_nothing() {
     let office = Office::open().await;
     revoke_the_tablet(&office).await;
     let genuine = head(&office.system, &office.phone.keys).await;
-    let before = office.system.records();
+    show(&office.system, &office.phone.keys, &genuine.to_string()).await.is(200);
+    let (before, told) = (office.system.records(), office.system.metrics().await);
     let mut forged: Vec<String> = (0..32)
         .map(|place| {
             let mut octets = *genuine.as_bytes();
@@ -136,11 +138,28 @@ async fn a_forged_head_does_nothing() {
         })
         .collect();
     forged.extend(["", "AAAA", "not base64url!", &"A".repeat(43)].map(str::to_owned));
-    for head in forged {
-        show(&office.system, &office.phone.keys, &head).await.is(200);
+    for head in &forged {
+        show(&office.system, &office.phone.keys, head).await.is(200);
     }
     assert_eq!(office.system.records(), before);
+    let count = |text: &str| {
+        let mut lines = text.lines().filter_map(|line| line.strip_prefix("sidekey_heads_forged_total "));
+        lines.next().expect("it is told").parse::<usize>().expect("it is a number")
+    };
+    let now = office.system.metrics().await;
+    assert_eq!((count(&told), count(&now)), (0, forged.len()), "a genuine one is not counted");
+    assert_eq!(of_state(&now), of_state(&told));
     assert!(!office.system.admin.restore_status().await.unwrap().rolled_back);
+}
+
+/// What is told of pairings, keys, revocations and refusals. The service has work of its own, and times it.
+fn of_state(metrics: &str) -> BTreeSet<&str> {
+    let told =
+        ["auth_failures", "keys_issued", "pairings", "ratelimit_rejected", "revocations", "seal_state"];
+    let is_told = |line: &&str| told.iter().any(|name| line.starts_with(&format!("sidekey_{name}")));
+    let told: BTreeSet<_> = metrics.lines().filter(is_told).collect();
+    assert!(told.len() > 10, "{metrics}");
+    told
 }
 
 #[tokio::test]
