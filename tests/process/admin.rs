@@ -67,6 +67,36 @@ fn a_dry_run_shows_what_each_revocation_would_end() {
     sidekey.run(&format!("client revoke {phone} --reason lost --dry-run --yes")).failed(2);
 }
 
+/// Five wrong codes: the invitation is dead, and its user is not turned away for what a stranger did.
+#[test]
+fn an_invitation_is_issued_again_and_the_old_link_is_dead() {
+    let sidekey = Sidekey::new();
+    let port = sidekey.init();
+    let _serving = sidekey.serve(port);
+    sidekey.run(&format!("server add {SERVER}")).succeeded();
+    let first = sidekey.json(&format!("client invite {USER} --server {SERVER}"));
+    let named = |invited: &Value, name: &str| invited[name].as_str().unwrap().to_owned();
+    let old = named(&first, "invitation");
+    let again = sidekey.json(&format!("client reissue {old} --ttl 10m"));
+    assert_eq!((named(&again, "user"), named(&again, "server")), (USER.to_owned(), SERVER.to_owned()));
+    for name in ["invitation", "code", "link"] {
+        assert_ne!(again[name], first[name], "{name}");
+    }
+    let join = "join --profile phone --label phone --ca data/ca.pem -o json";
+    let dead = sidekey.run_with_input(join, &named(&first, "link")).failed(5).problem();
+    assert_eq!(dead["code"], "invitation_over");
+    assert_eq!(sidekey.run_with_input(join, &named(&again, "link")).succeeded().json()["user"], USER);
+    let new = named(&again, "invitation");
+    let refused = sidekey.run(&format!("client reissue {new} -o json")).failed(5).problem();
+    assert_eq!(refused["code"], "invitation_over");
+    assert!(refused["next"].as_str().unwrap().contains("sidekey client invite"), "{refused}");
+    let nobody = "00".repeat(16);
+    assert_eq!(
+        sidekey.run(&format!("client reissue {nobody} -o json")).failed(3).problem()["code"],
+        "not_found"
+    );
+}
+
 #[test]
 fn an_administrator_shows_rotates_and_ends_what_there_is() {
     let sidekey = Sidekey::new();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::binary::{Ran, Sidekey};
+use crate::binary::{Ran, Serving, Sidekey};
 
 const USER: &str = "ann@example.org";
 const SERVER: &str = "mail.example.org";
@@ -53,6 +53,27 @@ fn from_an_invitation_to_an_approved_phone() {
     approve_a_typed_code(&sidekey, &invite);
     approve_by_the_phone(&sidekey, &format!("{invite} --approval device"));
     refuse_another(&sidekey, &invite);
+}
+
+/// Whoever waits is told the digits at once, and the rest when somebody has said that word.
+#[test]
+fn a_device_that_waits_goes_on_when_it_is_approved() {
+    let sidekey = Sidekey::new();
+    let port = sidekey.init();
+    let _serving = sidekey.serve(port);
+    sidekey.run(&format!("server add {SERVER}")).succeeded();
+    let invited = sidekey.json(&format!("client invite {USER} --server {SERVER} --approval admin"));
+    let line = "join --profile phone --label phone --ca data/ca.pem --wait 5m -o json";
+    let link = invited["link"].as_str().unwrap();
+    let mut waiting = Serving::with_input(&mut sidekey.command(line), link);
+    let told: Value = serde_json::from_str(&waiting.line_with("digits")).unwrap();
+    let digits = told["digits"].as_str().unwrap();
+    sidekey.run("session list --profile phone").failed(4);
+    sidekey.run(&format!("client approve --user {USER} --server {SERVER} --digits \"{digits}\"")).succeeded();
+    let (code, said) = waiting.ends();
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((code, &said["state"], said.get("digits")), (0, &json!("active"), None));
+    sidekey.run("session list --profile phone").succeeded();
 }
 
 /// Another of the user's devices has a word where the invitation says so.

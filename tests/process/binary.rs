@@ -1,6 +1,6 @@
 //! The built binary with a data folder and profiles of its own, and services that end with their test.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -118,7 +118,7 @@ impl From<Output> for Ran {
     }
 }
 
-/// A service that runs, and is killed with its test.
+/// A command that runs on, and is killed with its test.
 pub(crate) struct Serving {
     child: Child,
     lines: Receiver<String>,
@@ -130,16 +130,33 @@ pub(crate) struct Serving {
 
 impl Serving {
     pub(crate) fn start(command: &mut Command) -> Self {
+        let mut serving = Self::follow(piped(command));
+        serving.ready = serving.line_with("sidekey: ready");
+        serving
+    }
+
+    /// A command that was given this to read, and says on standard error what it waits for.
+    pub(crate) fn with_input(command: &mut Command, input: &str) -> Self {
         let mut child = piped(command);
+        child.stdin.take().expect("piped").write_all(input.as_bytes()).unwrap();
+        Self::follow(child)
+    }
+
+    fn follow(mut child: Child) -> Self {
         let (send, lines) = mpsc::channel();
         let stderr = BufReader::new(child.stderr.take().expect("piped"));
         // Reads to the end whoever listens: a full pipe would stop the service.
         std::thread::spawn(move || {
             stderr.lines().map_while(Result::ok).for_each(|line| drop(send.send(line)))
         });
-        let mut serving = Self { child, lines, ready: String::new(), seen: Vec::new() };
-        serving.ready = serving.line_with("sidekey: ready");
-        serving
+        Self { child, lines, ready: String::new(), seen: Vec::new() }
+    }
+
+    /// What it says at its end, which comes by itself.
+    pub(crate) fn ends(&mut self) -> (i32, String) {
+        let mut out = String::new();
+        self.child.stdout.take().expect("piped").read_to_string(&mut out).unwrap();
+        (self.child.wait().unwrap().code().unwrap_or(-1), out)
     }
 
     /// Waits for a line that contains `word`.
@@ -151,7 +168,7 @@ impl Serving {
             }
             self.seen.push(line);
         }
-        panic!("the service said no line with {word:?}: {:#?}", self.seen);
+        panic!("it said no line with {word:?}: {:#?}", self.seen);
     }
 
     pub(crate) fn pid(&self) -> u32 {
