@@ -30,6 +30,20 @@ const ID: &str = "^[0-9a-f]{32}$";
 /// Neither white space at its ends nor control characters.
 const PLAIN: &str = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?$";
 
+/// The last character where four of its bits, or two, are spare and so zero.
+const FOUR_SPARE: &str = "[AQgw]";
+const TWO_SPARE: &str = "[AEIMQUYcgkosw048]";
+
+/// So many octets in base64url, in their one spelling.
+fn base64url(octets: usize) -> String {
+    let (whole, last) = match octets % 3 {
+        0 => (octets / 3 * 4, ""),
+        1 => (octets / 3 * 4 + 1, FOUR_SPARE),
+        _ => (octets / 3 * 4 + 2, TWO_SPARE),
+    };
+    format!("^[A-Za-z0-9_-]{{{whole}}}{last}$")
+}
+
 schemas! {
     InvitationId {
         "description": "Names one invitation: 16 octets, lower-case hex.",
@@ -61,7 +75,7 @@ schemas! {
     }
     SealedHead {
         "description": "The head of all revocations: 32 octets, base64url.",
-        "type": "string", "pattern": "^[A-Za-z0-9_-]{43}$",
+        "type": "string", "pattern": base64url(32),
         "examples": ["AAAAAAAAAAC7OZ4k3g8mUwT1c0aV9dJx2nQkHsYbRfE"],
     }
     PartyLabel {
@@ -98,7 +112,9 @@ impl JsonSchema for Bytes {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^[A-Za-z0-9_-]*$", "contentEncoding": "base64url", "examples": ["AAEC"] })
+        let pattern =
+            format!("^([A-Za-z0-9_-]{{4}})*([A-Za-z0-9_-]{FOUR_SPARE}|[A-Za-z0-9_-]{{2}}{TWO_SPARE})?$");
+        json_schema!({ "type": "string", "pattern": pattern, "contentEncoding": "base64url", "examples": ["AAEC"] })
     }
 }
 
@@ -114,7 +130,7 @@ impl<const N: usize> JsonSchema for Octets<N> {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let length = (N * 8).div_ceil(6);
         json_schema!({
-            "type": "string", "pattern": "^[A-Za-z0-9_-]*$", "minLength": length, "maxLength": length,
+            "type": "string", "pattern": base64url(N), "minLength": length, "maxLength": length,
             "contentEncoding": "base64url", "examples": ["A".repeat(length)],
         })
     }

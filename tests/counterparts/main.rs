@@ -4,3 +4,4 @@
 
 mod cose;
 mod envelope;
+mod schemathesis;

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::crypto::VerifyingKey;
 use crate::encoding::Bytes;
 use crate::ids::{ServiceId, Timestamp};
+#[cfg(feature = "openapi")]
+use crate::keys::OVERLAP_MAX_S;
 use crate::policy::key_id;
 
 /// Answer to `GET /v1/keys`.
@@ -103,6 +105,7 @@ pub struct Rotate {
     pub from: String,
     /// Seconds for which what it signed still counts; as configured unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schemars(range(max = OVERLAP_MAX_S)))]
     pub overlap: Option<u32>,
 }
 

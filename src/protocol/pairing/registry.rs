@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::delivery::wire::CarrierAddress;
 use crate::ids::{InvitationId, PartyId, Role, ServerName, Timestamp, UserName};
+#[cfg(feature = "openapi")]
+use crate::pairing::APPROVED_TTL_MAX_S;
 use crate::pairing::{Approval, Digits, Need, PartyLabel};
 use crate::revocation::Reason;
 
@@ -123,6 +125,7 @@ pub struct CreateInvitation {
     pub user: Option<UserName>,
     /// Seconds for which it is open: what the policy says, unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schemars(range(min = 60, max = APPROVED_TTL_MAX_S)))]
     pub ttl: Option<u32>,
     /// Whose word the pairing needs: what the policy says, unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -139,6 +142,7 @@ pub struct CreateInvitation {
 pub struct Reissue {
     /// Seconds for which the new one is open: what the policy says, unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schemars(range(min = 60, max = APPROVED_TTL_MAX_S)))]
     pub ttl: Option<u32>,
 }
 

@@ -80,30 +80,38 @@ impl Unsettable {
 pub struct Asked {
     /// What may be used, best first.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schemars(length(min = 1), extend("items" = {"enum": ["A256GCM", "C20P"]}, "uniqueItems" = true)))]
     pub suites: Option<Vec<String>>,
     /// FETCH items whose values are sealed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schemars(length(min = 1), extend("items" = {"enum": SEALED_ITEMS}, "uniqueItems" = true)))]
     pub items: Option<Vec<String>>,
     /// Whose word a new device needs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
     /// Seconds for which an invitation is open unless said.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schemars(range(min = 60, max = 604_800)))]
     pub invitation_ttl: Option<u32>,
     /// Seconds of the longest invitation.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schemars(range(min = 60, max = 604_800)))]
     pub invitation_ttl_max: Option<u32>,
     /// Seconds that a session lasts unless said.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schemars(range(min = 60, max = 86_400)))]
     pub session_ttl: Option<u32>,
     /// Seconds of the longest session.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schemars(range(min = 60, max = 86_400)))]
     pub session_ttl_max: Option<u32>,
     /// Live devices that a user may have.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schemars(range(min = 1, max = 1000)))]
     pub devices_max: Option<u32>,
     /// Sessions that a user may have at one time.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schemars(range(min = 1, max = 100_000)))]
     pub sessions_max: Option<u32>,
 }
 

@@ -71,6 +71,7 @@ pub struct Report {
 #[serde(deny_unknown_fields)]
 pub struct Reports {
     /// What the caller was told by events, at most 64.
+    #[cfg_attr(feature = "openapi", schemars(length(max = REPORTED_MAX)))]
     pub revocations: Vec<Revoked>,
 }
 

@@ -71,10 +71,27 @@ pub fn text() -> String {
         },
         "x-events": events,
     });
+    tell_widths(&mut document);
     example::add_to(&mut document);
     let mut text = serde_json::to_string_pretty(&document).expect("texts and numbers serialise");
     text.push('\n');
     text
+}
+
+/// What no number of its width exceeds: to a reader of schemas `format` is no limit.
+fn tell_widths(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            let width =
+                members.get("format").and_then(Value::as_str).and_then(|format| format.strip_prefix("uint"));
+            if let Some(bits) = width.and_then(|width| width.parse::<u32>().ok()) {
+                members.entry("maximum").or_insert_with(|| json!(u64::MAX >> (64 - bits)));
+            }
+            members.values_mut().for_each(tell_widths);
+        }
+        Value::Array(items) => items.iter_mut().for_each(tell_widths),
+        _ => {}
+    }
 }
 
 /// Whether the route's row announces what it answers: every refusal is in the contract.
@@ -192,7 +209,7 @@ fn refusal(status: u16, codes: &[Code]) -> Value {
 }
 
 fn head_schema() -> Value {
-    json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{43}$" })
+    json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$" })
 }
 
 fn tell_rates(headers: &mut Value) {
