@@ -194,6 +194,7 @@ fn apply(party: &Party, event: &Event) {
         | Event::Paired(_)
         | Event::Refused(_)
         | Event::Reset(_)
+        | Event::Spent(_)
         | Event::Stopping(_) => {}
         Event::Rotated(rotated) => {
             party.cache.rotated(rotated.session, rotated.generation, rotated.reason, rotated.at);

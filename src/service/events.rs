@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::sse::{Event as Message, Sse};
 use futures_util::stream::{self, Stream};
-use sidekey_protocol::ids::{PartyId, Role, ServerName, UserName};
+use sidekey_protocol::ids::{PartyId, Role};
 use sidekey_protocol::revocation::{SealedHead, Target, wire};
 use sidekey_protocol::session::Cause;
 use tokio::sync::OwnedSemaphorePermit;
@@ -16,10 +16,10 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::http::auth::Paired;
+use crate::http::auth::Caller;
 use crate::http::extract::LastEventId;
 use crate::http::problem::{Code, Problem};
-use crate::store::{self, Begun, Commit, Deaf, EndReason, Event, Happened, Listening, Party, Store};
+use crate::store::{self, Begun, Commit, Deaf, EndReason, Event, Happened, Listening, Party, Place, Store};
 
 /// Between signs that the stream lives.
 const HEARTBEAT: Duration = Duration::from_secs(5);
@@ -28,13 +28,13 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 /// revoked and when the service stops.
 pub(crate) async fn events(
     State(app): State<App>,
-    caller: Paired,
+    caller: Caller,
     LastEventId(after): LastEventId,
 ) -> Result<Sse<impl Stream<Item = Result<Message, Infallible>>>, Problem> {
     let seat = app.listeners.clone().try_acquire_owned().map_err(|_| Code::Overloaded)?;
-    let place = caller.party.place().ok_or(Code::NotFound)?;
+    caller.epoch()?;
     // A text that is no sequence number of ours is of another history.
-    let begun = app.store.listen(place, after.map(|id| id.parse().unwrap_or(u64::MAX)));
+    let begun = app.store.listen(caller.party.place(), after.map(|id| id.parse().unwrap_or(u64::MAX)));
     // From here on nothing is missed; what was revoked before is found now.
     let party = app.store.party(caller.party.id).ok_or(Code::NotFound)?;
     party.still_live().map_err(store::Error::from)?;
@@ -117,8 +117,7 @@ impl Listener {
 
     /// It was too slow for what it was to hear: what is kept goes on where it has stopped.
     fn begin_again(&mut self) {
-        let Some(place) = self.party.place() else { return };
-        let Begun { listening, last, missed } = self.store.listen(place, Some(self.heard));
+        let Begun { listening, last, missed } = self.store.listen(self.party.place(), Some(self.heard));
         self.listening = listening;
         self.catch_up(missed, last);
     }
@@ -127,8 +126,7 @@ impl Listener {
     /// hears all of it again.
     fn hear(&mut self, commit: &Commit) {
         self.tell_head();
-        let Some(place) = self.party.place() else { return };
-        let id = self.party.id;
+        let (id, place) = (self.party.id, self.party.place());
         let mut own: Vec<_> = commit.events.iter().filter(|event| concerns(id, place, event)).collect();
         let struck = own.iter().position(|event| strikes(id, place, event));
         // What else came of its own revocation is no longer its affair.
@@ -171,12 +169,10 @@ impl Listener {
     }
 }
 
-/// A pairing's role, server and user.
-type Place<'a> = (Role, &'a ServerName, Option<&'a UserName>);
-
-/// Whether `event` is told to a pairing: a server hears of its own users, a client of itself.
+/// Whether `event` is told to a party: a server hears of its own users, a client of itself, an administrator of all but
+/// sessions.
 fn concerns(id: PartyId, place: Place<'_>, event: &Event) -> bool {
-    let (role, server, user) = place;
+    let Some((role, server, user)) = place else { return event.what.is_for_administrators() };
     if matches!(event.what, Happened::Forgotten | Happened::Keys { .. } | Happened::Policy)
         && event.server.is_none()
     {
@@ -199,8 +195,10 @@ fn concerns(id: PartyId, place: Place<'_>, event: &Event) -> bool {
 }
 
 /// Whether `event` revokes a pairing itself.
-fn strikes(id: PartyId, (_, server, user): Place<'_>, event: &Event) -> bool {
-    let Happened::Revoked { target, .. } = &event.what else { return false };
+fn strikes(id: PartyId, place: Place<'_>, event: &Event) -> bool {
+    let (Some((_, server, user)), Happened::Revoked { target, .. }) = (place, &event.what) else {
+        return false;
+    };
     match target {
         Target::Pairing { pairing } => *pairing == id,
         Target::Server { server: struck } => struck == server,
@@ -210,10 +208,11 @@ fn strikes(id: PartyId, (_, server, user): Place<'_>, event: &Event) -> bool {
 }
 
 /// A client is told of its own user, a server of the user or of all that it has.
-fn policy(event: &Event, (_, server, user): Place<'_>, store: &Store) -> wire::Event {
+fn policy(event: &Event, place: Place<'_>, store: &Store) -> Option<wire::Event> {
+    let (_, server, user) = place?;
     let (server, user) = (server.clone(), user.or(event.user.as_ref()).cloned());
     let version = store.policy_version(&server, user.as_ref());
-    wire::Event::Policy(wire::PolicyChanged { server, user, version, at: event.at })
+    Some(wire::Event::Policy(wire::PolicyChanged { server, user, version, at: event.at }))
 }
 
 /// As it stands on the wire. `None` for a session without server or user, which there is not.
@@ -246,14 +245,18 @@ fn told(event: &Event, place: Place<'_>, store: &Store) -> Option<wire::Event> {
         Happened::Declined { pairing, by, reason } => {
             wire::Event::Refused(wire::Refused { pairing, by, reason, at })
         }
+        Happened::Spent { invitation, role } => {
+            let (server, user) = (event.server.clone()?, event.user.clone());
+            wire::Event::Spent(wire::Spent { invitation, role, server, user, at })
+        }
         // Told to each party in its own words.
-        Happened::Policy => policy(event, place, store),
+        Happened::Policy => policy(event, place, store)?,
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use sidekey_protocol::ids::{SessionId, Timestamp};
+    use sidekey_protocol::ids::{ServerName, SessionId, Timestamp, UserName};
 
     use super::*;
 
@@ -279,7 +282,7 @@ mod tests {
 
     fn hears(place: Whose<'_>, event: &Event) -> bool {
         let (server, user) = (name::<ServerName>(place.server), place.user.map(name::<UserName>));
-        concerns(ANN, (place.role, &server, user.as_ref()), event)
+        concerns(ANN, Some((place.role, &server, user.as_ref())), event)
     }
 
     #[derive(Clone, Copy)]

@@ -589,7 +589,6 @@ mod fetching {
         let token = office.system.admin_token();
         office.fetch(key.session(), "", &token).send().await.refused(403, "role_forbidden");
         office.system.get("/v1/sessions/current", &token).send().await.refused(403, "role_forbidden");
-        office.system.get("/v1/events", &token).send().await.refused(403, "role_forbidden");
     }
 
     #[tokio::test]

@@ -179,8 +179,7 @@ impl System {
         let listener = self.listener.try_clone().expect("a listener can be cloned");
         let operations = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
         operations.set_nonblocking(true).expect("a listener can wait");
-        let given =
-            Given { operations: Some(operations), carriers: (self.handing.0)(), ..listener.into() };
+        let given = Given { operations: Some(operations), carriers: (self.handing.0)(), ..listener.into() };
         let (stop, stopped) = oneshot::channel();
         let clock = Arc::new(self.clock.clone());
         let shutdown = async {

@@ -73,6 +73,7 @@ const fn severity(action: Action) -> u8 {
         | Action::PairingApproved
         | Action::PairingConfirmed
         | Action::PairingDigitsMistaken
+        | Action::InvitationSpent
         | Action::PairingFinishConflict
         | Action::PairingRefused => 5,
         Action::ClockAccepted

@@ -41,6 +41,7 @@ actions! {
     ServerAdded = "server_added", "A mail server was added.";
     InvitationCreated = "invitation_created", "A client or a server was invited.";
     InvitationAttemptSpent = "invitation_attempt_spent", "Somebody tried a pairing code.";
+    InvitationSpent = "invitation_spent", "The last attempt at a pairing code was used: if nobody has paired with it, somebody guesses.";
     PairingConfirmed = "pairing_confirmed", "A pairing proved its code.";
     PairingFinishConflict = "pairing_finish_conflict", "Somebody came with another body for an exchange that had made a pairing.";
     PairingUsed = "pairing_used", "A pairing made its first request.";

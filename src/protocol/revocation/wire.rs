@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Reason, SealedHead, Target};
-use crate::ids::{PartyId, Role, ServerName, SessionId, Timestamp, UserName};
+use crate::ids::{InvitationId, PartyId, Role, ServerName, SessionId, Timestamp, UserName};
 use crate::pairing::PartyLabel;
 use crate::pairing::registry::Standing;
 use crate::session::Cause;
@@ -73,6 +73,8 @@ pub enum Event {
     Approved(Approved),
     /// They have refused it.
     Refused(Refused),
+    /// The last attempt at a pairing code was used.
+    Spent(Spent),
     /// The service signs with another key.
     Keys(KeysChanged),
     /// The head of all revocations has moved.
@@ -222,6 +224,25 @@ pub struct Refused {
     pub at: Timestamp,
 }
 
+/// The last attempt at an invitation's pairing code was used. If nobody pairs with it now, somebody has guessed: whoever
+/// invites issues the invitation again.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "SpentEvent"))]
+#[serde(deny_unknown_fields)]
+pub struct Spent {
+    /// Which.
+    pub invitation: InvitationId,
+    /// As what somebody was invited.
+    pub role: Role,
+    /// To which server.
+    pub server: ServerName,
+    /// Whose client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<UserName>,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// The head of all revocations has moved: the highest is kept.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
@@ -261,6 +282,7 @@ impl Event {
             Self::Paired(_) => "paired",
             Self::Approved(_) => "approved",
             Self::Refused(_) => "refused",
+            Self::Spent(_) => "spent",
             Self::Keys(_) => "keys",
             Self::Head(_) => "head",
             Self::Reset(_) => "reset",
@@ -283,6 +305,7 @@ impl Event {
             Self::Paired(event) => serde_json::to_string(event),
             Self::Approved(event) => serde_json::to_string(event),
             Self::Refused(event) => serde_json::to_string(event),
+            Self::Spent(event) => serde_json::to_string(event),
             Self::Keys(event) => serde_json::to_string(event),
             Self::Head(event) => serde_json::to_string(event),
             Self::Reset(event) => serde_json::to_string(event),
@@ -305,6 +328,7 @@ impl Event {
             "paired" => serde_json::from_str(data).map(Self::Paired),
             "approved" => serde_json::from_str(data).map(Self::Approved),
             "refused" => serde_json::from_str(data).map(Self::Refused),
+            "spent" => serde_json::from_str(data).map(Self::Spent),
             "keys" => serde_json::from_str(data).map(Self::Keys),
             "head" => serde_json::from_str(data).map(Self::Head),
             "reset" => serde_json::from_str(data).map(Self::Reset),
@@ -343,6 +367,13 @@ mod tests {
             }),
             Event::Approved(Approved { pairing, by: pairing, at }),
             Event::Refused(Refused { pairing, by: pairing, reason: None, at }),
+            Event::Spent(Spent {
+                invitation: InvitationId::from_bytes([3; 16]),
+                role: Role::Server,
+                server: "mail".parse().unwrap(),
+                user: None,
+                at,
+            }),
             Event::Head(HeadMoved { head: SealedHead::from_bytes([7; 32]) }),
             Event::Reset(Reset {}),
             Event::Stopping(Stopping {}),

@@ -196,8 +196,8 @@ routes! {
         "What a party was told of revocations that the service has lost" [NotFound NotRolledBack];
     POST   "/v1/restore/accept"                ADMIN       MEDIUM Answer restore::accept,
         "Lets the service go on from an older copy" [NotFound NotRolledBack RevocationsMissing];
-    GET    "/v1/events"                        PAIRED      NONE   Stream events::events,
-        "What the caller must know at once, as Server-Sent Events" [NotFound Overloaded];
+    GET    "/v1/events"                        EVERY_PARTY NONE   Stream events::events,
+        "What the caller must know at once, as Server-Sent Events" [KekUnknown NotFound Overloaded];
     GET    "/p/{invitation}"                   ANYBODY     NONE   Answer pairing::page,
         "What a pairing link is for, for people" [];
     GET    "/openapi.json"                     ANYBODY     NONE   Answer openapi::document,

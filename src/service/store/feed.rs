@@ -34,6 +34,8 @@ struct Inner {
     last: u64,
     /// Those who listen.
     servers: HashMap<ServerName, Listeners>,
+    /// Administrators, who listen to all servers.
+    admins: Option<Sender<Arc<Commit>>>,
 }
 
 /// The listeners at one server: its own pairings, and each user's.
@@ -43,14 +45,16 @@ struct Listeners {
     users: HashMap<UserName, Sender<Arc<Commit>>>,
 }
 
+/// A pairing's role, server and user; an administrator has none.
+pub type Place<'a> = Option<(Role, &'a ServerName, Option<&'a UserName>)>;
+
 /// One listener's end. Gives the commits that may concern its server or user: more than its own now and then.
 pub struct Listening {
     feed: Arc<Feed>,
     /// Absent only while it is dropped.
     receiver: Option<Receiver<Arc<Commit>>>,
-    server: ServerName,
-    /// A client's.
-    user: Option<UserName>,
+    /// At which server, and a client's user; an administrator's is none.
+    at: Option<(ServerName, Option<UserName>)>,
 }
 
 /// What a listener begins with.
@@ -77,7 +81,7 @@ impl Feed {
     /// Of a journal whose last record is `last`: nothing before it is kept.
     pub(super) fn after(last: u64) -> Self {
         let (kept, servers) = (VecDeque::new(), HashMap::new());
-        Self(Mutex::new(Inner { kept, events: 0, floor: last, last, servers }))
+        Self(Mutex::new(Inner { kept, events: 0, floor: last, last, servers, admins: None }))
     }
 
     /// Keeps what a commit came to, and tells whom it may concern.
@@ -93,25 +97,26 @@ impl Feed {
     }
 
     /// Listens from now on, and finds what was missed since the commit `after`.
-    pub(super) fn listen(
-        self: &Arc<Self>,
-        (role, server, user): (Role, &ServerName, Option<&UserName>),
-        after: Option<u64>,
-    ) -> Begun {
+    pub(super) fn listen(self: &Arc<Self>, place: Place<'_>, after: Option<u64>) -> Begun {
         let mut inner = self.lock();
-        let listeners = inner.servers.entry(server.clone()).or_default();
-        let sender = match (role, user) {
-            (Role::Client, Some(user)) => {
-                listeners.users.entry(user.clone()).or_insert_with(|| Sender::new(BACKLOG))
+        let fresh = || Sender::new(BACKLOG);
+        let sender = match place {
+            None => inner.admins.get_or_insert_with(fresh),
+            Some((role, server, user)) => {
+                let listeners = inner.servers.entry(server.clone()).or_default();
+                match (role, user) {
+                    (Role::Client, Some(user)) => listeners.users.entry(user.clone()).or_insert_with(fresh),
+                    _ => listeners.gateways.get_or_insert_with(fresh),
+                }
             }
-            _ => listeners.gateways.get_or_insert_with(|| Sender::new(BACKLOG)),
         };
         let receiver = Some(sender.subscribe());
         let missed = after.map_or(Some(Vec::new()), |after| inner.since(after));
         let last = inner.last;
         drop(inner);
-        let user = user.filter(|_| role == Role::Client).cloned();
-        let listening = Listening { feed: Arc::clone(self), receiver, server: server.clone(), user };
+        let at = place
+            .map(|(role, server, user)| (server.clone(), user.filter(|_| role == Role::Client).cloned()));
+        let listening = Listening { feed: Arc::clone(self), receiver, at };
         Begun { listening, last, missed }
     }
 
@@ -141,6 +146,9 @@ impl Inner {
     /// Each listener once, whatever many of the events concern it.
     fn tell(&self, commit: &Arc<Commit>) {
         let mut told: Vec<&Sender<Arc<Commit>>> = Vec::new();
+        if commit.events.iter().any(|event| event.what.is_for_administrators()) {
+            told.extend(&self.admins);
+        }
         for event in &commit.events {
             match (&event.server, &event.user) {
                 (None, _) => told.extend(self.servers.values().flat_map(Listeners::all)),
@@ -178,8 +186,15 @@ impl Listeners {
                     self.users.remove(user);
                 }
             }
-            None => self.gateways = self.gateways.take().filter(|sender| sender.receiver_count() > 0),
+            None => forget_unheard(&mut self.gateways),
         }
+    }
+}
+
+/// Forgets a channel that nobody listens to.
+fn forget_unheard(sender: &mut Option<Sender<Arc<Commit>>>) {
+    if sender.as_ref().is_some_and(|sender| sender.receiver_count() == 0) {
+        *sender = None;
     }
 }
 
@@ -216,10 +231,11 @@ impl Drop for Listening {
     fn drop(&mut self) {
         self.receiver = None;
         let mut inner = self.feed.lock();
-        let Some(listeners) = inner.servers.get_mut(&self.server) else { return };
-        listeners.left(self.user.as_ref());
+        let Some((server, user)) = &self.at else { return forget_unheard(&mut inner.admins) };
+        let Some(listeners) = inner.servers.get_mut(server) else { return };
+        listeners.left(user.as_ref());
         if listeners.gateways.is_none() && listeners.users.is_empty() {
-            inner.servers.remove(&self.server);
+            inner.servers.remove(server);
         }
     }
 }
@@ -237,7 +253,7 @@ const BACKLOG: usize = 16;
 
 #[cfg(test)]
 mod tests {
-    use sidekey_protocol::ids::{SessionId, Timestamp};
+    use sidekey_protocol::ids::{InvitationId, SessionId, Timestamp};
 
     use super::*;
     use crate::store::view::Happened;
@@ -260,7 +276,7 @@ mod tests {
     fn listen(feed: &Arc<Feed>, user: Option<&str>, after: Option<u64>) -> Begun {
         let role = if user.is_some() { Role::Client } else { Role::Server };
         let user = user.map(|user| user.parse().unwrap());
-        feed.listen((role, &"mail".parse().unwrap(), user.as_ref()), after)
+        feed.listen(Some((role, &"mail".parse().unwrap(), user.as_ref())), after)
     }
 
     fn waiting(begun: &mut Begun) -> usize {
@@ -283,6 +299,19 @@ mod tests {
         assert!(users.iter_mut().all(|user| waiting(user) > 0));
         drop((users, gateway));
         assert!(feed.lock().servers.is_empty(), "nothing is left of those who went");
+    }
+
+    #[tokio::test]
+    async fn an_administrator_is_woken_by_what_people_look_at_and_not_by_sessions() {
+        let feed = Arc::new(Feed::after(0));
+        let mut admin = feed.listen(None, None);
+        feed.publish(1, vec![event(Some("ann"))]);
+        let invitation = InvitationId::from_bytes([2; 16]);
+        let what = Happened::Spent { invitation, role: Role::Client };
+        feed.publish(2, vec![Event { what, ..event(Some("ann")) }]);
+        assert_eq!((waiting(&mut admin), admin.listening.next().await.unwrap().seq), (1, 2));
+        drop(admin);
+        assert!(feed.lock().admins.is_none(), "nothing is left of those who went");
     }
 
     #[test]

@@ -53,6 +53,11 @@ impl Entry {
             Record::AttemptSpent { invitation } => {
                 audit::Entry { invitation: Some(*invitation), ..here(Action::InvitationAttemptSpent) }
             }
+            Record::InvitationSpent { invitation } => {
+                let both = [Action::InvitationAttemptSpent, Action::InvitationSpent];
+                let line = |action| audit::Entry { invitation: Some(*invitation), ..here(action) };
+                return both.map(line).into();
+            }
             Record::Confirmed(confirmed) => audit::Entry {
                 invitation: Some(confirmed.invitation),
                 pairing: Some(confirmed.pairing),
@@ -223,7 +228,9 @@ fn struck(target: &Target, here: impl Fn(Action) -> audit::Entry) -> audit::Entr
 impl State {
     pub(super) fn whom(&self, record: &Record) -> Vec<Whom> {
         let one = match record {
-            Record::AttemptSpent { invitation } => self.invited_whom(*invitation),
+            Record::AttemptSpent { invitation } | Record::InvitationSpent { invitation } => {
+                self.invited_whom(*invitation)
+            }
             Record::Confirmed(confirmed) => self.invited_whom(confirmed.invitation),
             Record::Used { pairing }
             | Record::EpochUsed { pairing, .. }

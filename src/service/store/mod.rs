@@ -50,7 +50,7 @@ mod tests;
 use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use sidekey_protocol::ids::{Role, ServerName, ServiceId, Timestamp, UserName};
+use sidekey_protocol::ids::{ServiceId, Timestamp};
 
 use self::checkpoints::Checkpoints;
 use self::engine::{Engine, Shared};
@@ -64,7 +64,7 @@ pub use checkpoints::Checkpointed;
 pub use clock::ClockAccepted;
 pub use delivery::{Claimed, DeliveryFilter, Parcel, Resolve, Settled};
 pub use engine::Rng;
-pub use feed::{Begun, Commit, Deaf, Listening};
+pub use feed::{Begun, Commit, Deaf, Listening, Place};
 pub(crate) use format::check_format;
 pub use keys::{KeysRotated, Signer};
 pub(crate) use meter::Meter;
@@ -220,7 +220,7 @@ impl Store {
 
     /// What happens from now on, and since the commit `after`, so far as it may concern a pairing of this place.
     #[must_use]
-    pub fn listen(&self, place: (Role, &ServerName, Option<&UserName>), after: Option<u64>) -> Begun {
+    pub fn listen(&self, place: Place<'_>, after: Option<u64>) -> Begun {
         self.shared.feed.listen(place, after)
     }
 

@@ -181,7 +181,11 @@ impl Store {
             let (_, invited) = state.invitation(id).ok_or(Refused::Absent)?;
             still_open(invited, desk.now)?;
             let left = invited.attempts.checked_sub(1).ok_or(Refused::AttemptsSpent)?;
-            Ok(Verdict::Commit(Record::AttemptSpent { invitation: id }, Box::new(move |_| left)))
+            let record = match left {
+                0 => Record::InvitationSpent { invitation: id },
+                _ => Record::AttemptSpent { invitation: id },
+            };
+            Ok(Verdict::Commit(record, Box::new(move |_| left)))
         };
         self.engine.commit(About::one(id), None, decide).await
     }

@@ -152,6 +152,10 @@ pub(super) enum Record {
     },
     /// The oldest records were deleted: the log begins later.
     Pruned(Box<Pruned>),
+    /// As `AttemptSpent`, of the last attempt.
+    InvitationSpent {
+        invitation: InvitationId,
+    },
 }
 
 /// What became of a delivery.

@@ -341,6 +341,13 @@ pub enum Happened {
         /// Whether it may act, or waits to be approved.
         state: Standing,
     },
+    /// The last attempt at an invitation's code was used.
+    Spent {
+        /// Which.
+        invitation: InvitationId,
+        /// As what somebody was invited.
+        role: Role,
+    },
     /// A policy has changed: of the user that the event names, of all of the server's, or of everybody's.
     Policy,
     /// A session has a new generation.
@@ -352,6 +359,23 @@ pub enum Happened {
         /// Why.
         cause: sidekey_protocol::session::Cause,
     },
+}
+
+impl Happened {
+    /// Whether administrators are told: of whatever people look at, not of each session.
+    #[must_use]
+    pub const fn is_for_administrators(&self) -> bool {
+        match self {
+            Self::Ended { .. } | Self::Opened { .. } | Self::Policy | Self::Rotated { .. } => false,
+            Self::Approved { .. }
+            | Self::Declined { .. }
+            | Self::Forgotten
+            | Self::Keys { .. }
+            | Self::Paired { .. }
+            | Self::Revoked { .. }
+            | Self::Spent { .. } => true,
+        }
+    }
 }
 
 /// What a revocation did.

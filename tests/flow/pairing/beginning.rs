@@ -1,5 +1,9 @@
 //! `begin`: what is refused, what it costs, what is repeated.
 
+use sidekey_client::admin::{AuditFilter, Paging};
+use sidekey_protocol::audit::Action;
+use sidekey_tests::{Office, SHOP};
+
 use super::*;
 
 /// The same to everybody: nobody learns which invitations there are.
@@ -270,6 +274,55 @@ async fn a_hundred_guesses_at_once_get_at_most_five_answers() {
     }
     assert_eq!(answered, 5);
     assert_eq!(standing(&system.admin).await, (0, InvitationState::Spent));
+}
+
+/// A stranger's guesses must not pass for a user's mistakes: whoever invites hears of the last one, and so does the
+/// enterprise's own machine, and the user.
+#[tokio::test]
+async fn a_code_that_a_stranger_has_used_up_is_told_to_whoever_it_concerns() {
+    let office = Office::open().await;
+    let system = &office.system;
+    system.add_server(SHOP).await;
+    let shop = system.pair_server(SHOP).await;
+    let tokens =
+        [system.admin_token(), office.mail.keys.token(), office.phone.keys.token(), shop.keys.token()];
+    let mut streams = Vec::new();
+    for token in &tokens {
+        streams.push(system.get("/v1/events", token).listen().await);
+    }
+    let invited = system.invite(MAIL, Some(ANN)).await;
+    for n in 0..5 {
+        system.begun(invited.invitation, &wrong_code(&invited, n)).await;
+    }
+    let spent = json!({
+        "invitation": invited.invitation, "role": "client", "server": MAIL, "user": ANN, "at": system.clock.now(),
+    });
+    let mut other = streams.pop().unwrap();
+    for mut stream in streams {
+        assert_eq!(stream.next().await.unwrap(), ("spent".to_owned(), spent.clone()));
+    }
+    system.add_server("third.example").await;
+    let target = json!({"kind": "server", "server": SHOP});
+    office.revoke(&target).send().await.is(200);
+    assert_eq!(other.next().await.unwrap().0, "revoked", "it is none of another server's business");
+
+    let log = system.admin.audit(&AuditFilter::default(), &Paging::default()).await.unwrap().items;
+    let of = |action| log.iter().filter(|entry| entry.action == action).count();
+    assert_eq!((of(Action::InvitationAttemptSpent), of(Action::InvitationSpent)), (5 + 4, 1));
+    let told = log.iter().find(|entry| entry.action == Action::InvitationSpent).unwrap();
+    assert_eq!((told.invitation, told.by), (Some(invited.invitation), None));
+    assert_eq!(told.user.as_ref().unwrap().as_str(), ANN);
+}
+
+/// Sessions are not: there are a thousand in a second.
+#[tokio::test]
+async fn an_administrator_hears_of_pairings_and_not_of_sessions() {
+    let office = Office::open().await;
+    let mut stream = office.system.get("/v1/events", &office.system.admin_token()).listen().await;
+    office.session().await;
+    let machine = office.system.pair_server(MAIL).await.server.pairing();
+    let (name, told) = stream.next().await.unwrap();
+    assert_eq!((name.as_str(), &told["pairing"]), ("paired", &json!(machine)));
 }
 
 #[tokio::test]

@@ -123,6 +123,14 @@ fn table() -> Vec<(Record, Vec<Whom>, &'static [&'static str])> {
             ],
         ),
         (
+            Record::InvitationSpent { invitation: INVITATION },
+            vec![whom(Some("ann"), None)],
+            &[
+                r#""action":"invitation_attempt_spent","server":"mail","user":"ann","role":"client","invitation":"11111111111111111111111111111111"}"#,
+                r#""action":"invitation_spent","server":"mail","user":"ann","role":"client","invitation":"11111111111111111111111111111111"}"#,
+            ],
+        ),
+        (
             Record::Confirmed(Box::new(Confirmed {
                 invitation: INVITATION,
                 pairing: PAIRING,

@@ -61,6 +61,10 @@ impl State {
                 self.deliver_invitation(invitation, at)?;
             }
             Record::AttemptSpent { invitation } => self.spend_attempt(invitation)?,
+            Record::InvitationSpent { invitation } => {
+                self.spend_attempt(invitation)?;
+                events.push(self.invitation_spent(invitation)?);
+            }
             Record::Confirmed(confirmed) => events.push(self.confirm(*confirmed, at)?),
             Record::Used { pairing } => self.mark_used(pairing, at)?,
             Record::FinishConflict { pairing } => self.note_conflict(pairing)?,
@@ -149,6 +153,13 @@ impl State {
         let invited = self.invited_mut(handle)?;
         invited.attempts = invited.attempts.checked_sub(1).ok_or(Misfit)?;
         Ok(())
+    }
+
+    fn invitation_spent(&self, invitation: InvitationId) -> Result<Event, Misfit> {
+        let (_, invited) = self.invitation(invitation).ok_or(Misfit)?;
+        let (server, user) = (Some(invited.server.clone()), invited.user.clone());
+        let what = Happened::Spent { invitation, role: invited.role };
+        Ok(Event { seq: 0, at: Timestamp(0), server, user, pairing: None, what })
     }
 
     fn mark_used(&mut self, pairing: PartyId, at: Timestamp) -> Result<(), Misfit> {

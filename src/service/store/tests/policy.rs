@@ -37,7 +37,7 @@ async fn a_version_grows_with_each_change_that_concerns_its_user() {
     let data = Data::with_users(2).await;
     let (whole, at, whom) = (Whose::Service, Whose::Server(server()), Whose::User(server(), user(0)));
     let mail = server();
-    let mut begun = data.store.listen((Role::Server, &mail, None), None);
+    let mut begun = data.store.listen(Some((Role::Server, &mail, None)), None);
     assert_eq!((version(&data, 0), version(&data, 1)), (1, 1));
     set(&data, &whole, r#"{"suites":["C20P"]}"#).await;
     set(&data, &at, r#"{"suites":["C20P","A256GCM"]}"#).await;

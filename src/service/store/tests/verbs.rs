@@ -191,7 +191,7 @@ async fn revoking_a_pairing_rotates_the_sessions_for_the_others() {
     data.store.rotate(data.gateway(), shared.id).await.unwrap();
     let before = data.key(shared.id, 1).unwrap();
     let (mail, nobody) = (server(), None);
-    let mut begun = data.store.listen((Role::Server, &mail, nobody), None);
+    let mut begun = data.store.listen(Some((Role::Server, &mail, nobody)), None);
 
     let target = Target::Pairing { pairing: second };
     let revoked = data.store.revoke(ADMIN, target.clone(), lost()).await.unwrap();
