@@ -116,4 +116,6 @@ fn a_service_whose_disk_was_full_goes_on_without_hands() {
     drop(store);
     assert!(!Path::new(&data).join("state.damaged-1").exists(), "the state was written whole");
     drop(sidekey.serve(made.port));
+    // Before the folder that it is in.
+    drop(disk);
 }
