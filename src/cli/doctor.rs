@@ -161,15 +161,20 @@ impl Doctor {
         }
         if let Reached::Down = reached {
             let why = "the service does not run: sidekey serve";
-            checks.extend([Check::unknown("TLS", why), Check::unknown(CREDENTIAL, why)]);
+            checks.extend(["TLS", CREDENTIAL, CARRIERS].map(|name| Check::unknown(name, why)));
             return Some(reached);
         }
         checks.push(network::tls(&url, &addresses, store(&roots), PATIENCE).await);
-        checks.push(if yes {
-            credential(admin).await
+        if yes {
+            let asked = admin.as_ref().ok().cloned();
+            let taken = credential(admin).await;
+            let asked = asked.filter(|_| taken.is_fine());
+            checks.push(taken);
+            checks.push(carriers(asked).await);
         } else {
-            Check::unknown(CREDENTIAL, "the service is not reached")
-        });
+            let why = "the service is not reached";
+            checks.extend([Check::unknown(CREDENTIAL, why), Check::unknown(CARRIERS, why)]);
+        }
         Some(reached)
     }
 
@@ -264,6 +269,33 @@ async fn credential(admin: Result<admin::Admin, Stop>) -> Check {
     }
 }
 
+/// Whether a carrier is left alone, and whether somebody has to act.
+async fn carriers(admin: Option<admin::Admin>) -> Check {
+    let Some(admin) = admin else { return Check::unknown(CARRIERS, "the service is not asked") };
+    let found = match admin.carriers().await {
+        Ok(found) => found,
+        Err(error) => return Check::unknown(CARRIERS, format!("the service does not say: {error}")),
+    };
+    let ill = found.iter().filter_map(|seen| Some((seen, seen.trouble.as_ref()?)));
+    match ill.max_by_key(|(seen, _)| seen.needs_you) {
+        Some((seen, trouble)) if seen.needs_you => Check::finding(
+            CARRIERS,
+            format!("{}: {trouble}; {} wait for it", seen.carrier, seen.pending),
+            format!(
+                "mend [delivery.carriers.{}] of sidekey.toml, then start the service again",
+                seen.carrier
+            ),
+        ),
+        Some((seen, trouble)) => Check::finding(
+            CARRIERS,
+            format!("{} is left alone: {trouble}; {} wait for it", seen.carrier, seen.pending),
+            "see to its bearer; it is tried again by itself: sidekey delivery carriers",
+        ),
+        None if found.is_empty() => Check::fine(CARRIERS, "none are configured: keys go over HTTPS"),
+        None => Check::fine(CARRIERS, format!("{} configured, all open", found.len())),
+    }
+}
+
 fn store(roots: &Roots) -> RootCertStore {
     let mut store = RootCertStore::empty();
     match roots {
@@ -276,6 +308,7 @@ fn store(roots: &Roots) -> RootCertStore {
 
 const CONFIGURATION: &str = "configuration";
 const CREDENTIAL: &str = "admin credential";
+const CARRIERS: &str = "carriers";
 /// What is looked at in the folder.
 const FOLDER: [&str; 9] = [
     "options",
@@ -289,7 +322,8 @@ const FOLDER: [&str; 9] = [
     "other instance",
 ];
 /// What is looked at on the way.
-const WAY: [&str; 5] = ["name resolution", "reachability", "listening addresses", "TLS", CREDENTIAL];
+const WAY: [&str; 6] =
+    ["name resolution", "reachability", "listening addresses", "TLS", CREDENTIAL, CARRIERS];
 /// With each step of the way.
 const PATIENCE: Duration = Duration::from_secs(5);
 

@@ -19,7 +19,7 @@ use sidekey_protocol::keys::{OVERLAP_DEFAULT_S, OVERLAP_MAX_S};
 use sidekey_protocol::pairing::PublicUrl;
 
 pub use self::audit::Audit;
-pub use self::delivery::{Carrier, Delivery, HttpSms, Smpp, Unmeant, Webhook, Xdms};
+pub use self::delivery::{Carrier, Daily, Delivery, HttpSms, Smpp, Unmeant, Webhook, Xdms};
 pub use self::layers::{Effective, Flag, Origin, PREFIX, Setting};
 pub use self::limits::Limits;
 pub use self::log::{Format, Level, Log};

@@ -45,7 +45,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use crate::certificate::BadTls;
 pub use crate::config::Config;
-pub use crate::delivery::{BadCarrier, Handed, Misfit};
+pub use crate::delivery::{BadCarrier, Callback, Handed, Misfit, check_carriers};
 pub use crate::files::BadFile;
 pub use crate::http::{openapi, problem};
 pub use crate::init::init;
@@ -66,7 +66,7 @@ use crate::reload::Reloader;
 use crate::root::{BadRootKey, Typed};
 use crate::store::{Meter, Store};
 
-pub use crate::store::ClockAccepted;
+pub use crate::store::{ClockAccepted, Daily};
 use crate::telemetry::Logs;
 
 /// Why the service does not run.
@@ -297,7 +297,8 @@ impl App {
         store.measure(Meter::new(metrics.registry()));
         let stopping = CancellationToken::new();
         let (url, handed) = (config.public_url.clone(), carriers);
-        let outbox = Outbox::new(store.clone(), rng.clone(), url, handed, stopping.clone());
+        let registry = metrics.registry();
+        let outbox = Outbox::new(store.clone(), rng.clone(), url, handed, stopping.clone(), registry);
         let health = Health::new(store.clone(), certificate);
         Self {
             service: store.identity().service,

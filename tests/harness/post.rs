@@ -53,6 +53,8 @@ impl Post {
             phones: true,
             user_xui: (kind == CarrierKind::Xdms).then(|| "sip:{user}".to_owned()),
             at_once: 4,
+            daily: None,
+            callback: None,
             carrier: Arc::new(self.clone()),
             reports: None,
             driver: None,

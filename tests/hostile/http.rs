@@ -26,6 +26,8 @@ pub(crate) struct Operation {
     pub(crate) path: String,
     pub(crate) parameters: Vec<Value>,
     pub(crate) body: Option<Body>,
+    /// Of a body of whatever form; 0 where none is taken.
+    pub(crate) size_max_bytes: usize,
     roles: Vec<String>,
     stream: bool,
 }
@@ -67,6 +69,7 @@ impl Scene {
             other(name).unwrap_or_else(|| match name {
                 "invitation" => self.invitation.clone(),
                 "pairing" => self.office.phone.client.pairing().to_string(),
+                "carrier" => "sms".to_owned(),
                 "server" => MAIL.to_owned(),
                 "session" => self.session.to_string(),
                 "user" => ANN.to_owned(),
@@ -157,6 +160,7 @@ fn operations(document: &Value) -> Vec<Operation> {
                 path: path.clone(),
                 parameters: operation["parameters"].as_array().cloned().unwrap_or_default(),
                 body,
+                size_max_bytes: operation["requestBody"]["x-size-max-bytes"].as_u64().unwrap_or(0) as usize,
                 roles: roles.map(|role| role.as_str().unwrap().to_owned()).collect(),
                 stream: operation["x-stream"] == true,
             });

@@ -6,6 +6,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use getrandom::SysRng;
+use rand_core::UnwrapErr;
 use sidekey_protocol::ids::Timestamp;
 use sidekey_service::Config;
 use sidekey_service::config::RootKey;
@@ -49,6 +51,22 @@ pub fn options(config: &Config, file: &Path) -> Check {
         format!("nobody could be served with so little: {named} under [limits]"),
         format!("remove {named} from {}: the defaults serve", file.display()),
     )
+}
+
+/// Whether the carriers of the configuration can be used: their files are there, and say what they should.
+#[must_use]
+pub fn carriers(config: &Config) -> Check {
+    match sidekey_service::check_carriers(config, UnwrapErr(SysRng)) {
+        Ok(0) => Check::fine(CARRIERS, "none: keys go over HTTPS"),
+        Ok(count) => {
+            Check::fine(CARRIERS, format!("{count} can be used, so far as their bearers are not asked"))
+        }
+        Err(bad) => Check::finding(
+            CARRIERS,
+            chain(&bad),
+            format!("mend [delivery.carriers.{}] of sidekey.toml, or what it names", bad.carrier),
+        ),
+    }
 }
 
 /// Whether what must be there is, and what is secret is its owner's alone.
@@ -253,6 +271,7 @@ const DISK: &str = "disk space";
 const ROOT_KEY: &str = "root key";
 const AUDIT: &str = "audit";
 const LAG: &str = "lag";
+const CARRIERS: &str = "carriers";
 const RESTORE: &str = "keep this folder as evidence, and restore it from the newest backup that verifies";
 /// Octets that a request of our own clients takes, and some.
 const HEADERS_MIN: usize = 2048;

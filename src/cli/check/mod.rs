@@ -101,6 +101,7 @@ pub fn of_configuration(config: &Config, file: &Path) -> Vec<Check> {
         files::permissions(config),
         certificate::check(config, now()),
         network::ports(config, holder),
+        files::carriers(config),
     ]
 }
 

@@ -72,8 +72,41 @@ pub enum Unmeant {
     #[error("delivery.carriers.{0}.user_xui has no {{user}} in it: every user would be the same")]
     UserXui(CarrierName),
     /// It could take nothing.
-    #[error("delivery.carriers.{0}.at_once is 0: it could take nothing")]
-    AtOnce(CarrierName),
+    #[error("delivery.carriers.{carrier}.{option} is 0: it could take nothing")]
+    Nothing {
+        /// Which carrier.
+        carrier: CarrierName,
+        /// Which option.
+        option: &'static str,
+    },
+    /// No prefix of phones.
+    #[error(
+        "delivery.carriers.{carrier}.limits.prefixes names {prefix:?}, which no phone begins with: + and 1 to 15 digits"
+    )]
+    Prefix {
+        /// Which carrier.
+        carrier: CarrierName,
+        /// What it names.
+        prefix: String,
+    },
+}
+
+/// What a carrier may send in a day of UTC: each sending is money, and numbers may be somebody's business.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Daily {
+    /// To one address.
+    pub per_address: u32,
+    /// In all.
+    pub total: u32,
+    /// To phones of each prefix, as `+49`; where any is named, nothing goes to others.
+    pub prefixes: BTreeMap<String, u32>,
+}
+
+impl Default for Daily {
+    fn default() -> Self {
+        Self { per_address: 100, total: 10_000, prefixes: BTreeMap::new() }
+    }
 }
 
 /// An SMSC.
@@ -119,6 +152,9 @@ pub struct Smpp {
     /// After how long a silence we ask whether somebody is there.
     #[serde(default = "half_a_minute")]
     pub enquire_link_s: u32,
+    /// What it may send in a day.
+    #[serde(default)]
+    pub limits: Daily,
 }
 
 /// An SMS gateway.
@@ -141,9 +177,15 @@ pub struct HttpSms {
     /// Files with those that are.
     #[serde(default)]
     pub variable_files: BTreeMap<String, PathBuf>,
+    /// A file with a word that only the gateway knows, for its reports: `${var.reports}` is then the URL that takes them.
+    #[serde(default)]
+    pub report_token_file: Option<PathBuf>,
     /// How many requests may be on their way at once.
     #[serde(default = "ten")]
     pub at_once: u16,
+    /// What it may send in a day.
+    #[serde(default)]
+    pub limits: Daily,
 }
 
 /// An XDMS.
@@ -216,6 +258,9 @@ pub struct Webhook {
     /// How many requests may be on their way at once.
     #[serde(default = "ten")]
     pub at_once: u16,
+    /// What it may send in a day.
+    #[serde(default)]
+    pub limits: Daily,
 }
 
 impl Delivery {
@@ -242,8 +287,18 @@ impl Delivery {
         if domain.is_empty() {
             return Err(Unmeant::Domain(name()));
         }
+        let nothing = |option| Unmeant::Nothing { carrier: name(), option };
         if at_once == 0 {
-            return Err(Unmeant::AtOnce(name()));
+            return Err(nothing("at_once"));
+        }
+        if let Some(limits) = carrier.limits() {
+            for (option, most) in [("limits.per_address", limits.per_address), ("limits.total", limits.total)]
+            {
+                (most > 0).then_some(()).ok_or_else(|| nothing(option))?;
+            }
+            if let Some(prefix) = limits.prefixes.keys().find(|prefix| !is_prefix(prefix)) {
+                return Err(Unmeant::Prefix { carrier: name(), prefix: prefix.clone() });
+            }
         }
         match carrier {
             Carrier::Xdms(Xdms { user_xui: Some(xui), .. }) if !xui.contains("{user}") => {
@@ -252,6 +307,25 @@ impl Delivery {
             _ => Ok(()),
         }
     }
+}
+
+impl Carrier {
+    /// What it may send in a day, where that costs anything.
+    #[must_use]
+    pub const fn limits(&self) -> Option<&Daily> {
+        match self {
+            Self::Smpp(Smpp { limits, .. })
+            | Self::HttpSms(HttpSms { limits, .. })
+            | Self::Webhook(Webhook { limits, .. }) => Some(limits),
+            Self::Xdms(_) | Self::Email(_) => None,
+        }
+    }
+}
+
+fn is_prefix(text: &str) -> bool {
+    text.strip_prefix('+').is_some_and(|digits| {
+        (1..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
+    })
 }
 
 const fn yes() -> bool {
@@ -310,7 +384,13 @@ mod tests {
     #[test]
     fn a_carrier_says_whose_it_is_and_what_it_is() {
         assert!(check(&format!("{WEBHOOK}\ndomain = ''")).is_err());
-        assert!(check(&format!("{WEBHOOK}\ndomain = 'x'\nat_once = 0")).is_err());
+        for wrong in ["at_once = 0", "limits = { total = 0 }", "limits = { prefixes = { '0049' = 1 } }"] {
+            assert!(check(&format!("{WEBHOOK}\ndomain = 'x'\n{wrong}")).is_err(), "{wrong}");
+        }
+        assert_eq!(
+            check(&format!("{WEBHOOK}\ndomain = 'x'\nlimits = {{ prefixes = {{ '+49' = 1 }} }}")),
+            Ok(())
+        );
         let xdms = "kind = 'xdms'\ndomain = 'x'\nroot = 'https://a'\nauid = 'keys'";
         assert!(check(&format!("{xdms}\nuser_xui = 'sip:ann@example.org'")).is_err());
         assert_eq!(check(&format!("{xdms}\nuser_xui = 'sip:{{user}}'")), Ok(()));

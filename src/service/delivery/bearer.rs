@@ -7,7 +7,9 @@ use sidekey_protocol::delivery::wire::CarrierKind;
 use sidekey_protocol::delivery::{CarrierName, Leg, pause_s};
 use sidekey_protocol::ids::{ServerName, Timestamp, UserName};
 
-use crate::store::{Party, Resolve};
+use super::meter::Meter;
+use super::{Callback, Handed};
+use crate::store::{Daily, Party, Resolve};
 
 /// A carrier, and how it is with it.
 #[derive(Debug)]
@@ -17,7 +19,12 @@ pub(super) struct Bearer {
     pub(super) domain: String,
     phones: bool,
     user_xui: Option<String>,
-    pub(super) at_once: usize,
+    at_once: usize,
+    /// What it may send in a day.
+    pub(super) daily: Option<Arc<Daily>>,
+    /// How it reports by requests to us, if it does.
+    pub(super) callback: Option<Callback>,
+    pub(super) meter: Meter,
     carrier: Mutex<Option<Arc<dyn Carrier>>>,
     health: Mutex<Health>,
 }
@@ -34,17 +41,10 @@ pub(super) struct Health {
 }
 
 impl Bearer {
-    pub(super) fn new(
-        name: CarrierName,
-        kind: CarrierKind,
-        domain: String,
-        phones: bool,
-        user_xui: Option<String>,
-        at_once: usize,
-        carrier: Arc<dyn Carrier>,
-    ) -> Self {
-        let (carrier, health) = (Mutex::new(Some(carrier)), Mutex::default());
-        Self { name, kind, domain, phones, user_xui, at_once, carrier, health }
+    pub(super) fn new(handed: Handed, meter: Meter) -> Self {
+        let Handed { name, kind, domain, phones, user_xui, at_once, carrier, daily, callback, .. } = handed;
+        let (carrier, health, daily) = (Mutex::new(Some(carrier)), Mutex::default(), daily.map(Arc::new));
+        Self { name, kind, domain, phones, user_xui, at_once, daily, callback, meter, carrier, health }
     }
 
     /// The carrier, until the service stops.

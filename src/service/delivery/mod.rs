@@ -10,6 +10,8 @@
 mod admin;
 mod bearer;
 mod build;
+mod callback;
+mod meter;
 mod seal;
 mod worker;
 
@@ -27,13 +29,16 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::bearer::Bearer;
+use self::meter::Meter;
 use crate::app::SharedRng;
 use crate::http::problem::{Code, Problem};
-use crate::store::{Posted, Store};
+use crate::metrics::Registry;
+use crate::store::{Daily, Posted, Store};
 
 pub(crate) use self::admin::{cancel, carriers, clear_address, deliveries, delivery, retry, set_address};
 pub(crate) use self::build::configured;
-pub use self::build::{BadCarrier, Misfit};
+pub use self::build::{BadCarrier, Misfit, check_carriers};
+pub(crate) use self::callback::{report, report_in_a_body};
 
 /// A carrier that is handed to the service, beside those of its configuration.
 pub struct Handed {
@@ -49,12 +54,25 @@ pub struct Handed {
     pub user_xui: Option<String>,
     /// How many it may have at one time.
     pub at_once: usize,
+    /// What it may send in a day.
+    pub daily: Option<Daily>,
+    /// How its bearer reports by requests to the service, if it does.
+    pub callback: Option<Callback>,
     /// The carrier itself.
     pub carrier: Arc<dyn Carrier>,
     /// What its bearer says afterwards.
     pub reports: Option<Reports>,
     /// What has to run beside it.
     pub driver: Option<BoxFuture<'static, ()>>,
+}
+
+/// How a gateway reports by requests to the service.
+#[derive(Clone, Debug)]
+pub struct Callback {
+    /// Reads them.
+    pub reader: sidekey_carrier::sms::http::Callback,
+    /// SHA-256 of the word that only the gateway knows.
+    pub token: [u8; 32],
 }
 
 impl fmt::Debug for Handed {
@@ -87,17 +105,21 @@ impl Outbox {
         public_url: PublicUrl,
         handed: Vec<Handed>,
         stopping: CancellationToken,
+        registry: &Registry,
     ) -> Self {
         let (mut drivers, mut working, mut bearers) = (JoinSet::new(), JoinSet::new(), BTreeMap::new());
-        for Handed { name, kind, domain, phones, user_xui, at_once, carrier, reports, driver } in handed {
+        for mut handed in handed {
+            let name = handed.name.clone();
+            let (driver, reports) = (handed.driver.take(), handed.reports.take());
+            let meter = Meter::new(registry, &name);
+            let bearer = Arc::new(Bearer::new(handed, meter));
             if let Some(driver) = driver {
                 drivers.spawn(driver);
             }
             if let Some(reports) = reports {
-                working.spawn(worker::listen(store.clone(), name.clone(), reports, stopping.clone()));
+                working.spawn(worker::listen(store.clone(), bearer.clone(), reports, stopping.clone()));
             }
-            let bearer = Bearer::new(name.clone(), kind, domain, phones, user_xui, at_once, carrier);
-            bearers.insert(name, Arc::new(bearer));
+            bearers.insert(name, bearer);
         }
         let (working, drivers) = (Mutex::new(working), Mutex::new(drivers));
         Self { store, rng, public_url, bearers, stopping, working, drivers }

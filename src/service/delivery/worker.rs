@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand_core::Rng as _;
 use sidekey_carrier::{Fate, Refusal, Reports, Trouble, Undelivered};
@@ -15,7 +15,7 @@ use super::Outbox;
 use super::bearer::Bearer;
 use super::seal::{Made, made};
 use crate::fault::Fault;
-use crate::store::{Claimed, Settled, Store};
+use crate::store::{Claimed, Claims, Settled, Store, Wanted};
 
 /// Sends what is due for one carrier until the service stops, then waits for what is on its way.
 pub(super) async fn run(outbox: Arc<Outbox>, bearer: Arc<Bearer>) {
@@ -59,8 +59,16 @@ async fn claim(outbox: &Outbox, bearer: &Arc<Bearer>, room: usize, busy: &BTreeS
     {
         return Vec::new();
     }
-    match store.claim_deliveries(bearer.name.clone(), room, busy.clone(), bearer.resolve()).await {
-        Ok(claimed) => claimed,
+    let (carrier, busy) = (bearer.name.clone(), busy.clone());
+    let (resolve, daily) = (bearer.resolve(), bearer.daily.clone());
+    match store.claim_deliveries(Wanted { carrier, most: room, busy, resolve, daily }).await {
+        Ok(Claims { claimed, given_up }) => {
+            for (delivery, why) in given_up {
+                bearer.meter.not_sent(why);
+                tracing::warn!(carrier = %bearer.name, delivery, why = why.as_str(), "a delivery is not sent");
+            }
+            claimed
+        }
         Err(error) => {
             tracing::debug!(error = &error as &dyn std::error::Error, "nothing can be claimed");
             Vec::new()
@@ -82,7 +90,9 @@ fn grouped(claimed: Vec<Claimed>, keeps: bool) -> Vec<(String, Vec<Claimed>)> {
 
 /// Sends, settles, and says where it went.
 async fn send(outbox: Arc<Outbox>, bearer: Arc<Bearer>, to: String, group: Vec<Claimed>) -> String {
+    let since = Instant::now();
     let outcome = attempt(&outbox, &bearer, &group).await;
+    bearer.meter.attempted(&outcome, since.elapsed());
     let settled = group.into_iter().map(|claimed| {
         let (delivery, claim, outcome) = (claimed.delivery, claimed.until, outcome.clone());
         Settled { delivery, claim, outcome }
@@ -175,7 +185,18 @@ pub(super) async fn tend(outbox: Arc<Outbox>) {
             () = outbox.stopping.cancelled() => return,
             _ = tick.tick() => {}
         }
-        if let Err(error) = outbox.store.tend_deliveries(known.clone()).await {
+        let now = outbox.store.now();
+        for bearer in outbox.bearers.values() {
+            let waiting = outbox.store.pending_deliveries(&bearer.name);
+            bearer.meter.waiting(waiting, bearer.paused(now).0.is_some(), now);
+        }
+        let tended = loop {
+            match outbox.store.tend_deliveries(known.clone()).await {
+                Ok(true) => {}
+                other => break other,
+            }
+        };
+        if let Err(error) = tended {
             tracing::debug!(error = &error as &dyn std::error::Error, "deliveries are not tended");
         }
     }
@@ -184,7 +205,7 @@ pub(super) async fn tend(outbox: Arc<Outbox>) {
 /// Keeps what a bearer says afterwards, until the service stops.
 pub(super) async fn listen(
     store: Arc<Store>,
-    carrier: CarrierName,
+    bearer: Arc<Bearer>,
     mut reports: Reports,
     stopping: CancellationToken,
 ) {
@@ -195,6 +216,8 @@ pub(super) async fn listen(
         };
         let Some(report) = report else { return };
         let (id, fate) = (report.id.as_str().to_owned(), fate(report.fate));
+        let carrier = &bearer.name;
+        bearer.meter.reported();
         match store.report_delivery(carrier.clone(), id, fate).await {
             Ok(true) => {}
             Ok(false) => tracing::debug!(%carrier, "a report about nothing that was sent"),

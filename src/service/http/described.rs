@@ -18,6 +18,7 @@ use super::auth::{Caller, Paired};
 use super::etag::{IfNoneMatch, Tagged};
 use super::extract::{
     Created, Idempotency, Json, JsonOrNoContent, JsonOrNothing, LastEventId, NoContent, Path, Query, RawJson,
+    Said,
 };
 use super::list::Listed;
 use super::problem::{Code, Problem};
@@ -240,6 +241,17 @@ impl<T> Asked for Path<T> {
             };
             let parameter = json!({ "name": name, "in": "path", "required": true, "schema": schema });
             operation.parameters.push(parameter);
+        }
+    }
+}
+
+/// Its form is the gateway's own.
+impl Asked for Said {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.codes.insert(Code::QueryInvalid);
+        if operation.route.body_size_bytes > 0 {
+            let content = json!({ "*/*": { "schema": { "description": "A form, or JSON." } } });
+            operation.body = Some(json!({ "required": false, "content": content }));
         }
     }
 }

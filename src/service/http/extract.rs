@@ -40,6 +40,13 @@ pub(crate) struct JsonOrNoContent<T>(pub(crate) Option<T>);
 #[derive(Debug)]
 pub(crate) struct Query<T>(pub(crate) T);
 
+/// A query and a body as they came, whatever they are.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) query: String,
+    pub(crate) body: Bytes,
+}
+
 /// The path's parameters. What is not an id names nothing: 404, as for an id that nobody has.
 #[derive(Debug)]
 pub(crate) struct Path<T>(pub(crate) T);
@@ -74,6 +81,15 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for RawJson<T> {
         announced_as_json(request.headers())?;
         let body = body(request, state).await?;
         Ok(Self { value: parse(&body)?, hash: BodyHash::of(&body) })
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Said {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let query = request.uri().query().unwrap_or_default().to_owned();
+        Ok(Self { query, body: body(request, state).await? })
     }
 }
 

@@ -174,6 +174,10 @@ routes! {
         "Has a delivery tried at once" [DeliveryOver NotFound];
     POST   "/v1/deliveries/{delivery}/cancel"  ADMIN       NONE   Answer delivery::cancel,
         "Has a delivery tried no more" [DeliveryOver NotFound];
+    GET    "/v1/reports/{carrier}/{token}"     ANYBODY     NONE   Answer delivery::report,
+        "What an SMS gateway says became of a message" [NotFound];
+    POST   "/v1/reports/{carrier}/{token}"     ANYBODY     MEDIUM Answer delivery::report_in_a_body,
+        "The same, in a form or as JSON" [NotFound];
     GET    "/v1/carriers"                      ADMIN       NONE   Answer delivery::carriers,
         "The carriers that are configured, and how they are" [];
     GET    "/v1/audit"                         ADMIN       NONE   Answer audit::log,

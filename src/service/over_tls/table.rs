@@ -90,20 +90,27 @@ async fn kept(service: &Service, party: &Party, route: &Route, path: &str) -> (u
     (answer.status, answer.header("cache-control").map(str::to_owned))
 }
 
-/// One that nobody listens to: what is to be sent waits.
+/// A gateway that nobody listens as: what is to be sent waits, and whoever knows the word reports.
 fn carrier(config: &mut Config) {
-    crate::files::write(&config.data.join("hook"), b"0123456789abcdef0123456789", 0o600).unwrap();
-    let said = "domain = 'x'\nurl = 'http://127.0.0.1:1/'\nsecret_file = 'hook'";
-    let hook = crate::config::Carrier::Webhook(toml::from_str(said).unwrap());
-    config.delivery.carriers.insert("hook".parse().unwrap(), hook);
+    let write = |name: &str, text: &str| {
+        crate::files::write(&config.data.join(name), text.as_bytes(), 0o600).unwrap();
+    };
+    write("kannel.toml", &include_str!("../../../config/kannel.toml").replace(":13013", ":1"));
+    write("word", WORD);
+    let said = "domain = 'x'\ninterface_file = 'kannel.toml'\nreport_token_file = 'word'\n\
+                variables = { username = 'a', password = 'b', sender = 'c' }";
+    let gateway = crate::config::Carrier::HttpSms(toml::from_str(said).unwrap());
+    config.delivery.carriers.insert("sms".parse().unwrap(), gateway);
 }
+
+const WORD: &str = "0123456789abcdef0123456789";
 
 #[tokio::test]
 async fn no_answer_that_tells_of_keys_or_parties_may_be_kept() {
     let mut service = Service::start_with(carrier).await;
     let (server, phone) = service.enterprise().await;
     let session = service.open(&server).await;
-    let sent = json!({"carrier": "hook", "to": "+491700000000"});
+    let sent = json!({"carrier": "sms", "to": "+491700000000"});
     let invited = json!({"role": "client", "server": "mail", "user": "bob", "deliver": sent});
     let invited = service.call(&service.admin, "POST", "/v1/invitations", invited).await;
     assert_eq!(invited.header("cache-control"), Some("no-store"), "it shows a code");
@@ -119,6 +126,8 @@ async fn no_answer_that_tells_of_keys_or_parties_may_be_kept() {
             .replace("{invitation}", &invitation)
             .replace("{record}", "1")
             .replace("{delivery}", "1")
+            .replace("{carrier}", "sms")
+            .replace("{token}", &format!("{WORD}?ref=1&d=1"))
             .replace("{pairing}", &phone.id.to_string());
         for party in [&service.admin, &server, &phone] {
             // A server says of whom it asks.

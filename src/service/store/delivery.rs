@@ -1,6 +1,6 @@
 //! Deliveries: claimed with a lease that is durable before anything is sent, and settled once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sidekey_protocol::delivery::wire::{DeliveryKind, DeliverySeen, DeliveryState};
@@ -61,6 +61,39 @@ pub struct Settled {
     pub outcome: Outcome,
 }
 
+/// What a carrier asks for when it can take more.
+#[derive(Clone)]
+pub struct Wanted {
+    /// Which carrier.
+    pub carrier: CarrierName,
+    /// For how many addresses, at most.
+    pub most: usize,
+    /// For none of these.
+    pub busy: BTreeSet<String>,
+    /// Where users are reached.
+    pub resolve: Resolve,
+    /// What it may send in a day.
+    pub daily: Option<Arc<Daily>>,
+}
+
+impl std::fmt::Debug for Wanted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wanted")
+            .field("carrier", &self.carrier)
+            .field("most", &self.most)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What came of that.
+#[derive(Clone, Debug, Default)]
+pub struct Claims {
+    /// Ours to send.
+    pub claimed: Vec<Claimed>,
+    /// Given up by the carrier, unsent: which, and why.
+    pub given_up: Vec<(u32, Dead)>,
+}
+
 /// Where a user is reached by a carrier, where no pairing's address says so.
 pub type Resolve = Arc<dyn Fn(&ServerName, &UserName) -> Option<String> + Send + Sync>;
 
@@ -95,28 +128,28 @@ impl Store {
         self.shared.read().outbox.next(carrier)
     }
 
-    /// Claims what is due for `carrier`: for at most `most` addresses, none of them among `busy`. Durable when it returns:
-    /// whoever dies with a claim leaves it to whoever comes after its lease.
+    /// Claims what is due for a carrier. Durable when it returns: whoever dies with a claim leaves it to whoever comes after
+    /// its lease.
     ///
     /// # Errors
     /// None but a fault's.
-    pub async fn claim_deliveries(
-        &self,
-        carrier: CarrierName,
-        most: usize,
-        busy: BTreeSet<String>,
-        resolve: Resolve,
-    ) -> Result<Vec<Claimed>, Error> {
-        let about = About::one(("claims", &carrier));
+    pub async fn claim_deliveries(&self, wanted: Wanted) -> Result<Claims, Error> {
+        let about = About::one(("claims", &wanted.carrier));
         let decide = move |state: &State, desk: &mut Desk<'_>| {
             let (now, until) = (desk.now, desk.now.after_s(LEASE_S));
-            let turns = claims(state, &carrier, now, until, most, &busy, &resolve);
+            let turns = claims(state, &wanted, now, until);
             if turns.is_empty() {
-                return Ok(Verdict::Already(Vec::new()));
+                return Ok(Verdict::Already(Claims::default()));
             }
             let numbers: Vec<u32> = turns.iter().map(|turn| turn.delivery).collect();
+            let why = |turn: &Turn| match turn.change {
+                Change::GivenUp { why } => Some((turn.delivery, why)),
+                _ => None,
+            };
+            let given_up = turns.iter().filter_map(why).collect();
             let answer = move |state: &State| {
-                numbers.into_iter().filter_map(|number| state.claimed(number, until)).collect()
+                let claimed = numbers.into_iter().filter_map(|number| state.claimed(number, until)).collect();
+                Claims { claimed, given_up }
             };
             Ok(Verdict::Commit(Record::Deliveries { turns }, Box::new(answer)))
         };
@@ -142,23 +175,23 @@ impl Store {
     }
 
     /// Gives up what a carrier has not brought in its time, and what waits for carriers that are not among `known`; says
-    /// when to look again.
+    /// whether there may be more.
     ///
     /// # Errors
     /// None but a fault's.
-    pub async fn tend_deliveries(&self, known: BTreeSet<CarrierName>) -> Result<Option<Timestamp>, Error> {
+    pub async fn tend_deliveries(&self, known: BTreeSet<CarrierName>) -> Result<bool, Error> {
         let over = {
             let (now, state) = (self.now(), self.shared.read());
             let gone = state.outbox.awaited().any(|name| !known.contains(name));
             let next = state.outbox.next_end();
             if !gone && next.is_none_or(|next| next > now) {
-                return Ok(next);
+                return Ok(false);
             }
             drop(state);
             move |state: &State, desk: &mut Desk<'_>| Ok(committed(overdue(state, desk.now, &known)))
         };
-        self.engine.commit(About::one("deliveries that are over"), None, over).await?;
-        Ok(self.shared.read().outbox.next_end())
+        let written = self.engine.commit(About::one("deliveries that are over"), None, over).await?;
+        Ok(written == TENDED_MAX)
     }
 
     /// Keeps what a bearer says became of what it took. Whether it means any delivery at all.
@@ -174,7 +207,7 @@ impl Store {
             let Some(number) = state.outbox.by_receipt(&carrier, &id) else { return Ok(Verdict::Already(0)) };
             let entry = state.outbox.get(number).ok_or(Refused::Absent)?;
             // Said twice, it is written once: anybody may say it, as often as they like.
-            let known = matches!(entry.progress.state(), Standing::Sent { fate: Some(known), .. } if known.is_final());
+            let known = matches!(entry.progress.state(), Standing::Sent { fate: Some(known), .. } if known.is_final() || *known == fate);
             let turns = if known { Vec::new() } else { vec![turn(number, entry, Change::Reported { fate })] };
             Ok(committed(turns))
         };
@@ -283,43 +316,89 @@ impl DeliveryFilter {
 
 /// The claims of one record: in the order in which they are due. Those for one address come together, where its bearer
 /// keeps a document: one writing is enough for all of them.
-fn claims(
-    state: &State,
-    carrier: &CarrierName,
-    now: Timestamp,
-    until: Timestamp,
-    most: usize,
-    busy: &BTreeSet<String>,
-    resolve: &Resolve,
-) -> Vec<Turn> {
+fn claims(state: &State, wanted: &Wanted, now: Timestamp, until: Timestamp) -> Vec<Turn> {
+    let Wanted { carrier, most, busy, resolve, daily } = wanted;
+    let mut count = Count { state, carrier, now, fresh: BTreeMap::new() };
     let (mut turns, mut addresses, mut alone) = (Vec::new(), BTreeSet::new(), 0);
     for (number, entry) in state.outbox.due(carrier, now).take(CLAIMS_MAX) {
+        let give_up = |why| turn(number, entry, Change::GivenUp { why });
         if now >= entry.progress.not_after() {
             continue;
         }
         let Some(to) = state.address_of(entry, carrier, resolve) else {
-            turns.push(turn(number, entry, Change::GivenUp { why: Dead::AddressMissing }));
+            turns.push(give_up(Dead::AddressMissing));
             continue;
         };
-        if busy.contains(&to) && entry.progress.leg().keeps {
+        let keeps = entry.progress.leg().keeps;
+        if keeps && busy.contains(&to) {
             continue;
         }
-        let more = if entry.progress.leg().keeps { !addresses.contains(&to) } else { true };
-        if more && addresses.len() + alone >= most {
+        if addresses.len() + alone >= *most && !(keeps && addresses.contains(&to)) {
             break;
         }
-        if entry.progress.leg().keeps {
+        let counted = match daily.as_ref().map(|daily| count.admit(daily, &to)).transpose() {
+            Ok(counted) => counted.unwrap_or_default(),
+            Err(why) => {
+                turns.push(give_up(why));
+                continue;
+            }
+        };
+        if keeps {
             addresses.insert(to.clone());
         } else {
             alone += 1;
         }
-        turns.push(turn(number, entry, Change::Claimed { until, to }));
+        turns.push(turn(number, entry, Change::Claimed { until, to, counted }));
     }
     turns
 }
 
+/// What a carrier may send in a day of UTC.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Daily {
+    /// To one address.
+    pub per_address: u32,
+    /// In all.
+    pub total: u32,
+    /// To phones of each prefix; where there is any, nothing goes to others.
+    pub prefixes: BTreeMap<String, u32>,
+}
+
+/// What was counted today, and is about to be.
+struct Count<'a> {
+    state: &'a State,
+    carrier: &'a CarrierName,
+    now: Timestamp,
+    fresh: BTreeMap<String, u32>,
+}
+
+impl Count<'_> {
+    /// The names under which one more is counted, unless it would be too many.
+    fn admit(&mut self, daily: &Daily, to: &str) -> Result<Vec<String>, Dead> {
+        let mut names = vec![(String::new(), daily.total, Dead::LimitTotal)];
+        if !daily.prefixes.is_empty() {
+            // The longest that fits.
+            let fits = daily.prefixes.iter().filter(|(prefix, _)| to.starts_with(prefix.as_str()));
+            let (prefix, most) = fits.max_by_key(|(prefix, _)| prefix.len()).ok_or(Dead::LimitPrefix)?;
+            names.push((prefix.clone(), *most, Dead::LimitPrefix));
+        }
+        names.push((to.to_owned(), daily.per_address, Dead::LimitAddress));
+        for (name, most, why) in &names {
+            let fresh = self.fresh.get(name).copied().unwrap_or(0);
+            if self.state.tallies.today(self.carrier, name, self.now).saturating_add(fresh) >= *most {
+                return Err(*why);
+            }
+        }
+        let names: Vec<String> = names.into_iter().map(|(name, ..)| name).collect();
+        names.iter().for_each(|name| *self.fresh.entry(name.clone()).or_default() += 1);
+        Ok(names)
+    }
+}
+
 fn overdue(state: &State, now: Timestamp, known: &BTreeSet<CarrierName>) -> Vec<Turn> {
-    let over = state.outbox.overdue(now).take(TENDED_MAX).map(|(number, entry)| {
+    // What is on its way is left to whoever sends it.
+    let ours = |(_, entry): &(u32, &Entry)| !matches!(entry.progress.state(), Standing::Claimed { until, .. } if *until > now);
+    let over = state.outbox.overdue(now).filter(ours).take(TENDED_MAX).map(|(number, entry)| {
         let why = if now >= entry.progress.not_after() { Dead::Expired } else { Dead::TookTooLong };
         turn(number, entry, Change::GivenUp { why })
     });

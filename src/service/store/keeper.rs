@@ -163,6 +163,7 @@ fn collect(state: &mut State, page: &mut u32, on_page: &mut Vec<u32>) -> Option<
         dirty.policies.iter().map(|&reach| Key::Policy(reach)).collect(),
         dirty.roots.iter().map(|&number| Key::Root(number)).collect(),
         dirty.servers.iter().map(|&number| Key::Server(number)).collect(),
+        dirty.tallies.iter().map(|&number| Key::Tally(number)).collect(),
         dirty.users.iter().map(|&number| Key::User(number)).collect(),
     ];
     let mut keys = numbers.concat();

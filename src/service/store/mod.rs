@@ -62,7 +62,7 @@ pub use audit::Audited;
 pub use batch::{NewBatch, OpenedBatch};
 pub use checkpoints::Checkpointed;
 pub use clock::ClockAccepted;
-pub use delivery::{Claimed, DeliveryFilter, Parcel, Resolve, Settled};
+pub use delivery::{Claimed, Claims, Daily, DeliveryFilter, Parcel, Resolve, Settled, Wanted};
 pub use engine::Rng;
 pub use feed::{Begun, Commit, Deaf, Listening, Place};
 pub(crate) use format::check_format;

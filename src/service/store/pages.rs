@@ -87,6 +87,7 @@ pub(super) enum Key {
     Policy(Reach),
     Root(u32),
     Server(u32),
+    Tally(u32),
     User(u32),
 }
 
@@ -113,6 +114,7 @@ impl Key {
             Self::Policy(Reach::User(number)) => numbered(b'c', number),
             Self::Root(number) => numbered(b'r', number),
             Self::Server(number) => numbered(b's', number),
+            Self::Tally(number) => numbered(b't', number),
             Self::User(number) => numbered(b'u', number),
         }
     }
@@ -137,6 +139,7 @@ impl Key {
             b'p' => Some(Self::Page(number)),
             b'r' => Some(Self::Root(number)),
             b's' => Some(Self::Server(number)),
+            b't' => Some(Self::Tally(number)),
             b'u' => Some(Self::User(number)),
             b'y' => Some(Self::Party(number)),
             _ => None,
@@ -190,6 +193,7 @@ impl Loader {
             Key::Policy(reach) => drop(state.policies.insert(reach, load(value)?)),
             Key::Root(number) => drop(state.roots.insert(number, load(value)?)),
             Key::Server(_) => drop(state.load_server(load(value)?)),
+            Key::Tally(number) => state.load_tally(number, load(value)?),
             Key::User(_) => drop(state.load_user(load(value)?).map_err(|_| Altered)?),
         }
         Ok(())
@@ -276,6 +280,7 @@ impl State {
             Key::Policy(reach) => self.policies.get(&reach).map(encode),
             Key::Root(number) => self.roots.get(&number).map(encode),
             Key::Server(number) => self.servers.get(number as usize).map(encode),
+            Key::Tally(number) => self.tallies.get(number).map(encode),
             Key::User(number) => self.users.get(number as usize).map(encode),
         }
     }
@@ -313,6 +318,7 @@ impl State {
             .chain(self.invitations.keys().map(|&number| Key::Invitation(number)))
             .chain(numbers(self.parties.len()).map(Key::Party))
             .chain(self.outbox.numbers().map(Key::Delivery))
+            .chain(self.tallies.numbers().map(Key::Tally))
             .chain(self.policies.keys().map(|&reach| Key::Policy(reach)))
             .chain(self.roots.keys().map(|&number| Key::Root(number)))
             .chain(numbers(self.servers.len()).map(Key::Server))

@@ -170,8 +170,8 @@ pub(super) struct Turn {
 /// The same, without which.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) enum Change {
-    /// It is handed to the carrier, to be sent there.
-    Claimed { until: Timestamp, to: String },
+    /// It is handed to the carrier, to be sent there, and counted under these names where that is bounded.
+    Claimed { until: Timestamp, to: String, counted: Vec<String> },
     /// What came of that.
     Settled { claim: Timestamp, outcome: Outcome },
     /// The carrier's time is over, or it cannot do anything.

@@ -17,6 +17,7 @@ mod rekey;
 mod restore;
 mod revoke;
 pub(super) mod sessions;
+pub(super) mod tally;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{Hash, Hasher};
@@ -36,6 +37,7 @@ pub(super) use self::keys::{SigningKey, SigningKeys};
 use self::outbox::Outbox;
 use self::policy::{Carrying, Reach, Set};
 use self::sessions::{NONE, Sessions, Slot};
+use self::tally::Tallies;
 use super::at_rest::Sealed;
 use super::journal::Position;
 use super::record::{self, Posted};
@@ -60,6 +62,7 @@ pub(super) struct State {
     pub(super) sessions: Sessions,
     pub(super) policies: BTreeMap<Reach, Set>,
     pub(super) outbox: Outbox,
+    pub(super) tallies: Tallies,
     /// How many users a change of policy has reached.
     carried: u32,
     capabilities: Interned<Listed>,
@@ -81,6 +84,7 @@ pub(super) struct Global {
     pub(super) next_invitation: u32,
     pub(super) next_root: u32,
     pub(super) next_delivery: u32,
+    pub(super) next_tally: u32,
     /// The change of policy that has not reached all of its sessions.
     pub(super) carrying: Option<Carrying>,
     /// What is known of what was lost, until that is accepted.
@@ -214,6 +218,7 @@ pub(super) struct Dirty {
     pub(super) changed: BTreeSet<u32>,
     pub(super) policies: BTreeSet<Reach>,
     pub(super) deliveries: BTreeSet<u32>,
+    pub(super) tallies: BTreeSet<u32>,
 }
 
 impl Default for State {
@@ -229,6 +234,7 @@ impl Default for State {
                 next_invitation: 1,
                 next_root: 0,
                 next_delivery: 1,
+                next_tally: 1,
                 carrying: None,
                 rolled_back: None,
                 begins: 1,
@@ -241,6 +247,7 @@ impl Default for State {
             sessions: Sessions::default(),
             policies: BTreeMap::new(),
             outbox: Outbox::default(),
+            tallies: Tallies::default(),
             carried: 0,
             capabilities: Interned::default(),
             hashes: Interned::default(),

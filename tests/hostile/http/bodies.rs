@@ -173,7 +173,7 @@ async fn bodies_that_are_not_announced_as_json() {
 async fn bodies_without_end() {
     let scene = Scene::open().await;
     for operation in scene.operations.iter().filter(|operation| !operation.stream) {
-        let size = operation.body.as_ref().map_or(0, |body| body.size_max_bytes);
+        let size = operation.size_max_bytes;
         let head = |length: &str| {
             let path = scene.path(operation);
             let token = scene.token(operation).map(|token| format!("authorization: Bearer {token}\r\n"));

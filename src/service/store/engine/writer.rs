@@ -199,17 +199,22 @@ impl Writer {
             // Whoever is answered finds that the others were told.
             done(Ok(&state));
         }
-        self.carry();
-        if self.shared.write().outbox.take_stirred() {
+        if self.carry() {
             self.shared.outbox.send_modify(|moves| *moves += 1);
         }
         meter.inspect(|meter| meter.committed(since));
         Ok(())
     }
 
-    /// Carries a change of policy on to its sessions, before anything else is decided; readers get their turn.
-    fn carry(&self) {
-        while self.shared.write().carry(AT_ONCE) {
+    /// Carries a change of policy on to its sessions, before anything else is decided; readers get their turn. Whether any
+    /// of what was done since makes a delivery due.
+    fn carry(&self) -> bool {
+        loop {
+            let mut state = self.shared.write();
+            if !state.carry(AT_ONCE) {
+                return state.outbox.take_stirred();
+            }
+            drop(state);
             std::thread::yield_now();
         }
     }

@@ -351,7 +351,11 @@ fn table() -> Vec<(Record, Vec<Whom>, &'static [&'static str])> {
         (
             Record::Deliveries {
                 turns: vec![
-                    turn(Change::Claimed { until: Timestamp(1060), to: "+491700000000".into() }),
+                    turn(Change::Claimed {
+                        until: Timestamp(1060),
+                        to: "+491700000000".into(),
+                        counted: vec![],
+                    }),
                     turn(settled(Outcome::Sent { receipts: vec!["42".into()] })),
                     turn(settled(Outcome::PutOff { at: Timestamp(1070), trouble: "busy".into() })),
                     turn(settled(Outcome::GivenUp { why: Dead::Refused, detail: None })),

@@ -122,13 +122,17 @@ impl State {
 
     /// What became of a delivery. Of one that is over meanwhile: nothing.
     pub(super) fn turn(&mut self, turn: Turn, at: Timestamp) {
-        let Turn { delivery, change, .. } = turn;
+        let Turn { delivery, carrier, change } = turn;
         match change {
-            Change::Claimed { until, to } => {
+            Change::Claimed { until, to, counted } => {
                 let Some(mut entry) = self.outbox.get(delivery).cloned() else { return };
                 let Some(progress) = entry.progress.claimed(at, until) else { return };
                 (entry.progress, entry.to) = (progress, Some(to));
                 self.put_delivery(delivery, entry);
+                for of in counted {
+                    let number = self.tallies.add(&carrier, of, at, &mut self.global.next_tally);
+                    self.dirty.tally(number);
+                }
             }
             Change::Settled { claim, outcome } => {
                 self.change_delivery(delivery, |progress| progress.settled(claim, outcome, at));
@@ -148,6 +152,9 @@ impl State {
     pub(super) fn sweep_deliveries(&mut self, now: Timestamp) {
         for number in self.outbox.sweep(now) {
             self.dirty.delivery(number);
+        }
+        for number in self.tallies.sweep(now) {
+            self.dirty.tally(number);
         }
     }
 

@@ -51,6 +51,7 @@ impl Dirty {
         party in parties;
         root in roots;
         server in servers;
+        tally in tallies;
         user in users;
     }
 

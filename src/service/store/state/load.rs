@@ -5,6 +5,7 @@ use sidekey_protocol::ids::Role;
 use super::apply::Misfit;
 use super::outbox::Entry;
 use super::sessions::{NONE, is_of_several};
+use super::tally::Tally;
 use super::{Invited, Listed, PartyState, ServerState, State, UserState};
 use crate::store::pages::StoredSession;
 
@@ -27,6 +28,10 @@ impl State {
     pub(in crate::store) fn load_invitation(&mut self, handle: u32, invited: Invited) {
         self.invitation_index.insert(invited.id, handle);
         self.invitations.insert(handle, invited);
+    }
+
+    pub(in crate::store) fn load_tally(&mut self, number: u32, tally: Tally) {
+        self.tallies.load(number, tally);
     }
 
     pub(in crate::store) fn load_delivery(&mut self, number: u32, entry: Entry) -> Result<(), Misfit> {

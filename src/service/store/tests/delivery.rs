@@ -7,7 +7,9 @@ use sidekey_protocol::ids::{PartyId, Role};
 use sidekey_protocol::revocation::Target;
 use sidekey_protocol::session::Audience;
 
-use super::super::{Claimed, DeliveryFilter, NewSession, Page, Parcel, Resolve, Session, Settled};
+use super::super::{
+    Claimed, Daily, DeliveryFilter, NewSession, Page, Parcel, Resolve, Session, Settled, Wanted,
+};
 use super::{ADMIN, Data, asked, user};
 
 fn name(name: &str) -> CarrierName {
@@ -35,7 +37,9 @@ impl Data {
 
     async fn claim(&self, carrier: &str, most: usize) -> Vec<Claimed> {
         let resolve = if carrier == "xdms" { everybody() } else { nowhere() };
-        self.store.claim_deliveries(name(carrier), most, BTreeSet::new(), resolve).await.unwrap()
+        let (carrier, busy) = (name(carrier), BTreeSet::new());
+        let wanted = Wanted { carrier, most, busy, resolve, daily: None };
+        self.store.claim_deliveries(wanted).await.unwrap().claimed
     }
 
     async fn settle(&self, claimed: &Claimed, outcome: Outcome) {
@@ -65,7 +69,7 @@ fn sent() -> Outcome {
 }
 
 #[tokio::test]
-async fn a_delivery_is_made_with_its_session_and_holds_neither_secret_nor_envelope() {
+async fn a_delivery_is_made_in_the_commit_of_its_session_and_for_whom_it_names_alone() {
     let data = Data::with_users(1).await;
     data.address(data.first_phone(), "sms", "+491700000000").await;
     let before = data.store.position().seq;
@@ -233,4 +237,40 @@ async fn what_waits_for_a_carrier_that_is_gone_is_given_up() {
     data.deliver(1, &["pigeon", "xdms"]).await;
     data.tend().await;
     assert_eq!(data.all()[0].carrier, name("xdms"));
+}
+
+#[tokio::test]
+async fn no_more_is_sent_in_a_day_than_is_allowed_and_a_restart_forgets_nothing() {
+    let mut data = Data::with_users(1).await;
+    data.pair(Role::Client, Some(user(0))).await;
+    let devices: Vec<PartyId> =
+        data.store.live_pairings(&super::server(), &user(0)).iter().map(|party| party.id).collect();
+    data.address(devices[0], "sms", "+491700000000").await;
+    data.address(devices[1], "sms", "+331700000000").await;
+    let prefixes = [("+49".to_owned(), 9), ("+4917".to_owned(), 3)].into();
+    let daily = Arc::new(Daily { per_address: 2, total: 9, prefixes });
+    let claim = async |data: &Data| {
+        let (carrier, busy, daily) = (name("sms"), BTreeSet::new(), Some(daily.clone()));
+        let wanted = Wanted { carrier, most: 9, busy, resolve: nowhere(), daily };
+        data.store.claim_deliveries(wanted).await.unwrap()
+    };
+    let why = |given_up: &[(u32, Dead)]| given_up.iter().map(|(_, why)| *why).collect::<Vec<_>>();
+    data.deliver(1, &["sms"]).await;
+    let first = claim(&data).await;
+    assert_eq!(
+        (first.claimed.len(), why(&first.given_up)),
+        (1, vec![Dead::LimitPrefix]),
+        "nothing goes to France"
+    );
+    data.reopen().await;
+    for key in 2..4 {
+        data.deliver(key, &["sms"]).await;
+    }
+    let more = claim(&data).await;
+    let limits = why(&more.given_up);
+    assert_eq!((more.claimed.len(), limits.len()), (1, 3), "{limits:?}");
+    assert_eq!(limits.iter().filter(|why| **why == Dead::LimitAddress).count(), 1);
+    data.clock.advance_s(86_400);
+    data.deliver(9, &["sms"]).await;
+    assert_eq!(claim(&data).await.claimed.len(), 1, "another day");
 }
