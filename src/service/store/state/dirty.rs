@@ -24,6 +24,7 @@ impl State {
             users: all(self.users.len()),
             parties: all(self.parties.len()),
             deliveries: self.outbox.numbers().collect(),
+            tallies: self.tallies.numbers().collect(),
             invitations: self.invitations.keys().copied().collect(),
             roots: self.roots.keys().copied().collect(),
             opened: self.in_order_of_issue(),
