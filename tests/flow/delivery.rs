@@ -412,10 +412,10 @@ async fn a_gateway_s_report_is_shown_and_whoever_does_not_know_its_url_reports_n
     assert_eq!(office.system.records().len(), before + 1, "the first final word stays");
 }
 
-/// How long a hundred sessions take, one after another.
-async fn hundred(office: &Office, round: usize) -> std::time::Duration {
+/// How long fifty sessions take, one after another.
+async fn fifty(office: &Office, round: usize) -> std::time::Duration {
     let since = std::time::Instant::now();
-    for n in 0..100 {
+    for n in 0..50 {
         let body = json!({"user": ANN, "capabilities": ["A256GCM"], "ttl": 60});
         office.open_session(&format!("measured-{round:03}-{n:03}"), &body).send().await.is(201);
     }
@@ -429,12 +429,12 @@ async fn ten_thousand_that_wait_for_a_dead_smsc_do_not_slow_the_issuing_of_keys(
     let (waiting, sms, _) = office().await;
     sms.fail();
     let mut audiences = Vec::new();
-    for n in 0..10 {
+    for n in 0..40 {
         let phone = waiting.system.pair_client(MAIL, &format!("user{n}@example.org")).await;
         number(&waiting, &phone).await;
         audiences.push(json!({"pairing": phone.client.pairing()}));
     }
-    for n in 0..1000 {
+    for n in 0..250 {
         let batch =
             json!({"audiences": audiences, "capabilities": ["A256GCM"], "ttl": 86400, "deliver": ["sms"]});
         let asking = waiting.system.post("/v1/sessions/batch", &waiting.mail.keys.token(), &batch);
@@ -443,12 +443,12 @@ async fn ten_thousand_that_wait_for_a_dead_smsc_do_not_slow_the_issuing_of_keys(
     assert_eq!(waiting.system.admin.carriers().await.unwrap()[0].pending, 10_000);
     let (idle, ..) = office().await;
     let mut ratios = Vec::new();
-    for round in 0..9 {
-        let (without, with) = (hundred(&idle, round).await, hundred(&waiting, round).await);
+    for round in 0..7 {
+        let (without, with) = (fifty(&idle, round).await, fifty(&waiting, round).await);
         ratios.push(without.as_secs_f64() / with.as_secs_f64());
     }
     ratios.sort_by(f64::total_cmp);
-    println!("speed beside those that wait, of 9 interleaved runs: {ratios:.3?}");
+    println!("speed beside those that wait, of 7 interleaved runs: {ratios:.3?}");
     // A busy machine blurs it; a scan of ten thousand with each session would show all the same.
-    assert!(ratios[4] > 0.8, "{ratios:.3?}");
+    assert!(ratios[3] > 0.8, "{ratios:.3?}");
 }
