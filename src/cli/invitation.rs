@@ -7,7 +7,7 @@ use sidekey_protocol::ids::{InvitationId, Role, ServerName, UserName};
 use sidekey_protocol::pairing::Approval;
 
 use crate::approve::Word;
-use crate::exit::Stop;
+use crate::exit::{Exit, Stop};
 use crate::output::{Report, Screen};
 use crate::profile;
 use crate::qr;
@@ -67,7 +67,11 @@ impl Again {
             Ok((service.invitation(invitation).await?, service.reissue(invitation, ttl).await?))
         };
         let (old, invited) = admin.run(work).await.map_err(|stop| match stop.code() {
-            "invitation_over" => stop.next("sidekey client invite, if another device is to be paired"),
+            "invitation_over" => {
+                let what = "somebody has paired with this invitation: there is nothing to issue again";
+                Stop::new(Exit::Conflict, "invitation_over", what)
+                    .next("sidekey client invite, if another device is to be paired")
+            }
             _ => stop,
         })?;
         let Invitation { role, server, user, .. } = old;
