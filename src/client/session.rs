@@ -6,6 +6,7 @@ mod key;
 use std::sync::Arc;
 
 use http::Method;
+use sidekey_protocol::delivery::CarrierName;
 use sidekey_protocol::ids::{PartyId, Role, ServerName, SessionId, UserName};
 use sidekey_protocol::pairing::PublicUrl;
 use sidekey_protocol::policy::Held;
@@ -172,6 +173,21 @@ impl Server {
         ttl_s: Option<u32>,
         capabilities: &Capabilities,
     ) -> Result<Arc<SessionKey>, Error> {
+        self.issue_by(audience, ttl_s, capabilities, &[]).await
+    }
+
+    /// The same, and has the key sent to the devices by these of the service's carriers too: each one only after those
+    /// before it have given up. HTTPS is open all the same.
+    ///
+    /// # Errors
+    /// As [`Server::issue`]; [`Error::Refused`] with `carrier_unknown`: the service has none of that name.
+    pub async fn issue_by(
+        &self,
+        audience: &Audience,
+        ttl_s: Option<u32>,
+        capabilities: &Capabilities,
+        deliver: &[CarrierName],
+    ) -> Result<Arc<SessionKey>, Error> {
         let (user, pairing) = match audience {
             Audience::User(user) => (Some(user), None),
             Audience::Pairing(pairing) => (None, Some(*pairing)),
@@ -181,7 +197,7 @@ impl Server {
             pairing,
             ttl: ttl_s,
             capabilities: capabilities.iter().map(str::to_owned).collect(),
-            deliver: Vec::new(),
+            deliver: deliver.iter().map(ToString::to_string).collect(),
         };
         // Made once: whatever is repeated on the way is the same call.
         let once = self.0.transport.ambient().with_rng(|mut rng| SessionId::random(&mut rng)).to_string();

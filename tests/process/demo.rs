@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -49,6 +50,47 @@ fn a_mailbox_of_ones_own_goes_the_same_way() {
         let refused = sidekey.run(&format!("demo --mail {path}")).failed(2);
         assert!(refused.err.contains(says), "{refused:?}");
     }
+}
+
+#[test]
+fn a_key_goes_by_sms_and_by_xdms_and_their_operator_gains_nothing() {
+    let sidekey = Sidekey::new();
+    for via in ["sms", "xdms"] {
+        let ran = sidekey.run(&format!("demo --via {via}")).succeeded();
+        assert!(!ran.out.contains('✗') && ran.out.contains("brings it twice"), "{}", ran.out);
+        assert!(ran.out.lines().all(|line| line.chars().count() <= 100), "{}", ran.out);
+    }
+    assert!(sidekey.run("demo --smsc localhost:2775").failed(2).err.contains("--via"));
+    let nobody = sidekey.run("demo --via sms --smsc 127.0.0.1:1").failed(1);
+    assert!(nobody.err.contains("127.0.0.1:1"), "{nobody:?}");
+}
+
+/// npm's smpp: what it says of itself is what others see.
+#[test]
+fn a_key_goes_through_an_smsc_that_others_wrote() {
+    let sidekey = Sidekey::new();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut smsc = Command::new("node")
+        .args(["smsc.js", &port.to_string(), "kms", "secret"])
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/counterparts/carrier"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut events = BufReader::new(smsc.stdout.take().unwrap()).lines().map(|line| line.unwrap());
+    assert!(events.next().unwrap().contains("listening"));
+    let line = format!("demo --via sms --smsc kms:secret@127.0.0.1:{port} --to +491711234567");
+    let report = sidekey.json(&line);
+    assert_eq!((&report["ok"], &report["evidence"]["deliver"]["state"]), (&true.into(), &"sent".into()));
+    // It ends with its input.
+    drop(smsc.stdin.take());
+    let submitted: Vec<Value> = events
+        .map(|event| serde_json::from_str::<Value>(&event).unwrap())
+        .filter(|event| event["event"] == "submit")
+        .collect();
+    assert_eq!(submitted.len(), 2, "the key, and the one after it");
+    assert!(submitted.iter().all(|event| event["to"] == "491711234567"), "{submitted:?}");
+    smsc.wait().unwrap();
 }
 
 /// Its folder holds keys, if only for letters of its own: an impatient reader leaves none behind.

@@ -1,12 +1,15 @@
 //! Every claim that the demo makes, each with the check that it stands on. A sentence reaches the screen as a
 //! [`Checked`], and only [`Claim::check`] makes one: nothing can be claimed that was not checked.
 
+mod deliver;
+
 use serde::Serialize;
 use sidekey_client::Error;
 use sidekey_protocol::object::Reject;
 use sidekey_protocol::pairing::Refusal;
 
 use super::attacks::{ATTACKS, Attack};
+use super::bearer::Via;
 use super::checks::{
     Verdict, check_after, check_again, check_attack, check_blind, check_clear, check_frame, check_heard,
     check_holders, check_letters, check_paired, check_tls, in_full, is, is_code, same, tls,
@@ -77,12 +80,19 @@ impl Checked {
     }
 }
 
-/// All claims, in the order of the story.
+/// All claims, in the order of the story; of a key that came by this bearer too.
 #[must_use]
-pub fn claims() -> Vec<Claim> {
+pub fn claims(via: Option<Via>) -> Vec<Claim> {
     let lies = ATTACKS.iter().map(lie_claim).chain([after_claim()]);
-    let steps =
-        [start_claims(), pair_claims(), issue_claims(), sealed_claims(), lies.collect(), revoke_claims()];
+    let steps = [
+        start_claims(),
+        pair_claims(),
+        issue_claims(),
+        sealed_claims(),
+        via.map(deliver::claims).unwrap_or_default(),
+        lies.collect(),
+        revoke_claims(),
+    ];
     steps.into_iter().flatten().collect()
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::bearer::Via;
 use super::glance::Glance;
 
 /// The chapters of the story.
@@ -21,6 +22,8 @@ pub enum Step {
     Clear,
     /// All letters go with it.
     Sealed,
+    /// A key comes by another bearer.
+    Deliver,
     /// The proxy lies.
     Lies,
     /// A phone is revoked.
@@ -62,6 +65,9 @@ pub struct Evidence {
     pub clear: Option<Passage>,
     /// Of the letters with it.
     pub sealed: Vec<Passage>,
+    /// Of the key that came by another bearer, where one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deliver: Option<Deliver>,
     /// Of the proxy's lies, in the order of the table.
     pub lies: Vec<Told>,
     /// Of the time after them.
@@ -169,6 +175,40 @@ pub struct Proxy {
     pub sought: u64,
     /// And found.
     pub found: u64,
+}
+
+/// A key that came by another bearer than HTTPS.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Deliver {
+    /// By which.
+    pub via: Option<Via>,
+    /// Whose that is.
+    pub whose: String,
+    /// To which address.
+    pub to: String,
+    /// Where the administrator's list says that it went.
+    pub listed: String,
+    /// And how that stands.
+    pub state: String,
+    /// How long the message was, where it was one.
+    pub octets: Option<u64>,
+    /// The session.
+    pub session: String,
+    /// Who holds the key that came.
+    pub holders: Vec<Holder>,
+    /// A letter that was read with it.
+    pub letter: Option<Passage>,
+    /// What the bearer's operator tried.
+    pub lies: Vec<Misled>,
+}
+
+/// One thing that a bearer's operator tried.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Misled {
+    /// Which.
+    pub lie: String,
+    /// What the app said.
+    pub outcome: String,
 }
 
 /// One kind of lie.

@@ -10,8 +10,10 @@
 
 pub mod attacks;
 pub mod base64;
+pub mod bearer;
 mod checks;
 pub mod claims;
+pub mod deliver;
 pub mod ends;
 pub mod evidence;
 pub mod glance;
@@ -39,6 +41,7 @@ use sidekey_protocol::ids::SessionId;
 use sidekey_protocol::revocation::Target;
 
 use self::attacks::{ATTACKS, Attack};
+use self::bearer::{By, Via};
 use self::claims::{Checked, claims};
 use self::evidence::{Evidence, Step};
 use self::mail::Letter;
@@ -61,6 +64,8 @@ pub struct Demo {
     /// Keep it running, and show commands that pair, fetch and revoke from another terminal
     #[arg(long)]
     stay: bool,
+    #[command(flatten)]
+    by: By,
 }
 
 /// One step, told and checked.
@@ -121,7 +126,7 @@ impl Demo {
             say(&page.chapter(number, chapter, evidence))
         };
         let told = tokio::select! {
-            told = tell(letters, &ATTACKS, &mut show) => told?,
+            told = tell(letters, &ATTACKS, &self.by, &mut show) => told?,
             // Dropping the story removes its folder and the keys in it.
             signal = stay::until_told() => return Err(signal.map_or_else(Trouble::from, |()| Trouble::Interrupted)),
         };
@@ -141,15 +146,20 @@ impl Demo {
     }
 }
 
-/// Tells the story with these letters and lies; `show` is called at the end of each step.
+/// Tells the story with these letters and lies, and with a bearer that is asked for; `show` is called at the end of each step.
 ///
 /// # Errors
 /// [`Trouble`]: it came to no end. Claims that do not hold are no error here.
-pub async fn tell(letters: Vec<Letter>, attacks: &[Attack], show: &mut Show<'_>) -> Result<Told, Trouble> {
-    let mut teller =
-        Teller { evidence: Evidence::default(), chapters: Vec::new(), since: Instant::now(), show };
+pub async fn tell(
+    letters: Vec<Letter>,
+    attacks: &[Attack],
+    by: &By,
+    show: &mut Show<'_>,
+) -> Result<Told, Trouble> {
+    let (evidence, chapters, since) = (Evidence::default(), Vec::new(), Instant::now());
+    let mut teller = Teller { via: by.via, evidence, chapters, since, show };
 
-    let (service, start) = story::start().await?;
+    let (service, start) = story::start(by).await?;
     teller.evidence.start = start;
     teller.end(Step::Start)?;
 
@@ -168,6 +178,11 @@ pub async fn tell(letters: Vec<Letter>, attacks: &[Attack], show: &mut Show<'_>)
     teller.evidence.sealed = path.sealed(&parties, &keys)?;
     teller.end(Step::Sealed)?;
 
+    if let Some(bearer) = &service.bearer {
+        teller.evidence.deliver = Some(path.deliver(&service, bearer, &parties, &keys).await?);
+        teller.end(Step::Deliver)?;
+    }
+
     let (keys, lies, after) = path.lies(attacks, &parties, keys).await?;
     (teller.evidence.lies, teller.evidence.after) = (lies, after);
     teller.end(Step::Lies)?;
@@ -183,6 +198,7 @@ pub async fn tell(letters: Vec<Letter>, attacks: &[Attack], show: &mut Show<'_>)
 pub type Show<'a> = dyn FnMut(&Chapter, &Evidence) -> Result<(), Trouble> + 'a;
 
 struct Teller<'a> {
+    via: Option<Via>,
     evidence: Evidence,
     chapters: Vec<Chapter>,
     since: Instant,
@@ -193,7 +209,7 @@ impl Teller<'_> {
     /// A step is over: what may be said of it is checked, and shown.
     fn end(&mut self, step: Step) -> Result<(), Trouble> {
         let took = self.since.elapsed();
-        let claims = claims().into_iter().filter(|claim| claim.step == step);
+        let claims = claims(self.via).into_iter().filter(|claim| claim.step == step);
         let claims = claims.map(|claim| claim.check(&self.evidence)).collect();
         let chapter = Chapter { step, took, claims };
         (self.show)(&chapter, &self.evidence)?;
@@ -262,4 +278,7 @@ Examples:
   sidekey demo
   sidekey demo --mail ~/Maildir
   sidekey demo --mail archive.mbox -o json
+  sidekey demo --via sms
+  sidekey demo --via sms --smsc kms:secret@smsc.example.net:2775 --to +491700000000
+  sidekey demo --via xdms --xcap https://xcap.example.net/xcap-root/org.example.keys --xcap-login ann:secret
   sidekey demo --stay";

@@ -76,10 +76,8 @@ impl Page {
             }
             Step::Clear => self.passages(&mut text, evidence.clear.as_slice()),
             Step::Sealed => self.passages(&mut text, &evidence.sealed),
-            Step::Lies => {
-                let head = format!("     {:<COLUMN$}{}", "THE PROXY …", "THE MAIL APP SAYS");
-                let _ = writeln!(text, "{}", self.ink(Ink::Faint, &head));
-            }
+            Step::Deliver => self.delivered(&mut text, evidence),
+            Step::Lies => self.columns(&mut text, "THE PROXY …"),
             Step::Revoke => facts(&mut text, &[("reason", &evidence.revoke.reason)]),
         }
         for checked in &chapter.claims {
@@ -127,6 +125,19 @@ impl Page {
         }
     }
 
+    fn delivered(self, text: &mut String, evidence: &Evidence) {
+        if let Some(seen) = &evidence.deliver {
+            facts(text, &[("bearer", &seen.whose), ("session", &seen.session)]);
+        }
+        self.columns(text, "ITS OPERATOR …");
+    }
+
+    /// The heads of a table of lies.
+    fn columns(self, text: &mut String, who: &str) {
+        let head = format!("     {who:<COLUMN$}THE MAIL APP SAYS");
+        let _ = writeln!(text, "{}", self.ink(Ink::Faint, &head));
+    }
+
     /// Both sides of the proxy, three lines a letter.
     fn passages(self, text: &mut String, passages: &[Passage]) {
         let head = format!("       {:<LEFT$}  {}", "THE PROXY SEES", "ANN'S PHONE READS");
@@ -169,8 +180,7 @@ All of this now runs on this machine. The key service and the code at both ends 
 only IMAP, between mail server and devices, is a simpler stand-in. Every line with a ✓ was checked.
 ";
 
-const ELSE: &str =
-    "demo --mail PATH also sends mail of yours, an mbox file or a Maildir; demo --stay keeps it running.";
+const ELSE: &str = "demo --mail PATH sends mail of yours too; --via sms or xdms brings a key that way; --stay keeps it running.";
 
 fn title(step: Step) -> &'static str {
     match step {
@@ -179,6 +189,7 @@ fn title(step: Step) -> &'static str {
         Step::Issue => "The mail server asks for a session key for Ann",
         Step::Clear => "A letter without Sidekey",
         Step::Sealed => "Ann's mail with Sidekey",
+        Step::Deliver => "The phone's key by another bearer, which its operator may read and forge",
         Step::Lies => "The proxy lies, and is refused",
         Step::Revoke => "Ann's phone is lost: an administrator revokes it",
     }

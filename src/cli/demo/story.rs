@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sidekey_client::admin::PairingFilter;
-use sidekey_client::{Client, Error, KeyStore, MemoryKeyStore, Notice, SessionKey, Watch};
+use sidekey_client::{Client, Error, KeyStore, MemoryKeyStore, Notice, Server, SessionKey, Watch};
 use sidekey_protocol::ids::{Role, SessionId};
 use sidekey_protocol::object::{HEADER_SIZE, PREFIX_SIZE};
 use sidekey_protocol::revocation::Target;
@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout};
 
 use super::attacks::{Attack, MAILBOX, OTHER_MAILBOX, Victims};
 use super::base64::encoded_len;
+use super::bearer::By;
 use super::ends::{self, MailServer};
 use super::evidence::{
     After, Heard, Holder, Issue, Pair, Party, Passage, Proxy, Revoke, Start, Told, Try, Who,
@@ -29,12 +30,12 @@ use super::relay::{Exchange, Relay};
 use super::watch::Needles;
 use super::world::{Parties, Service, Trouble, USER, server, user};
 
-/// Starts the service and looks at it from outside.
+/// Starts the service, with a carrier to a bearer that is asked for, and looks at it from outside.
 ///
 /// # Errors
 /// [`Trouble`].
-pub async fn start() -> Result<(Service, Start), Trouble> {
-    let service = Service::start().await?;
+pub async fn start(by: &By) -> Result<(Service, Start), Trouble> {
+    let service = Service::start(by).await?;
     let answer = block_in_place(|| probe::get(&service.url, &service.ca, "/livez", None))?;
     let stranger = block_in_place(|| probe::get(&service.url, "", "/livez", None));
     let seen = Start {
@@ -89,7 +90,7 @@ pub async fn pair(service: &Service) -> Result<(Parties, Pair), Trouble> {
 }
 
 /// A word of a closed list, as REST spells it.
-fn on_the_wire(word: &impl serde::Serialize) -> String {
+pub(super) fn on_the_wire(word: &impl serde::Serialize) -> String {
     serde_json::to_value(word).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
@@ -102,13 +103,18 @@ pub struct Keys {
 }
 
 /// Who reads, and with which key.
-type ReadsWith<'a> = Option<(&'a Client, &'a SessionKey)>;
+pub(super) type ReadsWith<'a> = Option<(&'a Client, &'a SessionKey)>;
 
 impl Keys {
     /// Of which session.
     #[must_use]
     pub fn session(&self) -> SessionId {
         self.server.session()
+    }
+
+    /// The mail server goes on with this key.
+    pub(super) fn seal_again(&self, path: &Path, parties: &Parties) {
+        path.seal_with(&parties.server, &self.server);
     }
 }
 
@@ -135,9 +141,7 @@ pub async fn issue(service: &Service, parties: &Parties) -> Result<(Keys, Issue)
 }
 
 async fn open_session(parties: &Parties) -> Result<Keys, Trouble> {
-    let capabilities =
-        Capabilities::parse(&["XENCRYPTED", "A256GCM", "C20P"]).expect("well-formed capabilities");
-    let server = parties.server.issue(&Audience::User(user()), None, &capabilities).await?;
+    let server = parties.server.issue(&Audience::User(user()), None, &capabilities()).await?;
     // A device that was told nothing finds the session by itself.
     let current = parties.phone.current().await?.first().map_or(server.session(), |session| session.session);
     let phone = parties.phone.session_key(current).await?;
@@ -145,7 +149,12 @@ async fn open_session(parties: &Parties) -> Result<Keys, Trouble> {
     Ok(Keys { server, phone, laptop })
 }
 
-fn holder(who: Who, key: &SessionKey) -> Holder {
+/// What the mail server says it can do.
+pub(super) fn capabilities() -> Capabilities {
+    Capabilities::parse(&["XENCRYPTED", "A256GCM", "C20P"]).expect("well-formed capabilities")
+}
+
+pub(super) fn holder(who: Who, key: &SessionKey) -> Holder {
     let (session, suite) = (key.session().to_string(), key.suite().name().to_owned());
     Holder { who, session, generation: key.generation(), suite }
 }
@@ -190,7 +199,17 @@ impl Path {
         (1..=self.letters).map(|uid| self.pass(&Request::whole(MAILBOX, uid), phone, Lie::None)).collect()
     }
 
-    fn pass(&self, request: &Request, key: ReadsWith<'_>, lie: Lie) -> Result<Passage, Trouble> {
+    /// Seals all that is sent from now on.
+    pub(super) fn seal_with(&self, server: &Server, key: &Arc<SessionKey>) {
+        self.mail.seal_with(server, key);
+    }
+
+    /// How many letters there are.
+    pub(super) fn letters(&self) -> u32 {
+        self.letters
+    }
+
+    pub(super) fn pass(&self, request: &Request, key: ReadsWith<'_>, lie: Lie) -> Result<Passage, Trouble> {
         let (passage, _) = block_in_place(|| self.exchange(request, key, lie))?;
         Ok(passage)
     }

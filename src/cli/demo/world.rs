@@ -18,6 +18,7 @@ use sidekey_service::{Running, Stop};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
+use super::bearer::{Bearer, By};
 use super::evidence::Who;
 use super::mail::Unreadable;
 
@@ -56,6 +57,8 @@ pub struct Service {
     pub ca: String,
     /// Its administrator.
     pub admin: Admin,
+    /// What its carrier leads to, where one was asked for.
+    pub bearer: Option<Bearer>,
     folder: TempDir,
     stop: oneshot::Sender<()>,
     running: Running,
@@ -71,7 +74,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Trouble`].
-    pub async fn start() -> Result<Self, Trouble> {
+    pub async fn start(by: &By) -> Result<Self, Trouble> {
         let folder = tempfile::Builder::new().prefix("sidekey-demo-").tempdir()?;
         let data = folder.path().join(DATA);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
@@ -80,13 +83,17 @@ impl Service {
         let options = Options { public_url: url.clone(), listen, ..Options::default() };
         sidekey_service::init(&data, &options, clock(), UnwrapErr(SysRng)).await?;
 
-        let config = Config::read(&data.join("sidekey.toml"))?;
+        let mut config = Config::read(&data.join("sidekey.toml"))?;
+        let bearer = match by.via {
+            Some(via) => Some(Bearer::start(by, via, &mut config).await?),
+            None => None,
+        };
         let (stop, stopped) = oneshot::channel();
         let stopped = async { drop(stopped.await) };
         let running = sidekey_service::start(config, listener, clock(), UnwrapErr(SysRng), stopped).await?;
         let ca = std::fs::read_to_string(data.join("ca.pem"))?;
         let admin = Admin::new(AdminCredential::read(&data.join("admin.json"))?, Ambient::system())?;
-        Ok(Self { url, ca, admin, folder, stop, running })
+        Ok(Self { url, ca, admin, bearer, folder, stop, running })
     }
 
     /// Where all of the demo is kept.
