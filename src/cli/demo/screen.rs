@@ -180,7 +180,8 @@ All of this now runs on this machine. The key service and the code at both ends 
 only IMAP, between mail server and devices, is a simpler stand-in. Every line with a ✓ was checked.
 ";
 
-const ELSE: &str = "demo --mail PATH sends mail of yours too; --via sms or xdms brings a key that way; --stay keeps it running.";
+const ELSE: &str =
+    "demo --mail PATH sends mail of yours too; --via sms or xdms brings a key by it; --stay keeps it up.";
 
 fn title(step: Step) -> &'static str {
     match step {
