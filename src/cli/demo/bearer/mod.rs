@@ -93,7 +93,7 @@ pub enum End {
     /// From the SMSC, as a phone would.
     Sms(Smsc),
     /// From its document.
-    Xdms(Xdms),
+    Xdms(Box<Xdms>),
 }
 
 impl Bearer {
@@ -149,7 +149,7 @@ impl Bearer {
             carrier["password_file"] = json!(PASSWORD);
             document = document.signed_in(name.clone(), password.to_string());
         }
-        Ok((Self { to, whose, end: End::Xdms(document) }, carrier))
+        Ok((Self { to, whose, end: End::Xdms(Box::new(document)) }, carrier))
     }
 }
 
