@@ -119,7 +119,8 @@ fn a_service_that_is_killed_while_it_sends_has_sent_every_key_past_the_lease() {
     let mut said = std::fs::read_to_string(&config).unwrap();
     said += &format!(
         "\n[delivery.carriers.hook]\nkind = \"webhook\"\ndomain = \"enterprise\"\n\
-         url = \"http://127.0.0.1:{}/keys\"\nsecret_file = \"hook.secret\"\n",
+         url = \"http://127.0.0.1:{}/keys\"\nsecret_file = \"hook.secret\"\n\
+         limits = {{ per_address = 1000 }}\n",
         receiver.start()
     );
     std::fs::write(&config, said).unwrap();
