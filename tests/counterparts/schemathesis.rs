@@ -14,9 +14,9 @@ use sidekey_protocol::delivery::wire::CarrierKind;
 use sidekey_protocol::encoding::Bytes;
 use sidekey_protocol::ids::{PartyId, Role};
 use sidekey_protocol::pairing::Approval;
-use sidekey_service::config::Delivery;
 use sidekey_tests::stranger::Stranger;
-use sidekey_tests::{ANN, MAIL, Office, Post, System, server, user};
+use sidekey_tests::{ANN, MAIL, Office, Post, REPORTS, System, kannel, server, user};
+use tempfile::TempDir;
 
 use crate::envelope::{here, installed};
 
@@ -31,36 +31,37 @@ const SPARES: usize = 8;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn schemathesis_finds_nothing_as_a_server() {
-    let office = office().await;
+    let (office, _folder) = office().await;
     let own = (office.mail.server.pairing(), office.mail.keys.token());
     drive("server", &office, own).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn schemathesis_finds_nothing_as_a_client() {
-    let office = office().await;
+    let (office, _folder) = office().await;
     let own = (office.phone.client.pairing(), office.phone.keys.token());
     drive("client", &office, own).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn schemathesis_finds_nothing_as_an_administrator() {
-    let office = office().await;
+    let (office, _folder) = office().await;
     let own = (office.phone.client.pairing(), office.system.admin_token());
     drive("admin", &office, own).await;
 }
 
-/// With a carrier to phones whose bearer is down, so that what it is to deliver waits.
-async fn office() -> Office {
+/// With a carrier to phones whose bearer is down, so that what it is to deliver waits, and a gateway that reports.
+async fn office() -> (Office, TempDir) {
     let sms = Post::default();
     sms.fail();
+    let (delivery, folder) = kannel("gateway", "http://127.0.0.1:9/");
     let carriers = move || vec![sms.handed("sms", CarrierKind::Smpp)];
-    let office = Office::open_on(System::start_delivering(Delivery::default(), carriers).await).await;
+    let office = Office::open_on(System::start_delivering(delivery, carriers).await).await;
     let sms = "sms".parse().unwrap();
     for (phone, number) in [(&office.phone, "+491700000000"), (&office.tablet, "+491700000001")] {
         office.system.admin.set_address(phone.client.pairing(), &sms, Some(number)).await.unwrap();
     }
-    office
+    (office, folder)
 }
 
 /// What the hooks tell at the end.
@@ -164,6 +165,7 @@ async fn pool(role: &str, office: &Office, pairing: PartyId) -> Value {
         "approve": waiting, "refuse": refuse, "spares": spares,
         "begin": {"invitation": begin.invitation, "body": stranger.begin},
         "finish": {"invitation": finish.invitation, "body": begun.honest_finish()},
+        "gateway": {"carrier": "gateway", "token": REPORTS},
         "rekey": {"from": 0, "point": point, "kem_ek": kem_ek},
     })
 }

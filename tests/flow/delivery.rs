@@ -11,11 +11,11 @@ use sidekey_protocol::delivery::wire::CarrierKind;
 use sidekey_protocol::delivery::{CarrierName, Dead};
 use sidekey_protocol::ids::{Role, SessionId};
 use sidekey_protocol::pairing::Link;
-use sidekey_service::config::{Carrier, Delivery, HttpSms, Smpp, Xdms};
+use sidekey_service::config::{Carrier, Delivery, Smpp, Xdms};
 use sidekey_tests::others::server::{Say, Server};
 use sidekey_tests::others::smsc::Smsc;
 use sidekey_tests::others::xcap::Xcap;
-use sidekey_tests::{ANN, Answer, BOB, MAIL, Office, Phone, Post, System, server, user};
+use sidekey_tests::{ANN, Answer, BOB, MAIL, Office, Phone, Post, System, kannel, server, user};
 
 const NUMBER: &str = "+491700000000";
 
@@ -362,32 +362,11 @@ async fn a_document_holds_all_live_keys_and_goes_with_the_last_of_them() {
     until(&|document| document.is_none()).await;
 }
 
-/// Kannel, as the shipped file describes it, in a folder with what belongs to it.
-fn kannel(url: &str) -> (Delivery, tempfile::TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name);
-    let shipped = include_str!("../../config/kannel.toml");
-    std::fs::write(path("kannel.toml"), shipped.replace("http://127.0.0.1:13013/cgi-bin/sendsms", url))
-        .unwrap();
-    for (name, text) in [("password", "secret"), ("token", "0123456789abcdef012345")] {
-        std::fs::write(path(name), text).unwrap();
-        std::fs::set_permissions(path(name), std::fs::Permissions::from_mode(0o600)).unwrap();
-    }
-    let at = folder.path().display();
-    let text = format!(
-        "domain = 'enterprise'\ninterface_file = '{at}/kannel.toml'\nreport_token_file = '{at}/token'\n\
-         variables = {{ username = 'sidekey', sender = 'Example' }}\n\
-         variable_files = {{ password = '{at}/password' }}"
-    );
-    let carrier = Carrier::HttpSms(toml::from_str::<HttpSms>(&text).unwrap());
-    (Delivery { carriers: BTreeMap::from([(name("sms"), carrier)]), ..Delivery::default() }, folder)
-}
-
 #[tokio::test]
 async fn a_gateway_s_report_is_shown_and_whoever_does_not_know_its_url_reports_nothing() {
     let stand_in =
         Server::start(|_| Say::Answer(202, Vec::new(), b"0: Accepted for delivery".to_vec())).await;
-    let (delivery, _folder) = kannel(&stand_in.url("/cgi-bin/sendsms"));
+    let (delivery, _folder) = kannel("sms", &stand_in.url("/cgi-bin/sendsms"));
     let office = Office::open_on(System::start_delivering(delivery, Vec::new).await).await;
     number(&office, &office.phone).await;
     let id = open(&office, ONCE, 3600, &["sms"]).await;
@@ -410,45 +389,4 @@ async fn a_gateway_s_report_is_shown_and_whoever_does_not_know_its_url_reports_n
     assert_eq!(deliveries(&office).await[0].fate, Some(sidekey_protocol::delivery::Fate::Delivered));
     office.system.ask(Method::POST, &path.replace("d=1", "d=2")).send().await.is(204);
     assert_eq!(office.system.records().len(), before + 1, "the first final word stays");
-}
-
-/// How long fifty sessions take, one after another.
-async fn fifty(office: &Office, round: usize) -> std::time::Duration {
-    let since = std::time::Instant::now();
-    for n in 0..50 {
-        let body = json!({"user": ANN, "capabilities": ["A256GCM"], "ttl": 60});
-        office.open_session(&format!("measured-{round:03}-{n:03}"), &body).send().await.is(201);
-    }
-    // So that the user never has more of them than the policy allows.
-    office.system.clock.advance_s(200);
-    since.elapsed()
-}
-
-#[tokio::test]
-async fn ten_thousand_that_wait_for_a_dead_smsc_do_not_slow_the_issuing_of_keys() {
-    let (waiting, sms, _) = office().await;
-    sms.fail();
-    let mut audiences = Vec::new();
-    for n in 0..40 {
-        let phone = waiting.system.pair_client(MAIL, &format!("user{n}@example.org")).await;
-        number(&waiting, &phone).await;
-        audiences.push(json!({"pairing": phone.client.pairing()}));
-    }
-    for n in 0..250 {
-        let batch =
-            json!({"audiences": audiences, "capabilities": ["A256GCM"], "ttl": 86400, "deliver": ["sms"]});
-        let asking = waiting.system.post("/v1/sessions/batch", &waiting.mail.keys.token(), &batch);
-        asking.once(&format!("a-batch-number-{n:05}")).send().await.is(201);
-    }
-    assert_eq!(waiting.system.admin.carriers().await.unwrap()[0].pending, 10_000);
-    let (idle, ..) = office().await;
-    let mut ratios = Vec::new();
-    for round in 0..7 {
-        let (without, with) = (fifty(&idle, round).await, fifty(&waiting, round).await);
-        ratios.push(without.as_secs_f64() / with.as_secs_f64());
-    }
-    ratios.sort_by(f64::total_cmp);
-    println!("speed beside those that wait, of 7 interleaved runs: {ratios:.3?}");
-    // A busy machine blurs it; a scan of ten thousand with each session would show all the same.
-    assert!(ratios[3] > 0.8, "{ratios:.3?}");
 }

@@ -1,5 +1,7 @@
 //! A carrier that is handed to the service: it keeps what it takes, and fails when it is told to.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +9,8 @@ use futures_util::future::BoxFuture;
 use sidekey_carrier::{Address, Carrier, Entry, Payload, Receipt, ReceiptId, Refusal, Trouble, Undelivered};
 use sidekey_protocol::delivery::wire::CarrierKind;
 use sidekey_service::Handed;
+use sidekey_service::config::{self, Delivery};
+use tempfile::TempDir;
 use tokio::sync::watch;
 
 /// The carrier; clones are the same one.
@@ -159,6 +163,37 @@ fn empty(to: &Address) -> Sent {
     };
     Sent { to: to.to_owned(), envelope: None, words: None, document: Vec::new() }
 }
+
+/// A configuration with a carrier of this name to Kannel at `url`, as the shipped file describes that, and the folder with
+/// what belongs to it. Reports know the word [`REPORTS`].
+///
+/// # Panics
+/// When there is no room for the folder.
+#[must_use]
+pub fn kannel(name: &str, url: &str) -> (Delivery, TempDir) {
+    let folder = tempfile::tempdir().expect("there is room for a folder");
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("it is our folder");
+        std::fs::set_permissions(path, Permissions::from_mode(0o600)).expect("it is our file");
+    };
+    let shipped = include_str!("../../config/kannel.toml");
+    write("kannel.toml", &shipped.replace("http://127.0.0.1:13013/cgi-bin/sendsms", url));
+    write("password", "secret");
+    write("token", REPORTS);
+    let at = folder.path().display();
+    let text = format!(
+        "domain = 'enterprise'\ninterface_file = '{at}/kannel.toml'\nreport_token_file = '{at}/token'\n\
+         variables = {{ username = 'sidekey', sender = 'Example' }}\n\
+         variable_files = {{ password = '{at}/password' }}"
+    );
+    let carrier = config::Carrier::HttpSms(toml::from_str(&text).expect("it is a gateway"));
+    let carriers = [(name.parse().expect("a carrier's name"), carrier)].into();
+    (Delivery { carriers, ..Delivery::default() }, folder)
+}
+
+/// What the URL of a gateway's reports ends with.
+pub const REPORTS: &str = "0123456789abcdef012345";
 
 /// For what comes within the same second on any machine.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -203,6 +203,11 @@ def open_batch(case):
     header(case, "Idempotency-Key", f"batch-{next(fresh):016}")
 
 
+def about_delivery(case):
+    path(case, **POOL["gateway"])
+    query(case, ref="never-sent", d="1")
+
+
 def about_user(case):
     query(case, user=POOL["user"])
 
@@ -214,6 +219,8 @@ FILL = {
     "delivery_cancel": lambda case: path(case, delivery=delivery()),
     "delivery_clear_address": clear_address,
     "delivery_delivery": lambda case: path(case, delivery=lasting(delivery)),
+    "delivery_report": about_delivery,
+    "delivery_report_in_a_body": about_delivery,
     "delivery_retry": lambda case: path(case, delivery=lasting(delivery)),
     "delivery_set_address": set_address,
     "keys_rotate": rotate_key,
