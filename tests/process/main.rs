@@ -5,6 +5,7 @@ mod admin;
 mod approval;
 mod audit;
 mod bad_input;
+mod bench;
 mod binary;
 mod commands;
 mod completion;

@@ -1,0 +1,153 @@
+//! Ratios of one run, told and not asserted: `./tests/run bench`.
+
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use sidekey_client::admin::{Admin, AdminCredential, Invite};
+use sidekey_client::protocol::ids::{PartyId, Role, ServerName};
+use sidekey_client::{Ambient, Client, Invitation, KeyStore, MemoryKeyStore, Server, pair};
+
+use crate::binary::{Serving, Sidekey};
+
+/// One service of the built binary, with a mail server and devices at it.
+struct Bench {
+    sidekey: Sidekey,
+    serving: Serving,
+    mail: Server,
+    /// Whose sessions are measured.
+    user: PartyId,
+}
+
+impl Bench {
+    /// With this in its configuration.
+    async fn start(more: &str) -> Self {
+        let sidekey = Sidekey::new();
+        let port = sidekey.init();
+        let secret = sidekey.data().join("smsc.password");
+        std::fs::write(&secret, "secret\n").unwrap();
+        std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let config = sidekey.data().join("sidekey.toml");
+        let said = std::fs::read_to_string(&config).unwrap();
+        let hurried = said.replace("_per_min = ", "_per_min = 1000");
+        std::fs::write(&config, hurried + more).unwrap();
+        let serving = sidekey.serve(port);
+        sidekey.run("policy set --sessions-max 100000 --yes").succeeded();
+        let admin = admin(&sidekey);
+        admin.add_server(&at()).await.unwrap();
+        let mail = Server::open(paired(&sidekey, &admin, None).await, Ambient::system()).await.unwrap();
+        let device = paired(&sidekey, &admin, Some("ann")).await;
+        let user = Client::open(device, Ambient::system()).await.unwrap().pairing();
+        Self { sidekey, serving, mail, user }
+    }
+
+    /// So many sessions for twenty devices, each to be sent by SMS.
+    async fn fill(&self, sessions: usize) {
+        let admin = admin(&self.sidekey);
+        let mut audiences = Vec::new();
+        for n in 0..DEVICES {
+            let device = paired(&self.sidekey, &admin, Some(&format!("user{}", n % 4))).await;
+            let pairing = Client::open(device, Ambient::system()).await.unwrap().pairing();
+            let number = format!("+49170000{n:04}");
+            admin.set_address(pairing, &"sms".parse().unwrap(), Some(&number)).await.unwrap();
+            audiences.push(json!({ "pairing": pairing }));
+        }
+        let body = json!({
+            "audiences": audiences, "capabilities": ["A256GCM"], "ttl": 86400, "deliver": ["sms"],
+        });
+        for n in 0..sessions / DEVICES {
+            let call = self.mail.transport().call(http::Method::POST, "/v1/sessions/batch").json(&body);
+            let once = format!("batch-number-{n:06}");
+            call.idempotency_key(once).send::<serde_json::Value>().await.unwrap();
+        }
+        let waiting = admin.carriers().await.unwrap()[0].pending;
+        assert_eq!(waiting, u64::try_from(sessions).unwrap());
+    }
+
+    /// Processor time of the whole service process, and time, for issuing `ISSUED` sessions from many sides.
+    async fn issue(&self, round: usize) -> (Duration, Duration) {
+        let (before, since) = (self.processor(), Instant::now());
+        let side = async |side: usize| {
+            for n in 0..ISSUED / SIDES {
+                let body = json!({ "pairing": self.user, "capabilities": ["A256GCM"], "ttl": 60 });
+                let call = self.mail.transport().call(http::Method::POST, "/v1/sessions").json(&body);
+                let once = format!("{round:04}-{side:04}-{n:06}");
+                call.idempotency_key(once).send::<serde_json::Value>().await.unwrap();
+            }
+        };
+        futures_util::future::join_all((0..SIDES).map(side)).await;
+        (self.processor() - before, since.elapsed())
+    }
+
+    /// What all threads of the service have had.
+    fn processor(&self) -> Duration {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.serving.pid())).unwrap();
+        let had = |task: std::fs::DirEntry| {
+            let said = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+            said.split(' ').next()?.parse::<u64>().ok()
+        };
+        Duration::from_nanos(tasks.filter_map(|task| had(task.ok()?)).sum())
+    }
+}
+
+fn admin(sidekey: &Sidekey) -> Admin {
+    let credential = AdminCredential::read(&sidekey.data().join("admin.json")).unwrap();
+    Admin::new(credential, Ambient::system()).unwrap()
+}
+
+fn at() -> ServerName {
+    "mail.example.org".parse().unwrap()
+}
+
+/// A device of this user, or the mail server.
+async fn paired(sidekey: &Sidekey, admin: &Admin, user: Option<&str>) -> Arc<dyn KeyStore> {
+    let role = if user.is_some() { Role::Client } else { Role::Server };
+    let user = user.map(|user| format!("{user}@example.org").parse().unwrap());
+    let invite = Invite { role, server: at(), user, ttl_s: None, approval: None };
+    let link = admin.invite(&invite).await.unwrap().link;
+    let roots = AdminCredential::read(&sidekey.data().join("admin.json")).unwrap().roots;
+    let invitation = Invitation::from_link(link, roots, Some(role), "a device".parse().unwrap()).unwrap();
+    let store = Arc::new(MemoryKeyStore::default());
+    pair(invitation, store.clone(), Ambient::system()).await.unwrap();
+    store
+}
+
+/// proto/delivery/spec.md, section 8: an outbox that cannot empty itself costs those nothing who are issued keys.
+#[tokio::test(flavor = "multi_thread")]
+async fn issuing_beside_ten_thousand_that_wait_for_a_dead_smsc() {
+    let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let carrier = format!(
+        "\n[delivery.carriers.sms]\nkind = \"smpp\"\ndomain = \"operator\"\nhost = \"127.0.0.1\"\nport = {dead}\n\
+         tls = false\nsystem_id = \"sidekey\"\npassword_file = \"smsc.password\"\nsender = \"Example\"\n\
+         limits = {{ per_address = 100000, total = 1000000 }}\n"
+    );
+    let (idle, waiting) = (Bench::start("").await, Bench::start(&carrier).await);
+    waiting.fill(10_000).await;
+    let (mut processor, mut time) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        let (without, with) = (idle.issue(round).await, waiting.issue(round).await);
+        processor.push(without.0.div_duration_f64(with.0));
+        time.push(without.1.div_duration_f64(with.1));
+    }
+    let still = admin(&waiting.sidekey).carriers().await.unwrap()[0].pending;
+    assert_eq!(still, 10_000, "they wait still");
+    println!(
+        "issuing beside 10,000 that wait for a dead SMSC, × without, {ROUNDS} interleaved runs of {ISSUED}:"
+    );
+    told("per processor", &mut processor);
+    told("per second", &mut time);
+}
+
+#[expect(clippy::print_stdout, reason = "for whoever runs it")]
+fn told(what: &str, ratios: &mut [f64]) {
+    ratios.sort_by(f64::total_cmp);
+    let (least, median, most) = (ratios[0], ratios[ratios.len() / 2], ratios[ratios.len() - 1]);
+    println!("  {what:<14} {median:.3}   ({least:.3} to {most:.3})");
+}
+
+const DEVICES: usize = 20;
+const ISSUED: usize = 2048;
+const SIDES: usize = 16;
+const ROUNDS: usize = 9;
