@@ -2,7 +2,6 @@
 //! each of the three roles, and holds every answer against the description.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::process::Command;
 
 use http::Method;
@@ -50,6 +49,34 @@ async fn schemathesis_finds_nothing_as_an_administrator() {
     drive("admin", &office, own).await;
 }
 
+/// Restored from an older copy, it answers nothing but what is asked about that.
+#[tokio::test(flavor = "multi_thread")]
+async fn schemathesis_finds_nothing_at_a_restored_service() {
+    let (mut office, _folder) = office().await;
+    let description = description(&office.system).await;
+    let copy = office.system.copy().await;
+    let target = json!({"kind": "pairing", "pairing": office.tablet.client.pairing()});
+    office.revoke(&target).send().await.is(200);
+    // The phone is shown the head of that revocation, and shows it.
+    office.phone.client.policy().await.unwrap();
+    office.system.put_back(&copy).await;
+    office.phone.client.current().await.unwrap_err();
+    let missing = office.system.admin.restore_status().await.unwrap().missing;
+    for (role, token) in [
+        ("admin", office.system.admin_token()),
+        ("client", office.phone.keys.token()),
+        ("server", office.mail.keys.token()),
+    ] {
+        let mut operations = operations(role, &description);
+        operations.retain(|name, _| name.starts_with("restore_"));
+        let pool = json!({
+            "role": role, "url": office.system.url.as_str(), "missing": missing,
+            "tokens": {"admin": office.system.admin_token()},
+        });
+        run(&office.system, &token, &description, &operations, pool).await;
+    }
+}
+
 /// With a carrier to phones whose bearer is down, so that what it is to deliver waits, and a gateway that reports.
 async fn office() -> (Office, TempDir) {
     let sms = Post::default();
@@ -75,51 +102,53 @@ struct Told {
 
 /// As one role, with the operations that are open to it.
 async fn drive(role: &str, office: &Office, (pairing, token): (PartyId, String)) {
+    let description = description(&office.system).await;
+    let pool = pool(role, office, pairing).await;
+    run(&office.system, &token, &description, &operations(role, &description), pool).await;
+}
+
+/// As the service gives it.
+async fn description(system: &System) -> Value {
+    system.ask(Method::GET, "/openapi.json").send().await.is(200).json()
+}
+
+async fn run(
+    system: &System,
+    token: &str,
+    description: &Value,
+    operations: &BTreeMap<String, bool>,
+    mut pool: Value,
+) {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
-    let operations = operations(role, &office.system).await;
-    let mut pool = pool(role, office, pairing).await;
     pool["ca"] = json!(file("ca.pem"));
-    std::fs::write(file("ca.pem"), &office.system.ca).unwrap();
+    std::fs::write(file("ca.pem"), &system.ca).unwrap();
+    std::fs::write(file("openapi.json"), description.to_string()).unwrap();
     std::fs::write(file("pool.json"), pool.to_string()).unwrap();
 
-    let mut command = schemathesis(&office.system, &token, &file("ca.pem"));
-    command.args(operations.keys().flat_map(|name| ["--include-operation-id", name]));
+    let mut command = Command::new(installed(here().join(".venv/bin/schemathesis")));
     command
+        .arg("--config-file")
+        .arg(here().join("schemathesis/schemathesis.toml"))
+        .args(["run", "openapi.json", "--url", system.url.as_str(), "--tls-verify", "ca.pem"])
+        .args(["--header", &format!("Authorization: Bearer {token}")])
+        .args(["--max-examples", &EXAMPLES.to_string()])
+        .args(operations.keys().flat_map(|name| ["--include-operation-id", name]))
         .current_dir(&folder)
+        .env("SCHEMATHESIS_HOOKS", here().join("schemathesis/hooks.py"))
         .env("SIDEKEY_POOL", file("pool.json"))
         .env("SIDEKEY_ANSWERS", file("answers.json"));
     let status = tokio::task::spawn_blocking(move || command.status()).await.unwrap().unwrap();
 
     let told: Told = serde_json::from_slice(&std::fs::read(file("answers.json")).unwrap()).unwrap();
-    let missing = report(&operations, &told);
+    let missing = report(operations, &told);
     assert!(status.success(), "schemathesis has found something: {status}");
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
-fn schemathesis(system: &System, token: &str, ca: &Path) -> Command {
-    let mut command = Command::new(installed(here().join(".venv/bin/schemathesis")));
-    command
-        .arg("--config-file")
-        .arg(here().join("schemathesis/schemathesis.toml"))
-        .arg("run")
-        .arg(format!("{}/openapi.json", system.url))
-        .args([
-            "--header",
-            &format!("Authorization: Bearer {token}"),
-            "--max-examples",
-            &EXAMPLES.to_string(),
-        ])
-        .arg("--tls-verify")
-        .arg(ca)
-        .env("SCHEMATHESIS_HOOKS", here().join("schemathesis/hooks.py"));
-    command
-}
-
 /// The operations that a role may call, and whether each takes anything. What is open to everybody is the client's.
-async fn operations(role: &str, system: &System) -> BTreeMap<String, bool> {
-    let document = system.ask(Method::GET, "/openapi.json").send().await.is(200).json();
-    let paths = document["paths"].as_object().unwrap().values();
+fn operations(role: &str, description: &Value) -> BTreeMap<String, bool> {
+    let paths = description["paths"].as_object().unwrap().values();
     let all = paths.flat_map(|path| path.as_object().unwrap().values());
     let open_to = |operation: &&Value| {
         let roles = operation["x-roles"].as_array().unwrap();
