@@ -39,7 +39,7 @@ mod wire;
 pub use clock::Hands;
 pub use log::Captured;
 pub use office::{ANN, BOB, MAIL, Office, SHOP};
-pub use post::{Post, REPORTS, Sent, kannel};
+pub use post::{Post, REPORTS, Sent, configured, kannel};
 pub use raw::{Answer, Asking, EventStream};
 pub use system::{Keys, MailServer, Phone, System, server, user};
 pub use wire::Wire;

@@ -8,6 +8,7 @@ mod keys;
 mod leak;
 mod osmocom;
 mod sealed;
+mod service;
 mod smpp;
 mod webhook;
 mod xdms;

@@ -86,9 +86,14 @@ impl Kamailio {
         Xdms::new(settings, ambient()).unwrap()
     }
 
+    /// The XCAP root, over TLS.
+    pub(crate) fn root(&self) -> String {
+        format!("https://localhost:{}/xcap-root", self.tls)
+    }
+
     /// Where a phone of hers finds it.
     pub(crate) fn document_of_alice(&self) -> String {
-        format!("https://localhost:{}/xcap-root/org.example.keys/users/sip:alice@xcap.test/index", self.tls)
+        format!("{}/org.example.keys/users/sip:alice@xcap.test/index", self.root())
     }
 
     /// The documents that it keeps, from its database.

@@ -1,7 +1,5 @@
 //! Keys and invitations beside HTTPS: by carriers that are handed in, and by the real ones against stand-ins.
 
-use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use http::Method;
@@ -15,7 +13,7 @@ use sidekey_service::config::{Carrier, Delivery, Smpp, Xdms};
 use sidekey_tests::others::server::{Say, Server};
 use sidekey_tests::others::smsc::Smsc;
 use sidekey_tests::others::xcap::Xcap;
-use sidekey_tests::{ANN, Answer, BOB, MAIL, Office, Phone, Post, System, kannel, server, user};
+use sidekey_tests::{ANN, Answer, BOB, MAIL, Office, Phone, Post, System, configured, kannel, server, user};
 
 const NUMBER: &str = "+491700000000";
 
@@ -282,19 +280,6 @@ async fn an_address_is_an_administrator_s_to_set_and_to_take_away() {
     assert!(refused.is_err(), "a mail server has no phone");
 }
 
-/// The configuration of one carrier, and a file with its secret.
-fn configured(
-    carrier: &str,
-    settings: impl FnOnce(&std::path::Path) -> Carrier,
-) -> (Delivery, tempfile::TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let secret = folder.path().join("secret");
-    std::fs::write(&secret, "secret\n").unwrap();
-    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
-    let carriers = BTreeMap::from([(name(carrier), settings(&secret))]);
-    (Delivery { carriers, ..Delivery::default() }, folder)
-}
-
 fn smpp(port: u16, secret: &std::path::Path) -> Carrier {
     let text = format!(
         "domain = 'operator'\nhost = '127.0.0.1'\nport = {port}\ntls = false\nsystem_id = 'sidekey'\n\
@@ -307,7 +292,7 @@ fn smpp(port: u16, secret: &std::path::Path) -> Carrier {
 #[tokio::test]
 async fn from_the_configuration_through_an_smsc_to_the_phone() {
     let smsc = Smsc::start().await;
-    let (delivery, _folder) = configured("sms", |secret| smpp(smsc.port, secret));
+    let (delivery, _folder) = configured("sms", "secret", |secret| smpp(smsc.port, secret));
     let mut office = Office::open_on(System::start_delivering(delivery, Vec::new).await).await;
     number(&office, &office.phone).await;
     let id = open(&office, ONCE, 3600, &["sms"]).await;
@@ -334,7 +319,8 @@ async fn a_document_holds_all_live_keys_and_goes_with_the_last_of_them() {
     let xcap = Arc::new(Xcap::default());
     let answering = xcap.clone();
     let stand_in = Server::start(move |seen| answering.answer(seen)).await;
-    let (delivery, _folder) = configured("xdms", |secret| xdms(&stand_in.url("/xcap-root"), secret));
+    let (delivery, _folder) =
+        configured("xdms", "secret", |secret| xdms(&stand_in.url("/xcap-root"), secret));
     let office = Office::open_on(System::start_delivering(delivery, Vec::new).await).await;
     let path = "/xcap-root/org.example.keys/users/sip:ann@example.org/index";
     let until = async |wanted: &dyn Fn(Option<&str>) -> bool| {

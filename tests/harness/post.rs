@@ -2,6 +2,7 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -164,6 +165,30 @@ fn empty(to: &Address) -> Sent {
     Sent { to: to.to_owned(), envelope: None, words: None, document: Vec::new() }
 }
 
+/// A configuration with one carrier, and the folder with the file that holds its secret.
+///
+/// # Panics
+/// When there is no room for the folder.
+#[must_use]
+pub fn configured(
+    name: &str,
+    secret: &str,
+    settings: impl FnOnce(&Path) -> config::Carrier,
+) -> (Delivery, TempDir) {
+    let folder = tempfile::tempdir().expect("there is room for a folder");
+    let file = kept(&folder, "secret", secret);
+    let carriers = [(name.parse().expect("a carrier's name"), settings(&file))].into();
+    (Delivery { carriers, ..Delivery::default() }, folder)
+}
+
+/// A file that its owner alone reads.
+fn kept(folder: &TempDir, name: &str, text: &str) -> PathBuf {
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).expect("it is our folder");
+    std::fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("it is our file");
+    path
+}
+
 /// A configuration with a carrier of this name to Kannel at `url`, as the shipped file describes that, and the folder with
 /// what belongs to it. Reports know the word [`REPORTS`].
 ///
@@ -172,15 +197,10 @@ fn empty(to: &Address) -> Sent {
 #[must_use]
 pub fn kannel(name: &str, url: &str) -> (Delivery, TempDir) {
     let folder = tempfile::tempdir().expect("there is room for a folder");
-    let write = |name: &str, text: &str| {
-        let path = folder.path().join(name);
-        std::fs::write(&path, text).expect("it is our folder");
-        std::fs::set_permissions(path, Permissions::from_mode(0o600)).expect("it is our file");
-    };
     let shipped = include_str!("../../config/kannel.toml");
-    write("kannel.toml", &shipped.replace("http://127.0.0.1:13013/cgi-bin/sendsms", url));
-    write("password", "secret");
-    write("token", REPORTS);
+    kept(&folder, "kannel.toml", &shipped.replace("http://127.0.0.1:13013/cgi-bin/sendsms", url));
+    kept(&folder, "password", "secret");
+    kept(&folder, "token", REPORTS);
     let at = folder.path().display();
     let text = format!(
         "domain = 'enterprise'\ninterface_file = '{at}/kannel.toml'\nreport_token_file = '{at}/token'\n\
