@@ -2,6 +2,8 @@
 //! in it alone.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use http::HeaderName;
 use serde_json::json;
@@ -10,10 +12,13 @@ use sidekey_client::error::{Downgrade, Tampered, XdmsTrouble};
 use sidekey_client::xdms::{Delivered, Xdms};
 use sidekey_client::{Client, Error, Roots, SessionKey};
 use sidekey_protocol::ids::SessionId;
+use sidekey_protocol::session::Audience;
 use sidekey_protocol::session::envelope::{Reject, cose};
+use sidekey_service::config::Carrier;
 use sidekey_tests::others::authority::Authority;
 use sidekey_tests::others::server::{Say, Server};
-use sidekey_tests::{BOB, Keys, MAIL, Office};
+use sidekey_tests::others::xcap::Xcap;
+use sidekey_tests::{BOB, Keys, MAIL, Office, System, configured};
 
 /// What the service would send to these keys' device by SMS.
 async fn by_sms(office: &Office, session: SessionId, keys: &Keys) -> Vec<u8> {
@@ -299,4 +304,70 @@ async fn a_password_is_not_given_to_who_asks_for_it_in_clear_or_is_somebody_else
     for url in ["http://localhost/x", "https://ann:wonder@localhost/x", "https://localhost/x#y", "/x", ""] {
         assert!(matches!(Xdms::new(url, &Roots::Native), Err(Error::Usage(_))), "{url}");
     }
+}
+
+/// An office whose service writes documents to this stand-in, for Ann's phone.
+async fn office_with(xdms: &Server) -> (Office, tempfile::TempDir) {
+    let (delivery, folder) = configured("xdms", "", |_| {
+        let text = format!("domain = 'operator'\nroot = '{}'\nauid = 'keys'", xdms.url("/root"));
+        Carrier::Xdms(toml::from_str(&text).unwrap())
+    });
+    let office = Office::open_on(System::start_delivering(delivery, Vec::new).await).await;
+    let (pairing, carrier) = (office.phone.client.pairing(), "xdms".parse().unwrap());
+    office.system.admin.set_address(pairing, &carrier, Some("sip:ann@example.org")).await.unwrap();
+    (office, folder)
+}
+
+#[tokio::test]
+async fn an_xdms_in_trouble_for_an_hour_delays_its_document_and_nothing_else() {
+    let (store, trouble) = (Arc::new(Xcap::default()), Arc::new(AtomicBool::new(true)));
+    let (kept, broken) = (Arc::clone(&store), Arc::clone(&trouble));
+    let stand_in =
+        Server::start(
+            move |seen| {
+                if broken.load(Ordering::Relaxed) { Say::status(503) } else { kept.answer(seen) }
+            },
+        )
+        .await;
+    let (office, _folder) = office_with(&stand_in).await;
+    let body = json!({
+        "pairing": office.phone.client.pairing(), "capabilities": ["XENCRYPTED", "A256GCM", "C20P"],
+        "ttl": 14_400, "deliver": ["xdms"],
+    });
+    let opened = office.open_session("0123456789abcdef", &body).send().await.is(201).json();
+    let session: SessionId = opened["session"].as_str().unwrap().parse().unwrap();
+    for _ in 0..60 {
+        office.system.clock.advance_s(60);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let asked = stand_in.seen().len();
+    assert!((2..30).contains(&asked), "asked {asked} times in an hour: again and again, and not without end");
+    assert_eq!(office.phone.client.session_key(session).await.unwrap().session(), session, "by HTTPS");
+    trouble.store(false, Ordering::Relaxed);
+    let document = loop {
+        office.system.clock.advance_s(30);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        if let Some(document) = store.document("/root/keys/users/sip:ann@example.org/index") {
+            break document;
+        }
+    };
+    let delivered = office.phone.client.accept_document(document.as_bytes()).await.unwrap();
+    assert_eq!(delivered.keys[0].session(), session);
+}
+
+#[tokio::test]
+async fn an_xdms_that_says_that_everything_is_well_and_keeps_nothing_is_a_phone_that_asks_over_https() {
+    let stand_in = Server::start(|seen| match seen.method.as_str() {
+        "GET" => Say::status(404),
+        _ => Say::Answer(201, vec![("etag", "\"1\"".to_owned())], Vec::new()),
+    })
+    .await;
+    let (office, _folder) = office_with(&stand_in).await;
+    let (carrier, capabilities) = ("xdms".parse().unwrap(), Office::capabilities());
+    let audience = Audience::Pairing(office.phone.client.pairing());
+    let key = office.mail.server.issue_by(&audience, None, &capabilities, &[carrier]).await.unwrap();
+    let (xdms, _server) = an_xdms(|| Say::status(404)).await;
+    let delivered = office.phone.client.fetch_xdms(&xdms).await.unwrap();
+    assert!(delivered.keys.is_empty() && delivered.refused.is_empty());
+    https_is_open(&office, &key).await;
 }
