@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use sidekey_protocol::crypto::{Secret, mac};
 use sidekey_protocol::ids::Timestamp;
@@ -76,6 +78,7 @@ impl Behind {
     }
 
     fn load(folder: &Path, key: Secret<32>) -> Result<(Self, State), Unusable> {
+        let_go(folder);
         let database = sled::Config::new()
             .path(folder)
             .cache_capacity(CACHE_SIZE)
@@ -233,3 +236,15 @@ impl Sum {
 const MARK: &[u8] = b"=mark";
 /// Octets that sled may cache: everything is in memory already.
 const CACHE_SIZE: u64 = 8 << 20;
+
+/// Waits until nobody has sled's file: its own threads may, for a moment after it was dropped, and it would not wait for
+/// them.
+fn let_go(folder: &Path) {
+    let Ok(file) = File::open(folder.join("db")) else { return };
+    let until = Instant::now() + LET_GO;
+    while flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+const LET_GO: Duration = Duration::from_secs(5);

@@ -223,6 +223,26 @@ async fn many_sessions_come_back_from_their_pages() {
     assert_eq!(session.generations.current, 1, "the idempotency key is known");
 }
 
+/// As threads of sled's do when the machine is busy.
+#[tokio::test]
+async fn pages_that_somebody_has_for_a_moment_longer_are_waited_for_and_not_set_aside() {
+    let mut data = Data::with_users(1).await;
+    data.open(user(0), 0).await.unwrap();
+    let before = data.dump();
+    data.store.close().await;
+    data.swap(|folder| {
+        let file = std::fs::File::open(folder.join("state/db")).unwrap();
+        rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).unwrap();
+        std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(200));
+            drop(file);
+        });
+    });
+    assert_same(&before, &data.dump());
+    assert!(data.store.shared.read().dirty.opened.is_empty(), "the journal had nothing to add");
+    assert!(!data.folder.path().join("state.damaged-1").exists());
+}
+
 #[tokio::test]
 async fn sessions_that_are_over_before_they_were_written_leave_good_pages() {
     let mut data = Data::with_users(1).await;
