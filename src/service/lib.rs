@@ -136,6 +136,7 @@ pub struct Running {
     local_addr: SocketAddr,
     serving: JoinHandle<std::io::Result<()>>,
     operations: Option<Watched>,
+    keeping: JoinHandle<()>,
     reloader: Reloader,
     store: Arc<Store>,
     outbox: Arc<Outbox>,
@@ -205,7 +206,7 @@ pub async fn start(
         store: store.clone(),
         keep_days: config.audit.keep_days,
     };
-    tokio::spawn(keeping.run(app.stopping.clone()));
+    let keeping = tokio::spawn(keeping.run(app.stopping.clone()));
     let handle = Handle::new();
     tokio::spawn(stop_on(shutdown, app.stopping, handle.clone(), app.limits));
     say_serving(&config, local_addr, operations.as_ref());
@@ -215,7 +216,7 @@ pub async fn start(
         listener::serve(listener, tls, &limits, router, handle).await
     });
     let drain = Duration::from_secs(config.limits.drain_s.into());
-    Ok(Running { local_addr, serving, operations, reloader, store, outbox, drain })
+    Ok(Running { local_addr, serving, operations, keeping, reloader, store, outbox, drain })
 }
 
 fn say_serving(config: &Config, local_addr: SocketAddr, operations: Option<&Watched>) {
@@ -274,6 +275,10 @@ impl Running {
         let served = self.serving.await.unwrap_or_else(|panic| Err(std::io::Error::other(panic)));
         // It was told to stop when the listener was: what requests took, deliveries do not take again.
         self.outbox.finished(self.drain.min(DELIVERIES_DRAIN)).await;
+        // What it prunes of the log just now is whole, or done at the next start.
+        if tokio::time::timeout(KEEPING_DRAIN, self.keeping).await.is_err() {
+            tracing::warn!("the log is being pruned still: that goes on after the next start");
+        }
         self.store.close().await;
         if let Some(watched) = self.operations {
             watched.handle.shutdown();
@@ -364,6 +369,8 @@ async fn open_store(
 
 /// For deliveries that are on their way when the service stops: with the listener's drain it ends within 30 seconds.
 const DELIVERIES_DRAIN: Duration = Duration::from_secs(4);
+/// For what housekeeping has begun, once the service is told to stop.
+const KEEPING_DRAIN: Duration = Duration::from_secs(4);
 
 /// Event streams end at once; what else is in flight has until the deadline.
 async fn stop_on(

@@ -9,6 +9,7 @@ import atexit
 import itertools
 import json
 import os
+import time
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -62,7 +63,12 @@ def delivery():
     """One that waits."""
     body = {"pairing": POOL["device"], "capabilities": FULL, "deliver": ["sms"]}
     ask("server", "POST", "/v1/sessions", body)
-    return ask("admin", "GET", "/v1/deliveries?page_size=1000&state=queued").json()["items"][-1]["delivery"]
+    # The first may be on its way for a moment, until its bearer has failed.
+    for _ in range(200):
+        if waiting := ask("admin", "GET", "/v1/deliveries?page_size=1000&state=queued").json()["items"]:
+            return waiting[-1]["delivery"]
+        time.sleep(0.05)
+    raise AssertionError("no delivery waits")
 
 
 def invitation():
