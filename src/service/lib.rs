@@ -273,10 +273,10 @@ impl Running {
     /// [`Stop::Listen`] when serving failed.
     pub async fn finished(self) -> Result<(), Stop> {
         let served = self.serving.await.unwrap_or_else(|panic| Err(std::io::Error::other(panic)));
-        // It was told to stop when the listener was: what requests took, deliveries do not take again.
-        self.outbox.finished(self.drain.min(DELIVERIES_DRAIN)).await;
-        // What it prunes of the log just now is whole, or done at the next start.
-        if tokio::time::timeout(KEEPING_DRAIN, self.keeping).await.is_err() {
+        // They were told to stop when the listener was: what requests took, these do not take again.
+        let most = self.drain.min(BEHIND_DRAIN);
+        let (_, kept) = tokio::join!(self.outbox.finished(most), tokio::time::timeout(most, self.keeping));
+        if kept.is_err() {
             tracing::warn!("the log is being pruned still: that goes on after the next start");
         }
         self.store.close().await;
@@ -367,10 +367,9 @@ async fn open_store(
     Ok(Arc::new(store))
 }
 
-/// For deliveries that are on their way when the service stops: with the listener's drain it ends within 30 seconds.
-const DELIVERIES_DRAIN: Duration = Duration::from_secs(4);
-/// For what housekeeping has begun, once the service is told to stop.
-const KEEPING_DRAIN: Duration = Duration::from_secs(4);
+/// For deliveries that are on their way when the service stops, and for what housekeeping has begun: with the listener's
+/// drain it ends within 30 seconds.
+const BEHIND_DRAIN: Duration = Duration::from_secs(4);
 
 /// Event streams end at once; what else is in flight has until the deadline.
 async fn stop_on(
