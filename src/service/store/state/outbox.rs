@@ -3,6 +3,7 @@
 //! Looking for what is due, or over, never walks the whole of it: each carrier's deliveries stand in the order of their
 //! times, so ten thousand that wait cost nobody anything.
 
+use std::collections::hash_map::Entry as Found;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
@@ -163,7 +164,12 @@ impl Outbox {
             None => {
                 self.settled.remove(&(entry.kept_until(), number));
                 for id in receipts(&entry) {
-                    self.by_receipt.remove(&(carrier.clone(), bare(id)));
+                    // A bearer may have called another one so since: it means that one now.
+                    if let Found::Occupied(named) = self.by_receipt.entry((carrier.clone(), bare(id)))
+                        && *named.get() == number
+                    {
+                        named.remove();
+                    }
                 }
             }
         }

@@ -231,6 +231,23 @@ async fn a_report_is_matched_however_the_bearer_spells_its_id_and_kept_once() {
     assert_eq!(data.all()[0].fate, Some(Fate::Delivered));
 }
 
+/// Some count anew after a restart, and some call every message the same.
+#[tokio::test]
+async fn an_id_that_a_bearer_gives_twice_means_what_it_was_given_last() {
+    let data = Data::with_users(1).await;
+    data.address(data.first_phone(), "sms", "+491700000000").await;
+    for key in 0..2 {
+        data.deliver(key, &["sms"]).await;
+        let claimed = data.claim("sms", 9).await.remove(0);
+        data.settle(&claimed, sent()).await;
+    }
+    let [first, last] = &data.all()[..] else { panic!("two deliveries") };
+    // The first is tried again: its id is given back.
+    data.store.retry_delivery(ADMIN, first.delivery).await.unwrap();
+    assert!(data.store.report_delivery(name("sms"), "42A".into(), Fate::Delivered).await.unwrap());
+    assert_eq!(data.store.delivery(last.delivery).unwrap().fate, Some(Fate::Delivered));
+}
+
 #[tokio::test]
 async fn what_waits_for_a_carrier_that_is_gone_is_given_up() {
     let data = Data::with_users(1).await;
