@@ -15,7 +15,7 @@ use crate::exit::{Exit, Stop};
 use crate::invitation::{Again, Options, Posting};
 use crate::output::{List, Report, Screen, count, shell, word};
 use crate::remote::Admin;
-use crate::revoke::Act;
+use crate::revoke::Reasoned;
 use crate::server;
 use crate::since::Since;
 use crate::time::rfc3339;
@@ -132,7 +132,7 @@ pub enum Client {
         #[arg(long, value_name = "TEXT", requires = "user")]
         label: Option<PartyLabel>,
         #[command(flatten)]
-        act: Act,
+        act: Reasoned,
     },
 }
 
@@ -169,12 +169,12 @@ impl Client {
                 let target = match (pairing, user) {
                     (Some(pairing), _) => Target::Pairing { pairing },
                     (None, Some(user)) => {
-                        let server = server::meant(server, &act.admin).await?;
+                        let server = server::meant(server, act.admin()).await?;
                         match label {
                             None => Target::User { server, user },
-                            Some(label) => {
-                                Target::Pairing { pairing: labelled(&label, user, server, &act.admin).await? }
-                            }
+                            Some(label) => Target::Pairing {
+                                pairing: labelled(&label, user, server, act.admin()).await?,
+                            },
                         }
                     }
                     (None, None) => unreachable!("clap requires a pairing or a user"),

@@ -3,7 +3,7 @@
 use serde_json::json;
 use sidekey_protocol::keys::wire::{Rotated, ServiceKey, ServiceKeyState};
 
-use crate::confirm::Confirm;
+use crate::act::{Act, Foreseen};
 use crate::exit::{Exit, Stop};
 use crate::output::{List, Report, Screen};
 use crate::remote::Admin;
@@ -36,13 +36,8 @@ pub struct Rotate {
     /// For how long what the old key signed still counts, up to 30d; 0s ends it at once [default: as configured]
     #[arg(long, value_name = "DURATION", value_parser = duration_s)]
     overlap: Option<u32>,
-    /// Show what it would do, and do nothing
-    #[arg(long, conflicts_with = "yes")]
-    dry_run: bool,
     #[command(flatten)]
-    confirm: Confirm,
-    #[command(flatten)]
-    admin: Admin,
+    act: Act,
 }
 
 impl Key {
@@ -82,23 +77,23 @@ impl Show {
 
 impl Rotate {
     async fn run(&self, screen: Screen) -> Result<Report, Stop> {
-        let asks = !self.dry_run && self.confirm.asks()?;
-        let (answer, _) = self.admin.run(async |service| service.keys().await).await?;
+        self.act.may_begin()?;
+        let admin = &self.act.admin;
+        let (answer, _) = admin.run(async |service| service.keys().await).await?;
         let active = answer.keys.iter().find(|key| key.state == ServiceKeyState::Active);
         let from = active
             .map(|key| key.kid.clone())
             .ok_or_else(|| Stop::new(Exit::Unverified, "keys", "the service shows no active key"))?;
-        if asks || self.dry_run {
+        let foresee = async || {
             let would =
-                self.admin.run(async |service| service.would_rotate_key(&from, self.overlap).await).await?;
-            if self.dry_run {
-                let did = format!("Would replace key {from}. Nothing was changed.");
-                let report = Report::new(did, json!(would)).facts(facts(&would));
-                return Ok(report.next("the same command without --dry-run"));
-            }
-            self.confirm.ask(screen, &facts(&would))?;
+                admin.run(async |service| service.would_rotate_key(&from, self.overlap).await).await?;
+            let did = format!("Would replace key {from}.");
+            Ok(Foreseen::Change { did, json: json!(would), facts: facts(&would) })
+        };
+        if let Some(report) = self.act.first(screen, foresee).await? {
+            return Ok(report);
         }
-        let rotated = self.admin.run(async |service| service.rotate_key(&from, self.overlap).await).await?;
+        let rotated = admin.run(async |service| service.rotate_key(&from, self.overlap).await).await?;
         let active = rotated.active.as_ref().map_or("", |key| &key.kid);
         let did = format!("Key {active} signs from now on.");
         Ok(Report::new(did, json!(rotated)).facts(facts(&rotated)).next("sidekey key list"))

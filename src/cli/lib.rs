@@ -2,6 +2,7 @@
 //!
 //! A command returns a [`output::Report`] or an [`exit::Stop`]; [`main`] writes it, as tables or as JSON.
 
+pub mod act;
 pub mod actor;
 pub mod approve;
 pub mod audit;

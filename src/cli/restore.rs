@@ -4,7 +4,7 @@ use serde_json::json;
 use sidekey_protocol::ids::PartyId;
 use sidekey_protocol::revocation::restore::{Accept as Asked, Accepted, RestoreStatus};
 
-use crate::confirm::Confirm;
+use crate::act::{Act, Foreseen};
 use crate::exit::Stop;
 use crate::output::{List, Report, Screen};
 use crate::remote::Admin;
@@ -42,13 +42,8 @@ pub struct Accept {
     /// Every pairing but this one; may be said more than once
     #[arg(long, value_name = "PAIRING", requires = "revoke_all")]
     except: Vec<PartyId>,
-    /// Show what it would do, and do nothing
-    #[arg(long, conflicts_with = "yes")]
-    dry_run: bool,
     #[command(flatten)]
-    confirm: Confirm,
-    #[command(flatten)]
-    admin: Admin,
+    act: Act,
 }
 
 impl Restore {
@@ -100,21 +95,20 @@ impl Status {
 
 impl Accept {
     async fn run(self, screen: Screen) -> Result<Report, Stop> {
-        let asks = !self.dry_run && self.confirm.asks()?;
+        self.act.may_begin()?;
+        let admin = &self.act.admin;
         let asked = Asked { missing: self.missing, revoke_all: self.revoke_all, except: self.except.clone() };
-        let status = self.admin.run(async |service| service.restore_status().await).await?;
-        if asks || self.dry_run {
-            let would = self.admin.run(async |service| service.would_accept_restore(&asked).await).await?;
+        let status = admin.run(async |service| service.restore_status().await).await?;
+        let foresee = async || {
+            let would = admin.run(async |service| service.would_accept_restore(&asked).await).await?;
             let mut facts = facts(&would);
             facts.push(("revocations lost", format!("at least {}", status.missing)));
-            if self.dry_run {
-                let report = Report::new("Would go on from here. Nothing was changed.", json!(would));
-                return Ok(report.facts(facts).next("the same command without --dry-run"));
-            }
-            self.confirm.ask(screen, &facts)?;
+            Ok(Foreseen::Change { did: "Would go on from here.".to_owned(), json: json!(would), facts })
+        };
+        if let Some(report) = self.act.first(screen, foresee).await? {
+            return Ok(report);
         }
-        let accepted =
-            self.admin.run(async |service| service.accept_restore(&asked, &status.tag()).await).await?;
+        let accepted = admin.run(async |service| service.accept_restore(&asked, &status.tag()).await).await?;
         let report = Report::new("The service goes on from here.", json!(accepted)).facts(facts(&accepted));
         Ok(report.next("sidekey client list --state active: revoke what should not be there"))
     }

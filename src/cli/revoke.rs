@@ -7,8 +7,8 @@ use sidekey_protocol::ids::{InvitationId, PartyId, ServerName, SessionId, UserNa
 use sidekey_protocol::revocation::wire::RevokeAnswer;
 use sidekey_protocol::revocation::{Reason, Target};
 
+use crate::act::{self, Foreseen};
 use crate::client::pairing_facts;
-use crate::confirm::Confirm;
 use crate::exit::Stop;
 use crate::output::{Report, Screen};
 use crate::remote::Admin;
@@ -23,7 +23,7 @@ pub enum Revoke {
         /// As `client list` or `server list NAME` shows it
         pairing: PartyId,
         #[command(flatten)]
-        act: Act,
+        act: Reasoned,
     },
     /// All devices of a user, their sessions and invitations
     #[command(after_help = USER_EXAMPLES)]
@@ -34,7 +34,7 @@ pub enum Revoke {
         #[arg(long, value_name = "NAME")]
         server: ServerName,
         #[command(flatten)]
-        act: Act,
+        act: Reasoned,
     },
     /// A mail server: its own pairings, and those of all its users
     #[command(after_help = SERVER_EXAMPLES)]
@@ -42,7 +42,7 @@ pub enum Revoke {
         /// As `server list` shows it
         server: ServerName,
         #[command(flatten)]
-        act: Act,
+        act: Reasoned,
     },
     /// One session: its key is refused from the next request on
     #[command(after_help = SESSION_EXAMPLES)]
@@ -50,7 +50,7 @@ pub enum Revoke {
         /// As `session open` or `session list` shows it
         session: SessionId,
         #[command(flatten)]
-        act: Act,
+        act: Reasoned,
     },
     /// An invitation that nobody should use any more
     #[command(after_help = INVITATION_EXAMPLES)]
@@ -58,23 +58,18 @@ pub enum Revoke {
         /// As `client list --invitations` shows it
         invitation: InvitationId,
         #[command(flatten)]
-        act: Act,
+        act: Reasoned,
     },
 }
 
 /// What every revocation takes.
 #[derive(Debug, clap::Args)]
-pub struct Act {
+pub struct Reasoned {
     /// Why, in up to 200 characters: the revoked party is told, and the journal keeps it
     #[arg(long, value_name = "TEXT")]
     reason: Reason,
-    /// Show what it would end, and revoke nothing
-    #[arg(long, conflicts_with = "yes")]
-    dry_run: bool,
     #[command(flatten)]
-    confirm: Confirm,
-    #[command(flatten)]
-    pub(crate) admin: Admin,
+    act: act::Act,
 }
 
 impl Revoke {
@@ -94,28 +89,31 @@ impl Revoke {
     }
 }
 
-impl Act {
+impl Reasoned {
+    /// Who acts, and where.
+    pub(crate) const fn admin(&self) -> &Admin {
+        &self.act.admin
+    }
+
     /// Shows what it ends, asks, revokes, and says what that struck.
     ///
     /// # Errors
     /// What the service refuses; the user does not confirm.
     pub(crate) async fn run(&self, target: &Target, screen: Screen) -> Result<Report, Stop> {
-        let (admin, reason) = (&self.admin, &self.reason);
-        let asks = !self.dry_run && self.confirm.asks()?;
-        if asks || self.dry_run {
+        let (admin, reason) = (self.admin(), &self.reason);
+        let foresee = async || {
             let Some(would) = admin.run(async |service| service.would_revoke(target, reason).await).await?
             else {
-                return Ok(nothing_to_do(target, self.dry_run));
+                return Ok(Foreseen::Nothing(nothing_to_do(target, self.act.is_dry()).into()));
             };
             let mut facts = acts_on(target, admin).await?;
             facts.extend(numbers(&would));
-            if self.dry_run {
-                let did = format!("Would revoke {}. Nothing was changed.", name(target));
-                let json = json(target, &would, true);
-                return Ok(Report::new(did, json).facts(facts).next("the same command without --dry-run"));
-            }
             facts.push(("reason", reason.to_string()));
-            self.confirm.ask(screen, &facts)?;
+            let did = format!("Would revoke {}.", name(target));
+            Ok(Foreseen::Change { did, json: json(target, &would, true), facts })
+        };
+        if let Some(report) = self.act.first(screen, foresee).await? {
+            return Ok(report);
         }
         let answer = admin.run(async |service| service.revoke(target, reason).await).await?;
         Ok(answer.map_or_else(|| nothing_to_do(target, false), |answer| struck(target, &answer)))

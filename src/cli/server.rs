@@ -12,7 +12,7 @@ use crate::exit::{Exit, Stop};
 use crate::invitation::{Options, Posting};
 use crate::output::{List, Report, Screen, count, shell, word};
 use crate::remote::Admin;
-use crate::revoke::Act;
+use crate::revoke::Reasoned;
 use crate::since::Since;
 use crate::time::rfc3339;
 
@@ -74,7 +74,7 @@ pub enum Server {
         /// As `server list` shows it
         name: ServerName,
         #[command(flatten)]
-        act: Act,
+        act: Reasoned,
     },
 }
 

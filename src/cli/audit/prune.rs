@@ -5,10 +5,9 @@ use sidekey_client::admin::{Prune as Asked, Pruned};
 use sidekey_protocol::ids::Timestamp;
 
 use super::when;
-use crate::confirm::Confirm;
+use crate::act::{Act, Foreseen};
 use crate::exit::Stop;
 use crate::output::{Report, Screen};
-use crate::remote::Admin;
 use crate::time::rfc3339;
 
 /// Delete the oldest records of the log, so far as they fill whole segments of the journal
@@ -21,13 +20,8 @@ pub struct Prune {
     /// What was made before this: a time as 2026-11-29 or 2026-11-29T15:00:00Z, or so long ago as 400d
     #[arg(long, value_name = "WHEN", value_parser = when)]
     before: Timestamp,
-    /// Show what it would do, and do nothing
-    #[arg(long, conflicts_with = "yes")]
-    dry_run: bool,
     #[command(flatten)]
-    confirm: Confirm,
-    #[command(flatten)]
-    admin: Admin,
+    act: Act,
 }
 
 impl Prune {
@@ -36,17 +30,19 @@ impl Prune {
     /// # Errors
     /// What the service refuses; the user does not confirm.
     pub async fn run(self, screen: Screen) -> Result<Report, Stop> {
-        let asks = !self.dry_run && self.confirm.asks()?;
-        if asks || self.dry_run {
+        let foresee = async || {
             let would = self.ask(true).await?;
-            if would.records == 0 {
-                return Ok(report("Nothing is old enough, in whole segments, to be deleted.", &would));
-            }
-            if self.dry_run {
-                let report = report("Would delete the oldest records. Nothing was changed.", &would);
-                return Ok(report.next("the same command without --dry-run"));
-            }
-            self.confirm.ask(screen, &facts(&would))?;
+            Ok(match would.records {
+                0 => Foreseen::Nothing(report(NOTHING, &would).into()),
+                _ => Foreseen::Change {
+                    did: "Would delete the oldest records.".to_owned(),
+                    json: told(&would),
+                    facts: facts(&would),
+                },
+            })
+        };
+        if let Some(report) = self.act.first(screen, foresee).await? {
+            return Ok(report);
         }
         let mut did = self.ask(false).await?;
         while did.more {
@@ -55,7 +51,7 @@ impl Prune {
             did = Pruned { records, segments, ..next };
         }
         Ok(match did.records {
-            0 => report("Nothing is old enough, in whole segments, to be deleted.", &did),
+            0 => report(NOTHING, &did),
             _ => report("The oldest records are deleted.", &did)
                 .next("sidekey audit checkpoint > FILE, and keep that on another machine"),
         })
@@ -63,24 +59,29 @@ impl Prune {
 
     async fn ask(&self, dry_run: bool) -> Result<Pruned, Stop> {
         let asked = Asked { before: self.before, dry_run };
-        self.admin.run(async |service| service.prune_audit(&asked).await).await
+        self.act.admin.run(async |service| service.prune_audit(&asked).await).await
     }
 }
 
 fn report(did: &str, pruned: &Pruned) -> Report {
-    let Pruned { records, segments, first, since, .. } = pruned;
-    let json = json!({ "records": records, "segments": segments, "first": first, "since": since });
-    Report::new(did, json).facts(facts(pruned))
+    Report::new(did, told(pruned)).facts(facts(pruned))
 }
 
-fn facts(pruned: &Pruned) -> [(&'static str, String); 4] {
-    [
+fn told(pruned: &Pruned) -> serde_json::Value {
+    let Pruned { records, segments, first, since, .. } = pruned;
+    json!({ "records": records, "segments": segments, "first": first, "since": since })
+}
+
+fn facts(pruned: &Pruned) -> Vec<(&'static str, String)> {
+    vec![
         ("records", pruned.records.to_string()),
         ("segments", pruned.segments.to_string()),
         ("the log begins at", format!("record {}", pruned.first)),
         ("of", rfc3339(pruned.since)),
     ]
 }
+
+const NOTHING: &str = "Nothing is old enough, in whole segments, to be deleted.";
 
 const EXAMPLES: &str = "\
 Examples:
