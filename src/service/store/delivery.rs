@@ -1,9 +1,12 @@
 //! Deliveries: claimed with a lease that is durable before anything is sent, and settled once.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod claim;
+mod seen;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use sidekey_protocol::delivery::wire::{DeliveryKind, DeliverySeen, DeliveryState};
+use sidekey_protocol::delivery::wire::DeliverySeen;
 use sidekey_protocol::delivery::{CarrierName, Dead, Fate, LEASE_S, Outcome, State as Standing};
 use sidekey_protocol::ids::{InvitationId, PartyId, ServerName, SessionId, Timestamp, UserName};
 use tokio::sync::watch;
@@ -14,6 +17,10 @@ use super::state::State;
 use super::state::outbox::{Entry, What};
 use super::view::{Page, Paged, Party};
 use super::{Error, Refused, Store, page};
+
+pub use self::claim::Daily;
+use self::claim::claims;
+pub use self::seen::DeliveryFilter;
 
 /// A delivery that is ours to send, until its claim lapses.
 #[derive(Clone, Debug)]
@@ -96,23 +103,6 @@ pub struct Claims {
 
 /// Where a user is reached by a carrier, where no pairing's address says so.
 pub type Resolve = Arc<dyn Fn(&ServerName, &UserName) -> Option<String> + Send + Sync>;
-
-/// Which deliveries are wanted: all that are unset are wanted.
-#[derive(Clone, Debug, Default)]
-pub struct DeliveryFilter {
-    /// That stand so.
-    pub state: Option<DeliveryState>,
-    /// That this carrier has.
-    pub carrier: Option<CarrierName>,
-    /// At this server.
-    pub server: Option<ServerName>,
-    /// Of this user.
-    pub user: Option<UserName>,
-    /// For this pairing.
-    pub pairing: Option<PartyId>,
-    /// Made later than this.
-    pub created_after: Option<Timestamp>,
-}
 
 /// What a carrier's worker does.
 impl Store {
@@ -300,101 +290,6 @@ impl Store {
     }
 }
 
-impl DeliveryFilter {
-    fn wants(&self, seen: &DeliverySeen) -> bool {
-        fn fits<T: PartialEq>(wanted: Option<&T>, found: Option<&T>) -> bool {
-            wanted.is_none() || wanted == found
-        }
-        fits(self.state.as_ref(), Some(&seen.state))
-            && fits(self.carrier.as_ref(), Some(&seen.carrier))
-            && fits(self.server.as_ref(), seen.server.as_ref())
-            && fits(self.user.as_ref(), seen.user.as_ref())
-            && fits(self.pairing.as_ref(), seen.pairing.as_ref())
-            && self.created_after.is_none_or(|after| seen.created > after)
-    }
-}
-
-/// The claims of one record: in the order in which they are due. Those for one address come together, where its bearer
-/// keeps a document: one writing is enough for all of them.
-fn claims(state: &State, wanted: &Wanted, now: Timestamp, until: Timestamp) -> Vec<Turn> {
-    let Wanted { carrier, most, busy, resolve, daily } = wanted;
-    let mut count = Count { state, carrier, now, fresh: BTreeMap::new() };
-    let (mut turns, mut addresses, mut alone) = (Vec::new(), BTreeSet::new(), 0);
-    for (number, entry) in state.outbox.due(carrier, now).take(CLAIMS_MAX) {
-        let give_up = |why| turn(number, entry, Change::GivenUp { why });
-        if now >= entry.progress.not_after() {
-            continue;
-        }
-        let Some(to) = state.address_of(entry, carrier, resolve) else {
-            turns.push(give_up(Dead::AddressMissing));
-            continue;
-        };
-        let keeps = entry.progress.leg().keeps;
-        if keeps && busy.contains(&to) {
-            continue;
-        }
-        if addresses.len() + alone >= *most && !(keeps && addresses.contains(&to)) {
-            break;
-        }
-        let counted = match daily.as_ref().map(|daily| count.admit(daily, &to)).transpose() {
-            Ok(counted) => counted.unwrap_or_default(),
-            Err(why) => {
-                turns.push(give_up(why));
-                continue;
-            }
-        };
-        if keeps {
-            addresses.insert(to.clone());
-        } else {
-            alone += 1;
-        }
-        turns.push(turn(number, entry, Change::Claimed { until, to, counted }));
-    }
-    turns
-}
-
-/// What a carrier may send in a day of UTC.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Daily {
-    /// To one address.
-    pub per_address: u32,
-    /// In all.
-    pub total: u32,
-    /// To phones of each prefix; where there is any, nothing goes to others.
-    pub prefixes: BTreeMap<String, u32>,
-}
-
-/// What was counted today, and is about to be.
-struct Count<'a> {
-    state: &'a State,
-    carrier: &'a CarrierName,
-    now: Timestamp,
-    fresh: BTreeMap<String, u32>,
-}
-
-impl Count<'_> {
-    /// The names under which one more is counted, unless it would be too many.
-    fn admit(&mut self, daily: &Daily, to: &str) -> Result<Vec<String>, Dead> {
-        let mut names = vec![(String::new(), daily.total, Dead::LimitTotal)];
-        if !daily.prefixes.is_empty() {
-            // The longest that fits.
-            let fits = daily.prefixes.iter().filter(|(prefix, _)| to.starts_with(prefix.as_str()));
-            let (prefix, most) = fits.max_by_key(|(prefix, _)| prefix.len()).ok_or(Dead::LimitPrefix)?;
-            names.push((prefix.clone(), *most, Dead::LimitPrefix));
-        }
-        names.push((to.to_owned(), daily.per_address, Dead::LimitAddress));
-        for (name, most, why) in &names {
-            let fresh = self.fresh.get(name).copied().unwrap_or(0);
-            if self.state.tallies.today(self.carrier, name, self.now).saturating_add(fresh) >= *most {
-                return Err(*why);
-            }
-        }
-        let names: Vec<String> = names.into_iter().map(|(name, ..)| name).collect();
-        names.iter().for_each(|name| *self.fresh.entry(name.clone()).or_default() += 1);
-        Ok(names)
-    }
-}
-
 fn overdue(state: &State, now: Timestamp, known: &BTreeSet<CarrierName>) -> Vec<Turn> {
     // What is on its way is left to whoever sends it.
     let ours = |(_, entry): &(u32, &Entry)| !matches!(entry.progress.state(), Standing::Claimed { until, .. } if *until > now);
@@ -464,53 +359,7 @@ impl State {
         let (user, to, attempts) = (name.clone(), to.clone()?, progress.attempts());
         ours.then_some(Claimed { delivery: number, parcel, server, user, to, until, attempts })
     }
-
-    fn delivery_seen(&self, number: u32) -> Option<DeliverySeen> {
-        let Entry { what, server, name, to, progress, .. } = self.outbox.get(number)?;
-        let (kind, session, pairing, invitation) = match *what {
-            What::Session { session, pairing } => (DeliveryKind::Session, Some(session), Some(pairing), None),
-            What::Invitation(id) => (DeliveryKind::Invitation, None, None, Some(id)),
-            What::Document => (DeliveryKind::Document, None, None, None),
-        };
-        let mut seen = DeliverySeen {
-            delivery: number,
-            kind,
-            server: self.servers.get(*server as usize).map(|server| server.name.clone()),
-            user: name.clone(),
-            pairing,
-            session,
-            invitation,
-            carriers: progress.legs().iter().map(|leg| leg.carrier.clone()).collect(),
-            carrier: progress.leg().carrier.clone(),
-            to: to.clone(),
-            state: DeliveryState::Queued,
-            attempts: progress.attempts(),
-            created: progress.created(),
-            not_after: progress.not_after(),
-            next: None,
-            settled: None,
-            reason: None,
-            detail: None,
-            receipts: Vec::new(),
-            fate: None,
-        };
-        match progress.state().clone() {
-            Standing::Queued { at, trouble } => (seen.next, seen.detail) = (Some(at), trouble),
-            Standing::Claimed { .. } => seen.state = DeliveryState::Sending,
-            Standing::Sent { at, receipts, fate } => {
-                (seen.state, seen.settled) = (DeliveryState::Sent, Some(at));
-                (seen.receipts, seen.fate) = (receipts, fate);
-            }
-            Standing::Dead { at, why, detail } => {
-                (seen.state, seen.settled) = (DeliveryState::Dead, Some(at));
-                (seen.reason, seen.detail) = (Some(why), detail);
-            }
-        }
-        Some(seen)
-    }
 }
 
-/// Deliveries that one claim looks at.
-const CLAIMS_MAX: usize = 256;
 /// Deliveries that one record gives up.
 const TENDED_MAX: usize = 256;
