@@ -20,11 +20,12 @@ use super::at_rest::AtRest;
 use super::journal::read::Reader;
 use super::journal::{Position, corrupt};
 use super::open::{JOURNAL, redo};
-use super::pages::{Altered, Loader, decode, encode};
+use super::pages::{Altered, Loader, decode, decode_head, encode};
 use super::state::State;
 use crate::fault::{Damage, Fault};
 use crate::files::{self, BadFile};
 
+/// Its first two are read alone, too.
 #[derive(Deserialize, Serialize)]
 struct Text {
     seq: u64,
@@ -42,8 +43,14 @@ pub(super) enum Unusable {
     Io(#[from] io::Error),
 }
 
-/// The state in the base of a data folder; `None` when there is none.
-pub(super) fn read(folder: &Path, key: &Secret<32>) -> Result<Option<State>, Unusable> {
+/// A base that the service wrote: its tag was verified. The state in it is not looked at before it is needed.
+pub(super) struct Base {
+    position: Position,
+    text: Vec<u8>,
+}
+
+/// The base of a data folder; `None` when there is none.
+pub(super) fn open(folder: &Path, key: &Secret<32>) -> Result<Option<Base>, Unusable> {
     let bytes = match fs::read(folder.join(NAME)) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -51,13 +58,29 @@ pub(super) fn read(folder: &Path, key: &Secret<32>) -> Result<Option<State>, Unu
     };
     let (tag, text) = bytes.strip_prefix(MAGIC).and_then(|rest| rest.split_at_checked(32)).ok_or(Altered)?;
     equal(tag, &mac(key, &[WHAT, text])).map_err(|_| Altered)?;
-    let Text { seq, hash, last_at, values } = decode(text).ok_or(Altered)?;
-    let mut loader = Loader::default();
-    for (key, value) in &values {
-        loader.take(key, value)?;
+    let (seq, hash) = decode_head(text).ok_or(Altered)?;
+    Ok(Some(Base { position: Position { seq, hash }, text: text.to_vec() }))
+}
+
+impl Base {
+    /// After which record it stands.
+    pub(super) const fn position(&self) -> Position {
+        self.position
     }
-    let (state, _) = loader.finish(Position { seq, hash }, last_at)?;
-    Ok(Some(state))
+
+    /// The state then.
+    pub(super) fn state(&self) -> Result<State, Unusable> {
+        let Text { last_at, values, .. } = decode(&self.text).ok_or(Altered)?;
+        let mut loader = Loader::default();
+        for (key, value) in &values {
+            loader.take(key, value)?;
+        }
+        Ok(loader.finish(self.position, last_at)?.0)
+    }
+}
+
+fn read(folder: &Path, key: &Secret<32>) -> Result<Option<State>, Unusable> {
+    open(folder, key)?.map(|base| base.state()).transpose()
 }
 
 /// Writes a state as the base of a data folder, durable, in place of the one before, and reads it again: it must come to

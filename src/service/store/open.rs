@@ -141,9 +141,9 @@ impl Store {
         format::check_format(folder)?;
         let at_rest = AtRest::open(folder, &root, &mut *rng)?;
         drop(root);
-        let (behind, state) = stood(folder, &at_rest)?;
+        let Stood { behind, state, base, first } = stood(folder, &at_rest)?;
         let (mut journal, state) = replay(folder, segment_size, state)?;
-        rebase(folder, &at_rest, &state)?;
+        rebase(folder, &at_rest, &state, base, first)?;
         adjust(&mut journal);
         let identity = identity(&state);
         let signers = Signers::open(&state, &at_rest)?;
@@ -163,51 +163,63 @@ impl Store {
     }
 }
 
-/// The state that the journal is read on from: what stands behind it, or the base.
-fn stood(folder: &Path, at_rest: &AtRest) -> Result<(Option<Behind>, State), Fault> {
+/// What a start begins with.
+struct Stood {
+    behind: Option<Behind>,
+    /// What the journal is read on from: what stands behind it, or the base.
+    state: State,
+    /// After which record the base stands, where there is one of use.
+    base: Option<u64>,
+    /// The first record of the journal.
+    first: u64,
+}
+
+fn stood(folder: &Path, at_rest: &AtRest) -> Result<Stood, Fault> {
     let (behind, state) = pages(&folder.join(PAGES), at_rest)?;
     let first = Reader::begin(&folder.join(JOURNAL))?.seq + 1;
-    let base = base_of(folder, at_rest);
+    let found = base::open(folder, &at_rest.state_key()).unwrap_or_else(useless);
+    let base = found.as_ref().map(|base| base.position().seq);
     // Whatever says that the service itself has let go of what was before: both are authenticated.
-    let let_go = base.as_ref().map_or(1, |base| base.position.seq + 1).max(state.global.begins);
+    let let_go = base.map_or(1, |base| base + 1).max(state.global.begins);
     if first > let_go {
         return Err(corrupt(let_go, Damage::Missing));
     }
-    match base {
-        Some(base) if base.position.seq > state.position.seq => {
-            tracing::warn!(
-                record = base.position.seq,
-                "the pages are behind the base; the state is rebuilt from there"
-            );
-            drop(behind);
-            let behind = Behind::anew(&folder.join(PAGES), at_rest.state_key()).inspect_err(unwritten).ok();
-            let mut state = base;
-            state.touch_all();
-            Ok((behind, state))
-        }
-        None if state.position.seq + 1 < first => Err(corrupt(first, Damage::Base)),
-        _ => Ok((behind, state)),
+    let later = found.filter(|base| base.position().seq > state.position.seq);
+    let rebuilt = later.as_ref().and_then(|base| base.state().map_or_else(useless, Some));
+    let base = base.filter(|_| later.is_none() || rebuilt.is_some());
+    if let Some(mut state) = rebuilt {
+        let record = state.position.seq;
+        tracing::warn!(record, "the pages are behind the base; the state is rebuilt from there");
+        drop(behind);
+        let behind = Behind::anew(&folder.join(PAGES), at_rest.state_key()).inspect_err(unwritten).ok();
+        state.touch_all();
+        return Ok(Stood { behind, state, base, first });
     }
+    if state.position.seq + 1 < first {
+        return Err(corrupt(first, Damage::Base));
+    }
+    Ok(Stood { behind, state, base, first })
 }
 
-/// The state in the base, if there is one of use.
-fn base_of(folder: &Path, at_rest: &AtRest) -> Option<State> {
-    base::read(folder, &at_rest.state_key()).unwrap_or_else(|error| {
-        tracing::error!(error = &error as &dyn std::error::Error, "the base is of no use");
-        None
-    })
+fn useless<T>(error: base::Unusable) -> Option<T> {
+    tracing::error!(error = &error as &dyn std::error::Error, "the base is of no use");
+    None
 }
 
 /// Makes the base anew where the log needs one and has none of use: there must be two states to lose.
-fn rebase(folder: &Path, at_rest: &AtRest, state: &State) -> Result<(), Fault> {
+fn rebase(
+    folder: &Path,
+    at_rest: &AtRest,
+    state: &State,
+    base: Option<u64>,
+    first: u64,
+) -> Result<(), Fault> {
     let begins = state.global.begins;
-    let first = Reader::begin(&folder.join(JOURNAL))?.seq + 1;
     if first > begins {
         // No record says so.
         return Err(corrupt(begins, Damage::Missing));
     }
-    let stands = |base: State| base.position.seq + 1 >= begins;
-    if begins == 1 || base_of(folder, at_rest).is_some_and(stands) {
+    if begins == 1 || base.is_some_and(|base| base + 1 >= begins) {
         return Ok(());
     }
     base::write(folder, &at_rest.state_key(), state)

@@ -258,6 +258,12 @@ pub(super) fn decode<T: DeserializeOwned>(value: &[u8]) -> Option<T> {
     }
 }
 
+/// The first part of a value, whatever comes after it.
+pub(super) fn decode_head<T: DeserializeOwned>(value: &[u8]) -> Option<T> {
+    let (&version, rest) = value.split_first()?;
+    postcard::take_from_bytes(rest).ok().filter(|_| version == VERSION).map(|(head, _)| head)
+}
+
 impl State {
     /// A session with what it shares.
     pub(super) fn stored(&self, slot: &Slot) -> StoredSession {
