@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use sidekey_carrier::{Address, Carrier, Entry, Payload, Receipt, ReceiptId, Refusal, Trouble, Undelivered};
+use sidekey_carrier::{
+    Address, Carrier, Entry, Fate, Payload, Receipt, ReceiptId, Refusal, Report, Trouble, Undelivered,
+};
 use sidekey_protocol::delivery::wire::CarrierKind;
 use sidekey_service::Handed;
 use sidekey_service::config::{self, Delivery};
 use tempfile::TempDir;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 /// The carrier; clones are the same one.
 #[derive(Clone, Debug)]
@@ -23,6 +25,7 @@ struct Kept {
     sent: Vec<Sent>,
     tried: usize,
     failing: Option<Undelivered>,
+    telling: Option<mpsc::Sender<Report>>,
 }
 
 /// What it took, and for whom.
@@ -64,6 +67,17 @@ impl Post {
             reports: None,
             driver: None,
         }
+    }
+
+    /// The same; its bearer reports each message as delivered before it says that it took it.
+    ///
+    /// # Panics
+    /// When that is no name of a carrier.
+    #[must_use]
+    pub fn hasty(&self, name: &str, kind: CarrierKind) -> Handed {
+        let (telling, reports) = mpsc::channel(1);
+        self.0.send_modify(|kept| kept.telling = Some(telling));
+        Handed { reports: Some(reports), ..self.handed(name, kind) }
     }
 
     /// From now on its bearer cannot be reached.
@@ -148,7 +162,19 @@ impl Carrier for Post {
             Payload::Invitation(invitation) => sent.words = Some(invitation.text().to_owned()),
             Payload::Document(document) => sent.document = document.entries().to_vec(),
         }
-        Box::pin(async move { self.take(sent) })
+        Box::pin(async move {
+            let receipt = self.take(sent)?;
+            let telling = self.0.borrow().telling.clone();
+            if let Some(telling) = telling {
+                for id in receipt.ids() {
+                    let report = Report { id: id.clone(), fate: Fate::Delivered };
+                    telling.send(report).await.expect("the service listens");
+                }
+                // Our answer waits until it was heard.
+                drop(telling.reserve().await.expect("the service listens"));
+            }
+            Ok(receipt)
+        })
     }
 
     fn withdraw<'a>(&'a self, to: &'a Address) -> BoxFuture<'a, Result<(), Undelivered>> {

@@ -8,6 +8,7 @@ use sidekey_protocol::delivery::{CarrierName, Leg, pause_s};
 use sidekey_protocol::ids::{ServerName, Timestamp, UserName};
 
 use super::meter::Meter;
+use super::reports::Early;
 use super::{Callback, Handed};
 use crate::store::{Daily, Party, Resolve};
 
@@ -25,6 +26,7 @@ pub(super) struct Bearer {
     /// How it reports by requests to us, if it does.
     pub(super) callback: Option<Callback>,
     pub(super) meter: Meter,
+    pub(super) early: Early,
     carrier: Mutex<Option<Arc<dyn Carrier>>>,
     health: Mutex<Health>,
 }
@@ -44,7 +46,8 @@ impl Bearer {
     pub(super) fn new(handed: Handed, meter: Meter) -> Self {
         let Handed { name, kind, domain, phones, user_xui, at_once, carrier, daily, callback, .. } = handed;
         let (carrier, health, daily) = (Mutex::new(Some(carrier)), Mutex::default(), daily.map(Arc::new));
-        Self { name, kind, domain, phones, user_xui, at_once, daily, callback, meter, carrier, health }
+        let early = Early::default();
+        Self { name, kind, domain, phones, user_xui, at_once, daily, callback, meter, early, carrier, health }
     }
 
     /// The carrier, until the service stops.

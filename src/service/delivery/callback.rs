@@ -8,7 +8,7 @@ use sidekey_protocol::crypto::{equal, sha256};
 use sidekey_protocol::delivery::CarrierName;
 
 use super::Outbox;
-use super::worker::fate;
+use super::reports::keep;
 use crate::http::extract::{NoContent, Path, Said};
 use crate::http::problem::{Code, Problem};
 
@@ -41,8 +41,6 @@ async fn kept(
     // Hashes are compared: how long it takes tells nothing about the token.
     equal(&sha256(token.as_bytes()), &callback.token).map_err(|_| Code::NotFound)?;
     let report = callback.reader.read(query, body).ok_or(Code::QueryInvalid)?;
-    let id = report.id.as_str().to_owned();
-    bearer.meter.reported();
-    outbox.store.report_delivery(carrier, id, fate(report.fate)).await?;
+    keep(&outbox.store, bearer, report).await?;
     Ok(NoContent)
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   a commit ──stirs──▶ a worker for each carrier: claim (durable) · seal · send · settle      (worker, seal)
+//!   what its bearer says of it later                                                           (reports, callback)
 //!   keeper: what a carrier has not brought in its time                                         (tend)
 //! ```
 //! Nothing that is kept of a delivery is sealed or secret: it is made of what is in force at the moment of sending. A
@@ -12,6 +13,7 @@ mod bearer;
 mod build;
 mod callback;
 mod meter;
+mod reports;
 mod seal;
 mod worker;
 
@@ -117,7 +119,7 @@ impl Outbox {
                 drivers.spawn(driver);
             }
             if let Some(reports) = reports {
-                working.spawn(worker::listen(store.clone(), bearer.clone(), reports, stopping.clone()));
+                working.spawn(reports::listen(store.clone(), bearer.clone(), reports, stopping.clone()));
             }
             bearers.insert(name, bearer);
         }

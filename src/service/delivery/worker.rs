@@ -1,21 +1,21 @@
-//! What runs beside the service: a worker for each carrier, one that looks for what is over, and one that listens.
+//! What runs beside the service: a worker for each carrier, and one that looks for what is over.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rand_core::Rng as _;
-use sidekey_carrier::{Fate, Refusal, Reports, Trouble, Undelivered};
-use sidekey_protocol::delivery::{self, CarrierName, Dead, LEASE_S, Outcome, retry_after_s};
+use sidekey_carrier::{Refusal, Trouble, Undelivered};
+use sidekey_protocol::delivery::{CarrierName, Dead, LEASE_S, Outcome, retry_after_s};
 use sidekey_protocol::ids::Timestamp;
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 use super::Outbox;
 use super::bearer::Bearer;
+use super::reports::keep_early;
 use super::seal::{Made, made};
 use crate::fault::Fault;
-use crate::store::{Claimed, Claims, Settled, Store, Wanted};
+use crate::store::{Claimed, Claims, Settled, Wanted};
 
 /// Sends what is due for one carrier until the service stops, then waits for what is on its way.
 pub(super) async fn run(outbox: Arc<Outbox>, bearer: Arc<Bearer>) {
@@ -100,6 +100,9 @@ async fn send(outbox: Arc<Outbox>, bearer: Arc<Bearer>, to: String, group: Vec<C
     if let Err(error) = outbox.store.settle_deliveries(settled.collect()).await {
         let error = &error as &dyn std::error::Error;
         tracing::warn!(error, carrier = %bearer.name, "what became of a delivery is not kept: it is sent again");
+    }
+    if let Outcome::Sent { receipts } = &outcome {
+        keep_early(&outbox.store, &bearer, receipts).await;
     }
     to
 }
@@ -199,43 +202,6 @@ pub(super) async fn tend(outbox: Arc<Outbox>) {
         if let Err(error) = tended {
             tracing::debug!(error = &error as &dyn std::error::Error, "deliveries are not tended");
         }
-    }
-}
-
-/// Keeps what a bearer says afterwards, until the service stops.
-pub(super) async fn listen(
-    store: Arc<Store>,
-    bearer: Arc<Bearer>,
-    mut reports: Reports,
-    stopping: CancellationToken,
-) {
-    loop {
-        let report = tokio::select! {
-            () = stopping.cancelled() => return,
-            report = reports.recv() => report,
-        };
-        let Some(report) = report else { return };
-        let (id, fate) = (report.id.as_str().to_owned(), fate(report.fate));
-        let carrier = &bearer.name;
-        bearer.meter.reported();
-        match store.report_delivery(carrier.clone(), id, fate).await {
-            Ok(true) => {}
-            Ok(false) => tracing::debug!(%carrier, "a report about nothing that was sent"),
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, %carrier, "a report is not kept");
-            }
-        }
-    }
-}
-
-/// The protocol's word for it.
-pub(super) const fn fate(fate: Fate) -> delivery::Fate {
-    match fate {
-        Fate::Delivered => delivery::Fate::Delivered,
-        Fate::Expired => delivery::Fate::Expired,
-        Fate::Underway => delivery::Fate::Underway,
-        Fate::Undeliverable => delivery::Fate::Undeliverable,
-        Fate::Unknown => delivery::Fate::Unknown,
     }
 }
 

@@ -75,6 +75,7 @@ pub use rekey::NewEpoch;
 pub use restore::Compared;
 pub use seal_keys::{KeyId, SealKeys, Slot, Stretch};
 pub use session::{Idempotency, Keyed, NewSession};
+pub(crate) use state::outbox::bare_receipt;
 pub use verify::Verified;
 pub use view::{
     EndReason, Event, Filter, Happened, Invitation, InvitationState, Page, Paged, Party, Posted, Refusal,

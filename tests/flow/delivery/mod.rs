@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::{Value, json};
 use sidekey_client::admin::{CarrierAddress, DeliveryFilter, DeliverySeen, DeliveryState, Invite};
 use sidekey_protocol::delivery::wire::CarrierKind;
-use sidekey_protocol::delivery::{CarrierName, Dead};
+use sidekey_protocol::delivery::{CarrierName, Dead, Fate};
 use sidekey_protocol::ids::{Role, SessionId};
 use sidekey_protocol::pairing::Link;
 use sidekey_service::config::Delivery;
@@ -302,4 +302,22 @@ async fn metrics_tell_of_each_carrier_what_it_sent_and_what_waits_for_it() {
     }
     let told: Vec<&str> = told.lines().filter(|line| line.starts_with("sidekey_delivery")).collect();
     panic!("{told:#?}");
+}
+
+#[tokio::test]
+async fn a_report_that_overtakes_the_bearer_s_own_answer_is_shown_all_the_same() {
+    let sms = Post::default();
+    let handed = sms.clone();
+    let carriers = move || vec![handed.hasty("sms", CarrierKind::Smpp)];
+    let office = Office::open_on(System::start_delivering(Delivery::default(), carriers).await).await;
+    number(&office, &office.phone).await;
+    open(&office, ONCE, 3600, &["sms"]).await;
+    settled(&office, DeliveryState::Sent).await;
+    for _ in 0..3000 {
+        if deliveries(&office).await[0].fate == Some(Fate::Delivered) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("the report is lost: {:?}", deliveries(&office).await);
 }

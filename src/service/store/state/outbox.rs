@@ -120,7 +120,7 @@ impl Outbox {
 
     /// Which one a bearer means.
     pub(in crate::store) fn by_receipt(&self, carrier: &CarrierName, id: &str) -> Option<u32> {
-        self.by_receipt.get(&(carrier.clone(), bare(id))).copied()
+        self.by_receipt.get(&(carrier.clone(), bare_receipt(id))).copied()
     }
 
     /// Whether something has become due since this was asked last.
@@ -142,7 +142,7 @@ impl Outbox {
             None => {
                 self.settled.insert((entry.kept_until(), number));
                 for id in receipts(&entry) {
-                    self.by_receipt.insert((carrier.clone(), bare(id)), number);
+                    self.by_receipt.insert((carrier.clone(), bare_receipt(id)), number);
                 }
             }
         }
@@ -165,7 +165,7 @@ impl Outbox {
                 self.settled.remove(&(entry.kept_until(), number));
                 for id in receipts(&entry) {
                     // A bearer may have called another one so since: it means that one now.
-                    if let Found::Occupied(named) = self.by_receipt.entry((carrier.clone(), bare(id)))
+                    if let Found::Occupied(named) = self.by_receipt.entry((carrier.clone(), bare_receipt(id)))
                         && *named.get() == number
                     {
                         named.remove();
@@ -203,7 +203,7 @@ fn receipts(entry: &Entry) -> &[String] {
 }
 
 /// As bearers may spell an id again: they change its case, and lose its zeros.
-fn bare(id: &str) -> String {
+pub(crate) fn bare_receipt(id: &str) -> String {
     id.trim_start_matches('0').to_ascii_lowercase()
 }
 
