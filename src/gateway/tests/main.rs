@@ -1,7 +1,7 @@
 //! What the lists allow, asked of a real server; and what of its answers goes on.
 //!
 //! ```text
-//! src/imap/tests/install && cargo test --manifest-path src/gateway/Cargo.toml
+//! tests/counterparts/imap/install && cargo nextest run -p sidekey-gateway
 //! ```
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]

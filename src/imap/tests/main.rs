@@ -1,7 +1,7 @@
 //! The wire against a real server, an independent parser, and chance.
 //!
 //! ```text
-//! src/imap/tests/install && cargo test --manifest-path src/imap/Cargo.toml
+//! tests/counterparts/imap/install && cargo nextest run -p sidekey-imap
 //! ```
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]

@@ -74,7 +74,7 @@ impl Dovecot {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .unwrap_or_else(|error| panic!("{IMAP}: {error}; run src/imap/tests/install"));
+            .unwrap_or_else(|error| panic!("{IMAP}: {error}; run tests/counterparts/imap/install"));
         let mut server = Self {
             input: process.stdin.take().unwrap(),
             output: process.stdout.take().unwrap(),
