@@ -4,4 +4,6 @@
 //! alone, without sockets and keys.
 
 pub mod allow;
-pub mod login;
+
+/// How a connection logs in: as at the agent.
+pub use sidekey_imap::login;

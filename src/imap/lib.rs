@@ -5,6 +5,7 @@
 //! bounded in memory and ends in a value or a named refusal.
 
 pub mod command;
+pub mod login;
 pub mod mailbox;
 pub mod response;
 pub mod scanner;

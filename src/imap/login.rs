@@ -1,4 +1,4 @@
-//! Before login: all that an operator's proxy may say until it is somebody.
+//! Before login, on the side that is logged in at: all that somebody may say until it is known who he is.
 //!
 //! ```text
 //!   Login ──next──▶ Reply     to be sent
@@ -6,15 +6,16 @@
 //!                   StartTls  to be sent, then TLS begins
 //!                   End       to be sent, then the connection is closed
 //! ```
-//! No octet reaches the mail server before [`Verified::LoggedIn`].
+//! No octet is for anybody behind it before [`Verified::LoggedIn`].
 
 use std::fmt;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use sidekey_imap::command::{Body, Command, Event, Password, Reader, Tag};
-use sidekey_imap::response::Capabilities;
-use sidekey_imap::scanner::Limits;
+
+use crate::command::{Body, Command, Event, Password, Reader, Tag};
+use crate::response::Capabilities;
+use crate::scanner::Limits;
 
 /// Whether secrets may be sent on this connection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,7 +63,7 @@ pub enum Step {
 pub struct Credentials {
     /// The user's name.
     pub user: String,
-    /// The proxy's secret for him.
+    /// What he proves it with.
     pub secret: Password,
 }
 
@@ -75,6 +76,8 @@ pub enum Outcome {
     Refused,
     /// Nobody could say.
     Unavailable,
+    /// It holds, and there is no way on from here: why, for people, in printable ASCII.
+    NoWayOn(&'static str),
 }
 
 /// What follows from it.
@@ -131,6 +134,7 @@ impl Login {
             }
             Outcome::Refused => format!("{tag} NO [AUTHENTICATIONFAILED] user or secret is wrong\r\n"),
             Outcome::Unavailable => format!("{tag} NO [UNAVAILABLE] try again later\r\n"),
+            Outcome::NoWayOn(why) => format!("{tag} NO [UNAVAILABLE] {why}\r\n"),
         };
         self.attempts_left = self.attempts_left.saturating_sub(1);
         if self.attempts_left == 0 {
@@ -367,10 +371,10 @@ mod tests {
             login = again;
         }
         talk(&mut login, "a LOGIN ann x\r\n");
-        let Verified::Over(octets) = login.verified(&Outcome::Refused) else {
+        let Verified::Over(octets) = login.verified(&Outcome::NoWayOn("no mail server today")) else {
             panic!("the third is the last")
         };
-        assert!(octets.ends_with(b"* BYE too many attempts\r\n"));
+        assert_eq!(octets, b"a NO [UNAVAILABLE] no mail server today\r\n* BYE too many attempts\r\n");
         let (mut login, _) = Login::begin(Tls::Established);
         let mut input = &b"a LOGIN ann x\r\nb SELECT INBOX\r\n"[..];
         assert_eq!(login.next(&mut input), credentials("ann", "x"));
