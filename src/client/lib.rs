@@ -10,7 +10,8 @@
 //! the clock and the randomness come in an [`Ambient`], connections belong to a [`transport::Transport`], and what
 //! was fetched to the [`Client`] or [`Server`] and its clones. A tokio runtime with time and I/O is required.
 //!
-//! The feature `xdms` reads keys from the user's document on an XDMS: `Client::fetch_xdms`.
+//! The feature `xdms` reads keys from the user's document on an XDMS: `Client::fetch_xdms`. The feature `spool` keeps a
+//! value that is not whole yet where nobody reads it, however large it is.
 
 pub mod admin;
 mod ambient;
@@ -34,6 +35,8 @@ mod rekey;
 mod restore;
 mod revocation;
 mod session;
+#[cfg(feature = "spool")]
+pub mod spool;
 mod sse;
 #[cfg(test)]
 mod tests;
