@@ -6,18 +6,31 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sidekey_client::Roots;
-use sidekey_client::admin::{DeliveryFilter, DeliverySeen};
+use sidekey_client::admin::{CarrierSeen, DeliveryFilter, DeliverySeen};
 use sidekey_client::xdms::Xdms;
 use sidekey_protocol::delivery::Fate;
 use sidekey_protocol::delivery::wire::DeliveryState;
 use sidekey_protocol::ids::SessionId;
-use sidekey_service::config::Carrier;
+use sidekey_service::config::{Carrier, Delivery};
 use sidekey_tests::others::process::free_port;
 use sidekey_tests::{ANN, Office, Phone, System, configured};
+use tempfile::TempDir;
 use tokio::time::sleep;
 
 use crate::smpp::smsc;
 use crate::xdms::Kamailio;
+
+/// A configuration whose one carrier is an SMSC.
+fn to_smsc(port: u16) -> (Delivery, TempDir) {
+    configured("bearer", "secret", |secret| {
+        let text = format!(
+            "domain = 'operator'\nhost = '127.0.0.1'\nport = {port}\ntls = false\nsystem_id = 'kms'\n\
+             password_file = '{}'\nsender = 'Example'\nat_once = 1",
+            secret.display()
+        );
+        Carrier::Smpp(toml::from_str(&text).unwrap())
+    })
+}
 
 /// A session for Ann's phone, or for all of her devices, that goes by the one carrier.
 async fn open(office: &Office, once: usize, audience: Value) -> SessionId {
@@ -46,14 +59,7 @@ fn octets(event: &Value) -> Vec<u8> {
 async fn an_smsc_that_is_killed_mid_stream_and_comes_back_costs_no_key_and_what_comes_twice_is_one_key() {
     let port = free_port();
     let mut running = smsc(port, None).await;
-    let (delivery, _folder) = configured("bearer", "secret", |secret| {
-        let text = format!(
-            "domain = 'operator'\nhost = '127.0.0.1'\nport = {port}\ntls = false\nsystem_id = 'kms'\n\
-             password_file = '{}'\nsender = 'Example'\nat_once = 1",
-            secret.display()
-        );
-        Carrier::Smpp(toml::from_str(&text).unwrap())
-    });
+    let (delivery, _folder) = to_smsc(port);
     let office = Office::open_on(System::start_delivering(delivery, Vec::new).await).await;
     // Of this number it takes what comes, and does not answer.
     reached(&office, &office.phone, "+491700000011").await;
@@ -96,6 +102,46 @@ async fn an_smsc_that_is_killed_mid_stream_and_comes_back_costs_no_key_and_what_
         sleep(Duration::from_millis(50)).await;
     }
     panic!("{told:#?}");
+}
+
+/// It says so of the number, and the whole carrier keeps still: an SMSC that is asked again at once throttles longer.
+#[tokio::test]
+async fn an_smsc_that_throttles_is_left_alone_and_then_takes_every_key_once() {
+    let port = free_port();
+    let mut running = smsc(port, None).await;
+    let (delivery, _folder) = to_smsc(port);
+    let office = Office::open_on(System::start_delivering(delivery, Vec::new).await).await;
+    reached(&office, &office.phone, "+491700000008").await;
+    let for_the_phone = json!({"pairing": office.phone.client.pairing()});
+    let first = open(&office, 0, for_the_phone.clone()).await;
+    let carrier = paused(&office).await;
+    assert_eq!(carrier.trouble.as_deref(), Some("the bearer slows us down"), "{carrier:?}");
+    // What is added meanwhile waits too.
+    let second = open(&office, 1, for_the_phone).await;
+    let told = deliveries(&office).await;
+    assert!(told.iter().all(|delivery| delivery.state == DeliveryState::Queued), "{told:#?}");
+    let mut accepted = BTreeSet::new();
+    while accepted.len() < 2 {
+        tokio::select! {
+            event = running.event("submit") => {
+                accepted.insert(office.phone.client.accept(&octets(&event)).await.unwrap().session());
+            }
+            () = sleep(Duration::from_millis(200)) => office.system.clock.advance_s(5),
+        }
+    }
+    assert_eq!(accepted, BTreeSet::from([first, second]));
+}
+
+/// The carrier, once it is left alone.
+async fn paused(office: &Office) -> CarrierSeen {
+    for _ in 0..300 {
+        let carrier = office.system.admin.carriers().await.unwrap().remove(0);
+        if carrier.paused_until.is_some() {
+            return carrier;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    panic!("it is not left alone");
 }
 
 #[tokio::test]
