@@ -30,6 +30,16 @@ pub enum Roots {
     Pem(String),
 }
 
+impl Roots {
+    /// TLS 1.3 that trusts them, for other connections than those to the service: to a mail server, say.
+    ///
+    /// # Errors
+    /// [`Error::Usage`]: a certificate does not parse, or there is none.
+    pub fn client_config(&self) -> Result<ClientConfig, Error> {
+        tls_config(self)
+    }
+}
+
 /// HTTP/1.1 alone: one connection for requests, one for events. HTTP/2 would save the second at the price of eight
 /// more crates.
 pub(crate) type HttpClient = Client<Timed<HttpsConnector<HttpConnector>>, Full<Bytes>>;
