@@ -16,6 +16,7 @@ pub mod delivery;
 pub mod demo;
 pub mod doctor;
 pub mod exit;
+pub mod gateway;
 pub mod hardening;
 pub mod init;
 pub mod invitation;
@@ -76,6 +77,7 @@ struct Global {
 enum Command {
     Init(init::Init),
     Serve(serve::Serve),
+    Gateway(gateway::Gateway),
     Demo(demo::Demo),
     /// Mail servers that clients are paired with
     #[command(subcommand, arg_required_else_help = true, after_help = server::EXAMPLES)]
@@ -163,6 +165,7 @@ impl Command {
         match self {
             Self::Init(init) => init.run().map(Some),
             Self::Serve(serve) => serve.run(screen).map(|()| None),
+            Self::Gateway(gateway) => gateway.run(screen).map(|()| None),
             Self::Demo(demo) => demo.run(screen).map(|()| None),
             Self::Server(server) => remote::block_on(server.run(screen)).map(Some),
             Self::Client(client) => remote::block_on(client.run(screen)).map(Some),

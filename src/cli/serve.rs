@@ -191,7 +191,8 @@ async fn serve(config: Config, path: PathBuf, given: Given, screen: Screen) -> R
     running.finished().await.map_err(explained)
 }
 
-fn unbound(listen: SocketAddr, option: &str, error: &io::Error) -> Stop {
+/// Why nothing listens there; `option` says what to do elsewhere with.
+pub(crate) fn unbound(listen: SocketAddr, option: &str, error: &io::Error) -> Stop {
     let stop = |exit, code, what: &str| Stop::new(exit, code, format!("cannot listen on {listen}: {what}"));
     match error.kind() {
         io::ErrorKind::AddrInUse => stop(Exit::Conflict, "address_in_use", "another process does").next(

@@ -79,6 +79,7 @@ fn targets(log: &Log, format: Format) -> Targets {
     Targets::new()
         .with_default(libraries)
         .with_target("sidekey", level(log.level))
+        .with_target("sidekey_gateway", level(log.level))
         .with_target("sidekey_service", level(log.level))
 }
 

@@ -5,14 +5,16 @@ use std::process::Command;
 use crate::machine::{Machine, package};
 
 #[test]
-fn the_unit_takes_away_what_the_service_does_not_need() {
-    let unit = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/systemd/sidekey.service");
-    let judged = Command::new("systemd-analyze")
-        .args(["security", "--offline=true", "--threshold=20", unit])
-        .output()
-        .expect("systemd-analyze: ./tests/run installs it");
-    let said = String::from_utf8_lossy(&judged.stdout);
-    assert!(judged.status.success() && said.contains("Overall exposure level"), "{said}");
+fn the_units_take_away_what_is_not_needed() {
+    for unit in ["sidekey.service", "sidekey-gateway.service"] {
+        let unit = format!("{}/../../deploy/systemd/{unit}", env!("CARGO_MANIFEST_DIR"));
+        let judged = Command::new("systemd-analyze")
+            .args(["security", "--offline=true", "--threshold=20", &unit])
+            .output()
+            .expect("systemd-analyze: ./tests/run installs it");
+        let said = String::from_utf8_lossy(&judged.stdout);
+        assert!(judged.status.success() && said.contains("Overall exposure level"), "{unit}: {said}");
+    }
 }
 
 #[test]

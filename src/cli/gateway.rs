@@ -1,0 +1,141 @@
+//! `sidekey gateway`: the enterprise's end of the mail path, until it is told to stop.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+use sidekey_gateway::config::BadConfig;
+use sidekey_gateway::{Config, Reloader};
+use sidekey_service::{config as service, telemetry};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::exit::{Exit, Stop};
+use crate::manager::Manager;
+use crate::output::{Screen, shell};
+use crate::serve::{chain, unbound};
+use crate::signals;
+
+/// Stand in front of an IMAP server, until SIGTERM or Ctrl-C
+///
+/// Listeners, the mail server behind them and every limit stand in the configuration. Says on standard error when it is
+/// ready. Told to stop, it lets nobody else in, lets those finish who are in, and ends with 0 within 30 seconds; told
+/// twice, it ends at once. SIGHUP reads certificates, keys and authorities again.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Gateway {
+    /// The configuration [default: gateway.toml here, or /etc/sidekey/gateway.toml where that alone is]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Say whether the configuration can be meant, and end
+    #[arg(long)]
+    check: bool,
+}
+
+impl Gateway {
+    /// Serves, until a signal.
+    ///
+    /// # Errors
+    /// What stands in the way, and what to do about it.
+    pub fn run(self, screen: Screen) -> Result<(), Stop> {
+        let path = self.config.unwrap_or_else(|| default_file().into());
+        if !path.exists() {
+            let what = format!("there is no gateway's configuration at {}", path.display());
+            return Err(Stop::new(Exit::NotFound, "not_configured", what).next(
+                "copy gateway.toml, which explains every option, and name your mail server and listeners",
+            ));
+        }
+        let config = Config::read(&path).map_err(|bad| unmeant(&bad, &path.display().to_string()))?;
+        if self.check {
+            screen.announce(
+                &format!("sidekey: {} says what a gateway's configuration says", path.display()),
+                &json!({ "valid": true, "listeners": config.listeners.len() }),
+            );
+            return Ok(());
+        }
+        telemetry::init(&logged(config.log)).map_err(|error| Stop::new(Exit::Failed, "log", error))?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let runtime =
+            runtime.map_err(|error| Stop::new(Exit::Failed, "runtime", format!("cannot start: {error}")))?;
+        runtime.block_on(serve(config, screen))
+    }
+}
+
+async fn serve(config: Config, screen: Screen) -> Result<(), Stop> {
+    let failed = |error| Stop::new(Exit::Failed, "signals", error);
+    let manager = Manager::of_environment();
+    let shutdown = signals::stopped(manager.clone()).map_err(failed)?;
+    let hang_up = signal(SignalKind::hangup()).map_err(failed)?;
+    let upstream = config.upstream.address.clone();
+    let running = sidekey_gateway::start(config, shutdown).map_err(|stop| unstarted(&stop))?;
+    let listening: Vec<_> = running.addresses().iter().map(|(name, at)| format!("{name} on {at}")).collect();
+    let listening = listening.join(", ");
+    screen.announce(
+        &format!("sidekey: ready in front of {upstream}, listening: {listening}; Ctrl-C stops it"),
+        &json!({ "ready": true, "upstream": upstream, "listeners": running.addresses() }),
+    );
+    manager.ready(&format!("in front of {upstream}, listening: {listening}"));
+    tokio::spawn(reload(hang_up, running.reloader(), manager.clone()));
+    tokio::spawn(manager.watchdog());
+    running.finished().await;
+    Ok(())
+}
+
+/// Reads certificates again at each SIGHUP. One that cannot be used changes nothing.
+async fn reload(mut hang_up: Signal, reloader: Reloader, manager: Manager) {
+    while hang_up.recv().await.is_some() {
+        manager.reloading();
+        manager.ready(match reloader.reload() {
+            Ok(()) => "reloaded",
+            Err(bad) => {
+                tracing::error!(error = chain(&bad), "what is in force stays");
+                "not reloaded: the log says why"
+            }
+        });
+    }
+}
+
+fn unmeant(bad: &BadConfig, path: &str) -> Stop {
+    Stop::new(Exit::Failed, "configuration", chain(bad)).next(format!("edit {}", shell(path)))
+}
+
+fn unstarted(stop: &sidekey_gateway::Stop) -> Stop {
+    use sidekey_gateway::{BadFile, Stop as S};
+
+    match stop {
+        S::Bind { listener, at, source } => unbound(*at, &format!("set listeners.{listener}.listen"), source),
+        S::File(bad @ BadFile::Exposed { .. }) => Stop::new(Exit::Denied, "file_exposed", chain(bad)),
+        S::File(bad) => Stop::new(Exit::Failed, "file_unusable", chain(bad)),
+    }
+}
+
+/// As the service has it.
+fn logged(log: sidekey_gateway::config::Log) -> service::Log {
+    use sidekey_gateway::config::{Format, Level};
+
+    let level = match log.level {
+        Level::Error => service::Level::Error,
+        Level::Warn => service::Level::Warn,
+        Level::Info => service::Level::Info,
+        Level::Debug => service::Level::Debug,
+        Level::Trace => service::Level::Trace,
+    };
+    let format = match log.format {
+        Format::Text => service::Format::Text,
+        Format::Json => service::Format::Json,
+    };
+    service::Log { level, format }
+}
+
+/// The one in this folder, unless only the package's is there.
+fn default_file() -> &'static str {
+    let exists = |path: &str| std::path::Path::new(path).exists();
+    if !exists(HERE) && exists(PACKAGED) { PACKAGED } else { HERE }
+}
+
+const HERE: &str = "gateway.toml";
+const PACKAGED: &str = "/etc/sidekey/gateway.toml";
+
+const EXAMPLES: &str = "\
+Examples:
+  sidekey gateway
+  sidekey gateway --check --config gateway.toml
+  sidekey gateway --config /etc/sidekey/gateway.toml";

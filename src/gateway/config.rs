@@ -1,0 +1,258 @@
+//! What an administrator can say to a gateway: one file, unknown options refused. `config/gateway.toml` explains each.
+
+mod limits;
+mod log;
+mod network;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+pub use self::limits::Limits;
+pub use self::log::{Format, Level, Log};
+pub use self::network::Network;
+
+/// The shipped file: every option, explained.
+pub const SHIPPED: &str = include_str!("../../config/gateway.toml");
+
+/// Everything an administrator can say to a gateway.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The mail server behind it.
+    pub upstream: Upstream,
+    /// Where clients and operators' proxies reach it, by names of the administrator's.
+    pub listeners: BTreeMap<String, Listener>,
+    /// A limit on everything that grows or waits.
+    #[serde(default)]
+    pub limits: Limits,
+    /// What is said on standard error.
+    #[serde(default)]
+    pub log: Log,
+}
+
+/// The mail server.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Upstream {
+    /// `host:port`.
+    pub address: String,
+    /// How TLS begins there.
+    #[serde(default)]
+    pub tls: Tls,
+    /// Whose certificates count (PEM); those of the system unless said.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// The name that its certificate must bear; the host of the address unless said.
+    #[serde(default)]
+    pub name: Option<String>,
+}
+
+/// A door.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// Where it is.
+    pub listen: SocketAddr,
+    /// How TLS begins there.
+    #[serde(default)]
+    pub tls: Tls,
+    /// The certificate chain (PEM), the gateway's own first.
+    #[serde(default)]
+    pub certificate_file: Option<PathBuf>,
+    /// Its private key (PEM), readable by the gateway's user alone.
+    #[serde(default)]
+    pub key_file: Option<PathBuf>,
+    /// Whether those who come are the enterprise's own, and get the mail as it is.
+    #[serde(default)]
+    pub trusted: bool,
+    /// Whoever comes must show a certificate of this authority (PEM).
+    #[serde(default)]
+    pub client_ca_file: Option<PathBuf>,
+    /// Whoever comes must come from one of these; empty: from anywhere.
+    #[serde(default)]
+    pub networks: Vec<Network>,
+}
+
+/// How TLS begins.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum Tls {
+    /// With the first octet.
+    #[default]
+    Implicit,
+    /// After STARTTLS.
+    StartTls,
+    /// Not at all: on this machine alone.
+    None,
+}
+
+/// Why a configuration cannot be used. Each names the file or the option.
+#[derive(Debug, thiserror::Error)]
+pub enum BadConfig {
+    /// The file cannot be read.
+    #[error("cannot read {path}", path = path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file does not say what a configuration says.
+    #[error("{path} is not a valid configuration", path = path.display())]
+    Invalid {
+        /// Which file.
+        path: PathBuf,
+        /// Where in it, and why.
+        source: Box<toml::de::Error>,
+    },
+    /// An option's value cannot be meant.
+    #[error("{path} is not a valid configuration", path = path.display())]
+    Option {
+        /// Which file.
+        path: PathBuf,
+        /// Which option, and why.
+        source: BadOption,
+    },
+}
+
+/// An option whose value cannot be meant.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum BadOption {
+    /// It names no host, or no port.
+    #[error("upstream.address is {0:?}: a host, a colon and a port, as mail.example.org:993")]
+    Address(String),
+    /// Mail and passwords would cross a network in the clear.
+    #[error(
+        "upstream.tls is \"none\" and {0} is not this machine: only a loopback address is reached in the clear"
+    )]
+    UpstreamExposed(String),
+    /// The same, on the other side.
+    #[error(
+        "listeners.{0}.tls is \"none\" and other machines reach it: only a loopback address listens in the clear"
+    )]
+    ListenerExposed(String),
+    /// TLS cannot be had without them.
+    #[error("listeners.{0} needs certificate_file and key_file for its TLS")]
+    Uncertified(String),
+    /// A certificate for nothing, or asked for where none can be shown.
+    #[error("listeners.{listener}.{option} means nothing there: tls is \"none\"")]
+    NoTls {
+        /// Which listener.
+        listener: String,
+        /// Which option.
+        option: &'static str,
+    },
+    /// Whoever knows a password would be trusted, the operator among them.
+    #[error(
+        "listeners.{0} is trusted and demands nothing that an operator's proxy cannot have: say client_ca_file, or networks of the enterprise"
+    )]
+    TrustsAnybody(String),
+    /// Nobody could come.
+    #[error("there are no listeners: say where the gateway is reached, as [listeners.office]")]
+    NoListeners,
+    /// A limit.
+    #[error("limits.{option} is {value}: at least {least}, at most {most}")]
+    Limit {
+        /// Which.
+        option: &'static str,
+        /// What it says.
+        value: u32,
+        /// The least that can be meant.
+        least: u32,
+        /// The most.
+        most: u32,
+    },
+}
+
+impl Config {
+    /// Reads the file at `path`. Relative paths in it start at its folder.
+    ///
+    /// # Errors
+    /// [`BadConfig`] names the file, the line and the option.
+    pub fn read(path: &Path) -> Result<Self, BadConfig> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| BadConfig::Unreadable { path: path.to_owned(), source })?;
+        let mut config: Self = toml::from_str(&text)
+            .map_err(|source| BadConfig::Invalid { path: path.to_owned(), source: Box::new(source) })?;
+        config.check().map_err(|source| BadConfig::Option { path: path.to_owned(), source })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        config.files().for_each(|file| *file = folder.join(&*file));
+        Ok(config)
+    }
+
+    /// Whether every value can be meant.
+    ///
+    /// # Errors
+    /// [`BadOption`] names the option.
+    pub fn check(&self) -> Result<(), BadOption> {
+        self.upstream.check()?;
+        if self.listeners.is_empty() {
+            return Err(BadOption::NoListeners);
+        }
+        self.listeners.iter().try_for_each(|(name, listener)| listener.check(name))?;
+        self.limits.check()
+    }
+
+    fn files(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let of_listeners = self.listeners.values_mut().flat_map(|listener| {
+            [&mut listener.certificate_file, &mut listener.key_file, &mut listener.client_ca_file]
+        });
+        of_listeners.chain([&mut self.upstream.ca_file]).flatten()
+    }
+}
+
+impl Upstream {
+    /// The address' host, without the brackets of an IPv6 address, and its port.
+    pub(crate) fn host_and_port(&self) -> Option<(&str, u16)> {
+        let (host, port) = self.address.rsplit_once(':')?;
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let port = port.parse().ok().filter(|port| *port > 0)?;
+        (!host.is_empty()).then_some((host, port))
+    }
+
+    fn check(&self) -> Result<(), BadOption> {
+        let (host, _) = self.host_and_port().ok_or_else(|| BadOption::Address(self.address.clone()))?;
+        let here = host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        if self.tls == Tls::None && !here {
+            return Err(BadOption::UpstreamExposed(self.address.clone()));
+        }
+        Ok(())
+    }
+}
+
+impl Listener {
+    fn check(&self, name: &str) -> Result<(), BadOption> {
+        let name = || name.to_owned();
+        if self.tls == Tls::None {
+            if !self.listen.ip().is_loopback() {
+                return Err(BadOption::ListenerExposed(name()));
+            }
+            for (option, file) in [
+                ("certificate_file", &self.certificate_file),
+                ("key_file", &self.key_file),
+                ("client_ca_file", &self.client_ca_file),
+            ] {
+                if file.is_some() {
+                    return Err(BadOption::NoTls { listener: name(), option });
+                }
+            }
+        } else if self.certificate_file.is_none() || self.key_file.is_none() {
+            return Err(BadOption::Uncertified(name()));
+        }
+        if self.trusted && self.client_ca_file.is_none() && self.networks.is_empty() {
+            return Err(BadOption::TrustsAnybody(name()));
+        }
+        Ok(())
+    }
+
+    /// Whether somebody at this address may come.
+    pub(crate) fn welcomes(&self, address: IpAddr) -> bool {
+        self.networks.is_empty() || self.networks.iter().any(|network| network.contains(address))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+use super::*;
+
+fn read(text: &str) -> Config {
+    toml::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// Upstream, and a listener with these options.
+fn with(listener: &str) -> Config {
+    read(&format!("[upstream]\naddress = 'mail.example.org:993'\n[listeners.office]\n{listener}"))
+}
+
+const CERTIFIED: &str = "certificate_file = 'tls.pem'\nkey_file = 'tls.key'\n";
+
+#[test]
+fn the_shipped_file_names_every_option_and_can_be_meant() {
+    let config = read(SHIPPED);
+    assert_eq!(config.check(), Ok(()));
+    assert_eq!((config.limits, config.log), (Limits::default(), Log::default()));
+    let shipped: toml::Table = SHIPPED.parse().unwrap();
+    let options = |value: &toml::Value| value.as_table().unwrap().len();
+    assert_eq!((options(&shipped["limits"]), options(&shipped["log"])), (6, 2));
+    // What is not said there stands in a comment.
+    for option in
+        ["ca_file", "name", "client_ca_file", "networks", "trusted", "tls", "certificate_file", "key_file"]
+    {
+        let names = |line: &str| line.trim_start_matches("# ").starts_with(&format!("{option} = "));
+        assert!(SHIPPED.lines().any(names), "{option}");
+    }
+}
+
+#[test]
+fn an_unknown_option_is_refused_by_name() {
+    for text in
+        ["[limits]\nconections = 1", "[log]\nlevel = 'loud'", "[upstream]\nadress = 'x'", "trusted = true"]
+    {
+        let error = toml::from_str::<Config>(text).unwrap_err().to_string();
+        assert!(error.contains("unknown"), "{text}: {error}");
+    }
+}
+
+#[test]
+fn a_trusted_listener_demands_what_an_operator_never_has() {
+    let trusted = format!("listen = '192.0.2.1:993'\ntrusted = true\n{CERTIFIED}");
+    assert_eq!(with(&trusted).check(), Err(BadOption::TrustsAnybody("office".to_owned())));
+    for demand in ["client_ca_file = 'devices.pem'", "networks = ['10.0.0.0/8']"] {
+        assert_eq!(with(&format!("{trusted}{demand}")).check(), Ok(()), "{demand}");
+    }
+}
+
+#[test]
+fn nothing_is_in_the_clear_but_on_this_machine() {
+    let office = || "office".to_owned();
+    assert_eq!(
+        with("listen = '0.0.0.0:143'\ntls = 'none'").check(),
+        Err(BadOption::ListenerExposed(office()))
+    );
+    assert_eq!(with("listen = '[::1]:143'\ntls = 'none'").check(), Ok(()));
+    for tls in ["implicit", "starttls"] {
+        let text = format!("listen = '0.0.0.0:993'\ntls = '{tls}'");
+        assert_eq!(with(&text).check(), Err(BadOption::Uncertified(office())));
+    }
+    let asked = BadOption::NoTls { listener: office(), option: "client_ca_file" };
+    assert_eq!(with("listen = '127.0.0.1:143'\ntls = 'none'\nclient_ca_file = 'x'").check(), Err(asked));
+    let upstream = |address: &str| {
+        let mut config = with(&format!("listen = '127.0.0.1:993'\n{CERTIFIED}"));
+        (config.upstream.address, config.upstream.tls) = (address.to_owned(), Tls::None);
+        config.check()
+    };
+    // A name means whatever a resolver says.
+    for exposed in ["mail.example.org:143", "localhost:143", "192.0.2.1:143"] {
+        assert_eq!(upstream(exposed), Err(BadOption::UpstreamExposed(exposed.to_owned())));
+    }
+    assert_eq!((upstream("127.0.0.1:143"), upstream("[::1]:143")), (Ok(()), Ok(())));
+    for no in ["mail.example.org", "mail.example.org:0", "mail.example.org:x", ":993", ""] {
+        assert_eq!(upstream(no), Err(BadOption::Address(no.to_owned())));
+    }
+}
+
+#[test]
+fn limits_that_serve_nobody_or_cut_the_patient_are_refused() {
+    for (limit, least, most) in
+        [("connections = 0", 1, 1_000_000), ("idle_s = 1799", 1800, 86_400), ("drain_s = 26", 0, 25)]
+    {
+        let mut config = with(&format!("listen = '127.0.0.1:993'\n{CERTIFIED}"));
+        config.limits = toml::from_str(limit).unwrap();
+        let (option, value) = limit.split_once(" = ").unwrap();
+        let Err(BadOption::Limit { option: named, value: said, least: at_least, most: at_most }) =
+            config.check()
+        else {
+            panic!("{limit}")
+        };
+        assert_eq!((named, said.to_string().as_str(), at_least, at_most), (option, value, least, most));
+    }
+}
+
+#[test]
+fn relative_paths_start_at_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("gateway.toml");
+    std::fs::write(&path, SHIPPED).unwrap();
+    let config = Config::read(&path).unwrap();
+    let listener = config.listeners.values().next().unwrap();
+    assert_eq!(listener.key_file, Some(folder.path().join("tls.key")));
+    assert!(matches!(Config::read(folder.path()), Err(BadConfig::Unreadable { .. })));
+}

@@ -1,0 +1,199 @@
+//! The mail server: how it is reached, and what is said to it before anybody else speaks.
+
+use std::io;
+
+use rustls::pki_types::ServerName;
+use sidekey_imap::command::{Body, Command, Literals, Tag};
+use sidekey_imap::response::{
+    Attribute, Capabilities, Code, Condition, Message, Piece, Policy, Responses, Status, Verdict,
+};
+use sidekey_imap::scanner::Limits;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::config::{self, Tls};
+use crate::files::BadFile;
+use crate::side::{Duplex, Side, Stream};
+use crate::tls;
+
+/// How the mail server is reached.
+pub(crate) struct Upstream {
+    host: String,
+    port: u16,
+    tls: Tls,
+    connector: TlsConnector,
+    name: Option<ServerName<'static>>,
+}
+
+/// Why the mail server is of no use.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unreached {
+    /// No connection, or it broke.
+    #[error("the mail server is not reached")]
+    Io(#[from] io::Error),
+    /// It says so.
+    #[error("the mail server is busy, or will not speak with us")]
+    Declined,
+    /// It does not begin TLS.
+    #[error("the mail server has no STARTTLS")]
+    NoStartTls,
+    /// What it says is no IMAP.
+    #[error("the mail server does not speak IMAP")]
+    NoImap,
+}
+
+/// A connection on which nobody is logged in.
+pub(crate) struct Reached {
+    pub(crate) side: Side,
+    /// What is to be said to whoever speaks next, where the mail server's greeting has been used up.
+    pub(crate) greeting: Option<Vec<u8>>,
+}
+
+impl Upstream {
+    /// As the configuration says, its files read.
+    pub(crate) fn read(config: &config::Upstream) -> Result<Self, BadFile> {
+        let (client, name) = tls::of_upstream(config)?;
+        let (host, port) = config.host_and_port().unwrap_or_default();
+        Ok(Self { host: host.to_owned(), port, tls: config.tls, connector: client.into(), name })
+    }
+
+    /// A connection, in TLS where that is said; the mail server's greeting waits in it, or is given.
+    pub(crate) async fn reach(&self) -> Result<Reached, Unreached> {
+        let tcp = TcpStream::connect((self.host.as_str(), self.port)).await?;
+        tcp.set_nodelay(true)?;
+        match self.tls {
+            Tls::None => Ok(Reached { side: Side::boxed(tcp), greeting: None }),
+            Tls::Implicit => Ok(Reached { side: self.secure(tcp).await?, greeting: None }),
+            Tls::StartTls => self.start_tls(tcp).await,
+        }
+    }
+
+    /// STARTTLS; then the greeting that the mail server would have given had TLS begun with the first octet.
+    async fn start_tls(&self, tcp: TcpStream) -> Result<Reached, Unreached> {
+        let mut talk = Talk::new(Side::new(tcp));
+        let greeting = talk.greeting().await?;
+        if talk.ask("t0", Body::StartTls).await?.status.condition != Condition::Ok {
+            return Err(Unreached::NoStartTls);
+        }
+        // What came behind the answer is thrown away: whoever stands between could have put it there.
+        let mut talk = Talk::new(self.secure(talk.side.into_stream()).await?);
+        let capabilities = talk.capabilities("t1").await?;
+        let greeting = greeting.with_code(Some(&capabilities.to_string())).into_bytes();
+        Ok(Reached { side: talk.side, greeting: Some(greeting) })
+    }
+
+    async fn secure(&self, tcp: TcpStream) -> Result<Side, Unreached> {
+        let name = self.name.clone().ok_or(io::ErrorKind::InvalidInput).map_err(io::Error::from)?;
+        Ok(Side::boxed(self.connector.connect(name, tcp).await?))
+    }
+}
+
+impl Reached {
+    /// The connection once its greeting has been heard, and what came behind that.
+    pub(crate) async fn greeted(self) -> Result<(Side, Vec<u8>), Unreached> {
+        if self.greeting.is_some() {
+            return Ok((self.side, Vec::new()));
+        }
+        let mut talk = Talk::new(self.side);
+        talk.greeting().await?;
+        Ok((talk.side, talk.input))
+    }
+}
+
+/// The gateway's own words with the mail server.
+struct Talk<S = Stream> {
+    side: Side<S>,
+    responses: Responses,
+    input: Vec<u8>,
+}
+
+/// What a command was answered.
+struct Answer {
+    status: Status,
+    capabilities: Option<Capabilities>,
+}
+
+impl<S: Duplex> Talk<S> {
+    fn new(side: Side<S>) -> Self {
+        let limits = Limits { literal: INPUT_MAX as u64, ..Limits::SERVER };
+        Self { side, responses: Responses::new(limits), input: Vec::new() }
+    }
+
+    /// What the mail server says first.
+    async fn greeting(&mut self) -> Result<Status, Unreached> {
+        let mut capabilities = None;
+        match self.status(None, &mut capabilities).await? {
+            greeting if greeting.condition == Condition::Ok => Ok(greeting),
+            _ => Err(Unreached::Declined),
+        }
+    }
+
+    /// What it can do now, asked for.
+    async fn capabilities(&mut self, tag: &str) -> Result<Capabilities, Unreached> {
+        self.ask(tag, Body::Capability).await?.capabilities.ok_or(Unreached::NoImap)
+    }
+
+    async fn ask(&mut self, tag: &str, body: Body) -> Result<Answer, Unreached> {
+        let tag = Tag::new(tag).expect("a tag of our own");
+        let command = Command { tag: tag.clone(), body };
+        for segment in command.write(Literals::Waiting) {
+            self.side.send(&segment).await?;
+        }
+        let mut capabilities = None;
+        let status = self.status(Some(&tag), &mut capabilities).await?;
+        if let Some(Code::Capability(told)) = &status.code {
+            capabilities = Some(told.clone());
+        }
+        Ok(Answer { status, capabilities })
+    }
+
+    /// The next status with this tag; what is told of capabilities on the way is kept.
+    async fn status(
+        &mut self,
+        tag: Option<&Tag>,
+        capabilities: &mut Option<Capabilities>,
+    ) -> Result<Status, Unreached> {
+        let mut heard = 0;
+        loop {
+            let mut input = self.input.as_slice();
+            let mut found = None;
+            while found.is_none() {
+                match self.responses.next(&mut input, &mut Capability).map_err(|_| Unreached::NoImap)? {
+                    Some(Piece::Status(status)) if status.condition == Condition::Bye => {
+                        return Err(Unreached::Declined);
+                    }
+                    Some(Piece::Status(status)) if status.tag.as_ref() == tag => found = Some(status),
+                    Some(Piece::Data(data)) => *capabilities = data.capabilities().or(capabilities.take()),
+                    Some(_) => {}
+                    None => break,
+                }
+            }
+            let taken = self.input.len() - input.len();
+            self.input.drain(..taken);
+            if let Some(status) = found {
+                return Ok(status);
+            }
+            let more = self.side.read(&mut self.input).await?;
+            heard += self.input.len();
+            if !more || heard > INPUT_MAX {
+                return Err(Unreached::NoImap);
+            }
+        }
+    }
+}
+
+/// Of all that a server may say before login, its capabilities alone count.
+struct Capability;
+
+impl Policy for Capability {
+    fn data(&mut self, _: Option<u32>, name: &str) -> Verdict {
+        if name == "CAPABILITY" { Verdict::Take } else { Verdict::Drop }
+    }
+
+    fn item(&mut self, _: &Message, _: &Attribute) -> Verdict {
+        Verdict::Drop
+    }
+}
+
+/// Octets of one answer, before login.
+const INPUT_MAX: usize = 64 * 1024;
