@@ -11,6 +11,8 @@
 
 #[path = "harness/clock.rs"]
 mod clock;
+#[path = "harness/imap/mod.rs"]
+pub mod imap;
 #[path = "harness/journal.rs"]
 mod journal;
 #[path = "harness/log.rs"]

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -77,10 +78,18 @@ impl Drop for Process {
     }
 }
 
-/// A port that nobody listened on a moment ago.
+/// A port that nobody listens on, and that none of the tests which run at this time will be given: each process has its
+/// own, below those that the system gives to whoever connects.
 #[must_use]
 pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    let own = u16::try_from(std::process::id() % 550).unwrap() * 40;
+    loop {
+        let port = 10_000 + (own + GIVEN.fetch_add(1, Ordering::Relaxed)) % 22_000;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Until somebody listens there.

@@ -1,0 +1,4 @@
+//! Real mail through real proxies, read by real mail programs.
+
+mod stock;
+mod store;
