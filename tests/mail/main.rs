@@ -2,3 +2,4 @@
 
 mod stock;
 mod store;
+mod trusted;

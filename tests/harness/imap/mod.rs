@@ -15,6 +15,7 @@ pub mod client;
 pub mod corpus;
 pub mod dovecot;
 mod encode;
+pub mod exchange;
 pub mod markers;
 pub mod proxy;
 pub mod session;

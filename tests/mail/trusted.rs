@@ -1,0 +1,39 @@
+//! A connection that is trusted is a relay: it says what the server alone would say.
+
+use sidekey_tests::imap::dovecot::Dovecot;
+use sidekey_tests::imap::exchange::{EXCHANGES, differences};
+use sidekey_tests::imap::proxy::Proxy;
+use sidekey_tests::others::authority::Authority;
+
+#[tokio::test]
+async fn dovecot_says_the_same_twice() {
+    let server = Dovecot::start(&Authority::new()).await;
+    assert!(EXCHANGES.len() >= 40, "{}", EXCHANGES.len());
+    assert_none_differ(server.port, &server).await;
+}
+
+#[tokio::test]
+async fn proxies_that_tunnel_say_what_the_server_says() {
+    let server = Dovecot::start(&Authority::new()).await;
+    for proxy in [
+        Proxy::nginx(server.port).await,
+        Proxy::login_proxy(server.port).await,
+        Proxy::up_imapproxy(server.port).await,
+    ] {
+        assert_none_differ(proxy.port, &server).await;
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_ends_imap_is_told_from_the_server() {
+    let server = Dovecot::start(&Authority::new()).await;
+    let proxy = Proxy::imapc(server.port).await;
+    let of_envelopes = EXCHANGES.iter().filter(|exchange| exchange.name == "fetch envelopes");
+    assert_eq!(differences(proxy.port, &server, &of_envelopes.copied().collect::<Vec<_>>()).await.len(), 1);
+}
+
+async fn assert_none_differ(door: u16, server: &Dovecot) {
+    let differences = differences(door, server, EXCHANGES).await;
+    let all: Vec<_> = differences.iter().map(ToString::to_string).collect();
+    assert!(all.is_empty(), "{}", all.join("\n\n"));
+}
