@@ -76,6 +76,18 @@ impl Responses {
         }
     }
 
+    /// Whether there is a next piece without more input.
+    #[must_use]
+    pub fn has_next(&self) -> bool {
+        !self.walk.queue.is_empty()
+    }
+
+    /// Whether all that was handed out ends with a whole response: something else may be said in between.
+    #[must_use]
+    pub fn between(&self) -> bool {
+        self.walk.between()
+    }
+
     /// Octets kept for what is not whole yet.
     #[must_use]
     pub fn kept(&self) -> usize {

@@ -11,6 +11,17 @@ pub enum Form {
     Octets,
 }
 
+impl Form {
+    /// Octets on the wire of so many octets of a frame.
+    #[must_use]
+    pub const fn octets(self, frame_len: u64) -> u64 {
+        match self {
+            Self::Text => frame_len.div_ceil(3) * 4,
+            Self::Octets => frame_len,
+        }
+    }
+}
+
 /// What is written before and after the octets of a frame.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StandIn {

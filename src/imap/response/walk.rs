@@ -76,6 +76,11 @@ impl Walk {
         }
     }
 
+    /// Whether no response has begun to be handed out: a head is kept until it is known.
+    pub(super) fn between(&self) -> bool {
+        matches!(self.state, State::Head) && self.queue.is_empty() && self.out.is_empty()
+    }
+
     pub(super) fn kept(&self) -> usize {
         self.out.len() + self.line.octets().len() + self.value.len()
     }
