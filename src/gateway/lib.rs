@@ -4,15 +4,17 @@
 //!   start ──▶ Running ── Reloader
 //!     listener ─▶ visit ─▶ relay      a trusted connection: octets as they come
 //! ```
-//! How an untrusted connection logs in ([`login`]), what it may ask, and what of the server's answers it is shown
-//! ([`allow`]) are decisions alone, without sockets and keys.
+//! How an untrusted connection logs in ([`login`]), what it may ask, what of the server's answers it is shown ([`allow`]),
+//! and what of that is sealed ([`session`]) are decisions and octets alone, without sockets.
 
 pub mod allow;
 pub mod config;
 mod files;
 mod listener;
+mod object;
 mod relay;
 mod seats;
+pub mod session;
 mod side;
 mod tls;
 mod upstream;

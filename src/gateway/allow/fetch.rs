@@ -21,6 +21,14 @@ pub struct Fetch {
     pub sets_seen: bool,
 }
 
+impl Fetch {
+    /// Whether it is the descriptor.
+    #[must_use]
+    pub fn is_descriptor(&self, asked: &Asked) -> bool {
+        self.descriptor && is_descriptor(asked.item())
+    }
+}
+
 /// What becomes of an item.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Treatment {

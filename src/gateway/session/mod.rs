@@ -1,0 +1,355 @@
+//! After login: all that goes through an untrusted connection, octets in and octets out.
+//!
+//! ```text
+//!   client ──▶ Reader ─▶ Profile::rule ─▶ Command::write ──▶ mail server      one command at a time
+//!   client ◀── frames ◀─ object::Frame ◀─ Responses ◀─────── mail server      what is not on a list is left out
+//!                              ▲
+//!                        Wish::Key ──▶ the caller ──▶ Session::key
+//! ```
+//! Nothing that is sealed goes out without a key that is in force, and what has begun to go out is either whole or cut.
+
+mod answer;
+mod command;
+mod fetch;
+mod place;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use rand_core::CryptoRng;
+use sidekey_imap::command::{Broken, Literals, Reader, Tag};
+use sidekey_imap::response::{Capabilities, Responses, Unreadable};
+use sidekey_imap::scanner::Limits;
+use sidekey_protocol::ids::{SessionId, Timestamp};
+use sidekey_protocol::object::{ObjectKeys, Unsealable};
+
+use crate::allow::Profile;
+use answer::Value;
+use command::Doing;
+use place::Places;
+
+/// How a user's connections are ruled.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What a client may change.
+    pub profile: Profile,
+    /// Whether anything is sealed.
+    pub sealing: Sealing,
+    /// What the gateway's sessions are opened with, `XENCRYPTED` among them, as it is advertised.
+    pub capabilities: Arc<[String]>,
+}
+
+/// Whether anything is sealed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Sealing {
+    /// What must be sealed is.
+    #[default]
+    On,
+    /// Nothing is: for measuring and showing what sealing changes, where the configuration says so of a user.
+    Off,
+}
+
+/// A session key, as it is needed here.
+pub trait Keys: fmt::Debug + Send + Sync {
+    /// What frames are sealed and opened with.
+    fn object(&self) -> &ObjectKeys;
+
+    /// Whose key it is.
+    fn session(&self) -> SessionId;
+
+    /// Which of the session's keys.
+    fn generation(&self) -> u32;
+
+    /// From then on nothing is sealed or opened with it.
+    fn not_after(&self) -> Timestamp;
+}
+
+/// What only the caller can do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Wish {
+    /// The key that is in force for the user.
+    Key,
+}
+
+/// Why there is no key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unavailable {
+    /// Nobody could be asked: later, perhaps.
+    Later,
+    /// The user has none.
+    Refused,
+}
+
+/// Why a connection is over. What waits in [`Session::to_client`] is to be sent first.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Ended {
+    /// The client logged out.
+    LoggedOut,
+    /// The client's octets are no IMAP.
+    Client(Broken),
+    /// The mail server's octets cannot go on. The client's connection is cut where it stands.
+    Server(Unfit),
+    /// The mail server is gone. Where a response had begun, the client's connection is cut in it.
+    ServerGone,
+}
+
+/// What of a mail server's octets cannot go on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unfit {
+    /// They are no responses.
+    Unreadable(Unreadable),
+    /// They complete a command that was not sent.
+    TagUnknown,
+    /// The value of an item is none that the item has.
+    ValueMalformed,
+    /// A value is not as it was announced, or longer than was asked for.
+    Unsealable(Unsealable),
+}
+
+/// An untrusted connection after its login.
+pub struct Session {
+    settings: Settings,
+    reader: Reader,
+    responses: Responses,
+    /// How the mail server takes literals.
+    literals: Literals,
+    /// Whether it can leave a mailbox without expunging.
+    unselects: bool,
+    places: Places,
+    keys: Option<Arc<dyn Keys>>,
+    wish: Option<Wish>,
+    rng: Box<dyn CryptoRng + Send>,
+    state: State,
+    value: Value,
+    to_client: Vec<u8>,
+    to_server: Vec<u8>,
+    /// What the gateway says by itself, until the mail server has ended what it is saying.
+    own: Vec<u8>,
+    over: bool,
+}
+
+/// Where the one command stands.
+enum State {
+    /// There is none.
+    Ready,
+    /// It waits for the key.
+    Keyless(Tag, Box<fetch::Plan>),
+    /// It is with the mail server.
+    Sent(Sent),
+}
+
+struct Sent {
+    tag: Tag,
+    doing: Doing,
+    /// What the mail server is sent after its continuations.
+    segments: VecDeque<Vec<u8>>,
+}
+
+impl Session {
+    /// After the tagged OK of a login, and of the one at the mail server, whose capabilities these are. The reader is the
+    /// login's.
+    #[must_use]
+    pub fn begin(
+        reader: Reader,
+        settings: Settings,
+        upstream: &Capabilities,
+        keys: Option<Arc<dyn Keys>>,
+        rng: Box<dyn CryptoRng + Send>,
+    ) -> Self {
+        let literals = match (upstream.has("LITERAL+"), upstream.has("LITERAL-")) {
+            (true, _) => Literals::Plus,
+            (_, true) => Literals::Minus,
+            _ => Literals::Waiting,
+        };
+        Self {
+            settings,
+            reader,
+            responses: Responses::new(Limits::SERVER),
+            literals,
+            unselects: upstream.has("UNSELECT"),
+            places: Places::default(),
+            keys,
+            wish: None,
+            rng,
+            state: State::Ready,
+            value: Value::None,
+            to_client: Vec::new(),
+            to_server: Vec::new(),
+            own: Vec::new(),
+            over: false,
+        }
+    }
+
+    /// Takes of the client's octets what it can take now. To be called again with the rest, or with nothing, after
+    /// anything else was done.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub fn client(&mut self, input: &mut &[u8], now: Timestamp) -> Result<(), Ended> {
+        while self.reads_client() {
+            match self.reader.next(input) {
+                Ok(Some(event)) => self.event(event, now),
+                Ok(None) => break,
+                Err(broken) => {
+                    let tag = broken.tag.as_ref().map_or("*", Tag::as_str);
+                    self.say(&format!("{tag} BAD {broken}\r\n* BYE no IMAP\r\n"));
+                    self.over = true;
+                    return Err(Ended::Client(broken));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes of the mail server's octets what it can take now. To be called again with the rest, or with nothing, after
+    /// anything else was done: what is sent of a frame is made as there is room.
+    ///
+    /// # Errors
+    /// [`Ended`].
+    pub fn server(&mut self, input: &mut &[u8], now: Timestamp) -> Result<(), Ended> {
+        let taken = self.take(input, now);
+        self.over |= taken.is_err();
+        taken
+    }
+
+    /// The mail server has closed its connection. Where a response had begun nothing completes it: the cut tells.
+    pub fn server_gone(&mut self) -> Ended {
+        self.say("* BYE [UNAVAILABLE] the mail server is gone\r\n");
+        self.over = true;
+        Ended::ServerGone
+    }
+
+    /// What waits to be sent to the client; to be taken out, so that a connection that rests holds no memory.
+    pub const fn to_client(&mut self) -> &mut Vec<u8> {
+        &mut self.to_client
+    }
+
+    /// What waits to be sent to the mail server; to be taken out.
+    pub const fn to_server(&mut self) -> &mut Vec<u8> {
+        &mut self.to_server
+    }
+
+    /// Whether it would take more of the client's octets now.
+    #[must_use]
+    pub fn reads_client(&self) -> bool {
+        let listens = match &self.state {
+            State::Ready => true,
+            State::Sent(sent) => sent.doing.awaits_done(),
+            State::Keyless(..) => false,
+        };
+        listens && !self.over && self.to_client.len() < WAITING_MAX && self.own.len() < WAITING_MAX
+    }
+
+    /// Whether it would take more of the mail server's octets now.
+    #[must_use]
+    pub const fn reads_server(&self) -> bool {
+        !self.over && self.to_client.len() < WAITING_MAX
+    }
+
+    /// Whether it has nothing more to say until it is given something. While it does not rest, [`Session::server`] is to be
+    /// called again once there is room, without octets too.
+    #[must_use]
+    pub fn rests(&self) -> bool {
+        self.over || !(self.responses.has_next() || matches!(self.value, Value::Ending(_)))
+    }
+
+    /// What only the caller can do; told once.
+    pub const fn wish(&mut self) -> Option<Wish> {
+        self.wish.take()
+    }
+
+    /// The answer to [`Wish::Key`]. A key is also taken unasked, when it was renewed: the frames that have begun end
+    /// under the one before, and the client is told.
+    pub fn key(&mut self, answer: Result<Arc<dyn Keys>, Unavailable>) {
+        let unavailable = match answer {
+            Ok(keys) => {
+                self.renew(keys);
+                None
+            }
+            Err(unavailable) => Some(unavailable),
+        };
+        let (tag, plan) = match std::mem::replace(&mut self.state, State::Ready) {
+            State::Keyless(tag, plan) => (tag, plan),
+            state => {
+                self.state = state;
+                return;
+            }
+        };
+        match unavailable {
+            None => self.fetch(tag, plan),
+            Some(Unavailable::Later) => self.say(&format!("{tag} NO [UNAVAILABLE] {NO_KEY}\r\n")),
+            Some(Unavailable::Refused) => {
+                self.say(&format!("{tag} NO [NOPERM] this user has no session\r\n"))
+            }
+        }
+    }
+
+    fn renew(&mut self, keys: Arc<dyn Keys>) {
+        let names = |keys: &Arc<dyn Keys>| (keys.session(), keys.generation());
+        if self.keys.as_ref().is_none_or(|before| names(before) != names(&keys)) {
+            self.say(&announcement(&*keys));
+        }
+        self.keys = Some(keys);
+    }
+
+    /// Says something by itself, as soon as the mail server's response has ended.
+    fn say(&mut self, text: &str) {
+        self.own.extend_from_slice(text.as_bytes());
+        self.let_speak();
+    }
+
+    fn let_speak(&mut self) {
+        if self.responses.between() {
+            self.to_client.append(&mut self.own);
+        }
+    }
+}
+
+impl fmt::Debug for Session {
+    /// How it is ruled; what goes through it is a user's.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("settings", &self.settings)
+            .field("keys", &self.keys)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The last words of a login, behind its tagged OK and in the same write, and of each renewal of the key: a hint, since
+/// what lies between may drop or forge it.
+#[must_use]
+pub fn announcement(keys: &dyn Keys) -> String {
+    format!("* OK [XENCRYPTED session={} generation={}] sealed\r\n", keys.session(), keys.generation())
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(unreadable) => unreadable.fmt(f),
+            Self::TagUnknown => f.write_str("an answer to a command that was not sent"),
+            Self::ValueMalformed => f.write_str("an item with a value that it cannot have"),
+            Self::Unsealable(unsealable) => unsealable.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LoggedOut => f.write_str("the client logged out"),
+            Self::Client(broken) => write!(f, "the client sent no IMAP: {broken}"),
+            Self::Server(unfit) => write!(f, "the mail server's answer cannot go on: {unfit}"),
+            Self::ServerGone => f.write_str("the mail server is gone"),
+        }
+    }
+}
+
+impl std::error::Error for Ended {}
+
+/// Octets that wait for the client, past which nothing more is taken.
+const WAITING_MAX: usize = 64 * 1024;
+const NO_KEY: &str = "there is no key to seal with now";
+
+#[cfg(test)]
+mod tests;
