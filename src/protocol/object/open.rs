@@ -21,7 +21,8 @@ use crate::crypto::{Aead, TAG_SIZE};
 /// What it returns is verified, but **only [`Opener::finish`] says that it is the whole value**: nothing may act on
 /// it before.
 pub struct Opener<'k, D> {
-    key: &'k ObjectKey<D>,
+    /// Until it has made the frame's own.
+    key: Option<&'k ObjectKey<D>>,
     expected: Context<D>,
     prefix: [u8; PREFIX_SIZE],
     prefix_len: usize,
@@ -34,7 +35,21 @@ impl<'k, D: Direction> Opener<'k, D> {
     #[must_use]
     pub fn new(key: &'k ObjectKey<D>, expected: &Context<D>) -> Self {
         let (prefix, expected) = ([0; PREFIX_SIZE], expected.clone());
-        Self { key, expected, prefix, prefix_len: 0, records: None, failed: None }
+        Self { key: Some(key), expected, prefix, prefix_len: 0, records: None, failed: None }
+    }
+
+    /// Goes on behind header and context, which the caller has read to find the key. That is not needed any longer.
+    ///
+    /// # Errors
+    /// Any [`Reject`] that header and context give.
+    pub fn behind(
+        prefix: &[u8; PREFIX_SIZE],
+        key: &ObjectKey<D>,
+        expected: &Context<D>,
+    ) -> Result<Self, Reject> {
+        let records = Some(Records::begin(prefix, key, expected)?);
+        let (prefix, expected) = (*prefix, expected.clone());
+        Ok(Self { key: None, expected, prefix, prefix_len: PREFIX_SIZE, records, failed: None })
     }
 
     /// Takes octets of the frame, at most to the end of a record, and returns the octets of the value that they
@@ -68,15 +83,13 @@ impl<'k, D: Direction> Opener<'k, D> {
     }
 
     fn advance(&mut self, frame: &mut &[u8]) -> Result<Range<usize>, Reject> {
-        if self.records.is_none() {
+        if let (None, Some(key)) = (&self.records, self.key) {
             let free = &mut self.prefix[self.prefix_len..];
             self.prefix_len += take(frame, free);
             if self.prefix_len < PREFIX_SIZE {
                 return Ok(0..0);
             }
-            let header = read_prefix(&self.prefix, self.key, &self.expected)?;
-            let aead = self.key.frame_key(&header.salt, &self.prefix);
-            self.records = Some(Records::new(aead, header.record_size, &self.expected));
+            self.records = Some(Records::begin(&self.prefix, key, &self.expected)?);
         }
         self.records.as_mut().map_or(Ok(0..0), |records| records.feed(frame))
     }
@@ -84,7 +97,7 @@ impl<'k, D: Direction> Opener<'k, D> {
 
 impl<D> fmt::Debug for Opener<'_, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Opener({:?}, {:?})", self.key, self.expected)
+        write!(f, "Opener({:?})", self.expected)
     }
 }
 
@@ -136,6 +149,15 @@ struct Records {
 }
 
 impl Records {
+    fn begin<D: Direction>(
+        prefix: &[u8; PREFIX_SIZE],
+        key: &ObjectKey<D>,
+        expected: &Context<D>,
+    ) -> Result<Self, Reject> {
+        let header = read_prefix(prefix, key, expected)?;
+        Ok(Self::new(key.frame_key(&header.salt, prefix), header.record_size, expected))
+    }
+
     fn new<D: Direction>(aead: Aead, record_size: RecordSize, expected: &Context<D>) -> Self {
         let (class, count) = (expected.class(), expected.extent());
         Self {

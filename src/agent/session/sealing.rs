@@ -1,0 +1,398 @@
+//! What goes to the gateway sealed: messages that are appended, strings that are searched for.
+//!
+//! ```text
+//!   SEARCH, APPEND ──▶ key in force ──▶ numbers ──▶ sent            nothing is sent before both are there
+//! ```
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use sidekey_imap::command::{Append, Body, By, Key, Search, Tag};
+use sidekey_imap::response::Status;
+use sidekey_protocol::ids::SessionId;
+use sidekey_protocol::object::{ClientToServer, Context, Kind, RecordSize, SALT_SIZE, Sealer, Sender};
+
+use super::{Ended, Keys, Running, Session, Unavailable, What, Wish, Wished, outbox};
+use crate::told::Expected;
+
+/// What waits until it can be sealed.
+pub(super) struct Unsealed {
+    what: Plaintext,
+    keys: Option<Arc<dyn Keys>>,
+}
+
+enum Plaintext {
+    Search { tag: Tag, by: By, search: Search },
+    Append(Append),
+}
+
+/// An APPEND that is upstream.
+pub(super) struct Appending {
+    /// The message that comes.
+    append: Append,
+    text: Text,
+    sealer: Option<Sealer>,
+    /// Whether the other end is to say that it goes on.
+    waits: bool,
+    /// Whether the program was told that it may send the message.
+    begun: bool,
+    /// Whether the program has ended the command.
+    ended: bool,
+    /// What the other end answered before that.
+    answered: Option<Status>,
+}
+
+impl Appending {
+    /// Whether octets of a message are awaited, or another message.
+    pub(super) const fn reads(&self) -> bool {
+        self.begun && !self.ended && !self.pads()
+    }
+
+    /// Whether padding of the message is to be made.
+    const fn pads(&self) -> bool {
+        match &self.sealer {
+            Some(sealer) => sealer.value_left() == 0 && self.begun,
+            None => false,
+        }
+    }
+}
+
+/// What is wished for.
+impl Session {
+    /// A SEARCH whose strings go as frames.
+    pub(super) fn search(&mut self, tag: Tag, by: By, search: Search) {
+        if self.mailbox.as_ref().is_none_or(|mailbox| mailbox.uid_validity.is_none()) {
+            return self.answer(Some(&tag), "NO", "no mailbox is selected");
+        }
+        if strings(&search.keys).iter().any(|string| std::str::from_utf8(string).is_err()) {
+            return self.answer(Some(&tag), "NO", "[BADCHARSET (UTF-8)] strings are in UTF-8");
+        }
+        self.wish_for(Plaintext::Search { tag, by, search });
+    }
+
+    /// A message is to be appended.
+    pub(super) fn append(&mut self, append: Append) -> Result<(), Ended> {
+        let answered = match &mut self.running {
+            Some(Running { what: What::Append(appending), .. }) => appending.answered.take(),
+            _ => None,
+        };
+        if let Some(status) = answered {
+            // It was refused after the message before; the line is to be ended all the same.
+            self.reader.decline(&append);
+            self.to_server.extend_from_slice(b"\r\n");
+            self.running = None;
+            self.tell(&status, append.tag.as_str(), Expected::Append);
+            return Ok(());
+        }
+        if text_len(append.literal.size) > u64::from(u32::MAX) {
+            return self.unsealed(&append, "[LIMIT] the message is too long");
+        }
+        self.wish_for(Plaintext::Append(append));
+        Ok(())
+    }
+
+    fn wish_for(&mut self, what: Plaintext) {
+        self.unsealed = Some(Unsealed { what, keys: None });
+        self.wish = Wished::Untold(Wish::Current { near: self.near });
+    }
+
+    /// The key in force is there, or not.
+    pub(super) fn current(&mut self, answer: Result<Arc<dyn Keys>, Unavailable>) {
+        let Some(unsealed) = &mut self.unsealed else { return };
+        match answer {
+            Ok(keys) if self.now < keys.not_after() => {
+                let count = match &unsealed.what {
+                    Plaintext::Append(_) => 1,
+                    Plaintext::Search { search, .. } => strings(&search.keys).len() as u64,
+                };
+                let count = NonZeroU64::new(count).unwrap_or(NonZeroU64::MIN);
+                let (session, generation) = (keys.session(), keys.generation());
+                self.wish = Wished::Untold(Wish::Numbers { session, generation, count });
+                unsealed.keys = Some(keys);
+            }
+            _ => self.unavailable(),
+        }
+    }
+
+    /// The answer to [`Wish::Numbers`]: the first of them.
+    pub fn numbers(&mut self, answer: Result<NonZeroU64, Unavailable>) {
+        if !matches!(self.wish, Wished::Unanswered(Wish::Numbers { .. })) {
+            return;
+        }
+        self.wish = Wished::Nothing;
+        match (self.unsealed.take(), answer) {
+            (Some(Unsealed { what: Plaintext::Search { tag, by, search }, keys: Some(keys) }), Ok(first)) => {
+                self.seal_search(tag, by, search, keys.as_ref(), first);
+            }
+            (Some(Unsealed { what: Plaintext::Append(append), keys: Some(keys) }), Ok(number)) => {
+                self.seal_append(append, keys.as_ref(), number);
+            }
+            (unsealed, _) => {
+                self.unsealed = unsealed;
+                self.unavailable();
+            }
+        }
+    }
+
+    fn unavailable(&mut self) {
+        const TEXT: &str = "[UNAVAILABLE] the keys cannot be had now";
+        match self.unsealed.take().map(|unsealed| unsealed.what) {
+            None => {}
+            Some(Plaintext::Search { tag, .. }) => self.answer(Some(&tag), "NO", TEXT),
+            Some(Plaintext::Append(append)) => {
+                if let Err(ended) = self.unsealed(&append, TEXT) {
+                    self.end = Some(ended);
+                }
+            }
+        }
+    }
+
+    /// A message is not sent. Behind another one of its command, the whole command is cut off: nothing of it is stored.
+    fn unsealed(&mut self, append: &Append, why: &str) -> Result<(), Ended> {
+        if !append.first {
+            return Err(self.broken_off());
+        }
+        self.reader.decline(append);
+        self.answer(Some(&append.tag), "NO", why);
+        Ok(())
+    }
+
+    pub(super) fn broken_off(&mut self) -> Ended {
+        if let Some(tag) = self.running.take().and_then(|running| running.tag) {
+            self.answer(Some(&tag), "NO", "nothing of it is stored");
+        }
+        self.answer(None, "BYE", "an APPEND broke off");
+        Ended::AppendBroken
+    }
+}
+
+/// What is sealed.
+impl Session {
+    fn sender(&self, number: NonZeroU64) -> Sender {
+        Sender::new(self.settings.pairing, number)
+    }
+
+    fn salt(&mut self) -> [u8; SALT_SIZE] {
+        let mut salt = [0; SALT_SIZE];
+        self.rng.fill_bytes(&mut salt);
+        salt
+    }
+
+    fn seal_search(&mut self, tag: Tag, by: By, mut search: Search, keys: &dyn Keys, first: NonZeroU64) {
+        let Some((name, Some(uid_validity))) =
+            self.mailbox.as_ref().map(|mailbox| (mailbox.name.clone(), mailbox.uid_validity))
+        else {
+            return;
+        };
+        // What is sealed is UTF-8.
+        search.charset = None;
+        let mut number = first;
+        for_each_string(&mut search.keys, &mut |key, field, string| {
+            let context = Context::search(&name, uid_validity, self.sender(number), key, field);
+            *string = BASE64_STANDARD.encode(self.frame(keys, &context, string)).into_bytes();
+            number = number.saturating_add(1);
+        });
+        self.start(Some(tag), What::Search, Body::Search(by, search));
+    }
+
+    /// Of a string, which is short.
+    fn frame(&mut self, keys: &dyn Keys, context: &Context<ClientToServer>, mut value: &[u8]) -> Vec<u8> {
+        let mut sealer = self.sealer(keys, context, Kind::Literal, value.len() as u64);
+        let mut frame = Vec::new();
+        while !value.is_empty() {
+            frame.extend_from_slice(sealer.feed(&mut value).expect("it is as long as was announced"));
+        }
+        while let Some(octets) = sealer.pad().expect("it is as long as was announced") {
+            frame.extend_from_slice(octets);
+        }
+        frame
+    }
+
+    fn sealer(&mut self, keys: &dyn Keys, context: &Context<ClientToServer>, kind: Kind, len: u64) -> Sealer {
+        let salt = self.salt();
+        Sealer::new(&keys.object().c2s, context, kind, len, RecordSize::default(), salt)
+            .expect("a literal is no longer than a value may be")
+    }
+
+    fn seal_append(&mut self, mut append: Append, keys: &dyn Keys, number: NonZeroU64) {
+        let date = append.date.map(|date| u64::try_from(date.unix_s()).ok());
+        // A date before 1970 has no place in a frame's context.
+        if date == Some(None) {
+            append.date = None;
+        }
+        let name = self.canonical(&append.mailbox);
+        let flags: Vec<_> = append.flags.iter().map(sidekey_imap::command::Flag::as_str).collect();
+        let context = Context::append(&name, self.sender(number), &flags, date.flatten());
+        let kind = if append.literal.binary { Kind::Literal8 } else { Kind::Literal };
+        let sealer = self.sealer(keys, &context, kind, append.literal.size);
+        let size = sealer.frame_len().div_ceil(3) * 4;
+        let running = self.running.take();
+        let mut running = running.unwrap_or_else(|| self.running(Some(append.tag.clone()), What::Plain));
+        let sent = Append { tag: running.ours.clone(), ..append.clone() };
+        running.unsent = sent.write(size, false, self.literals).into();
+        running.what = What::Append(Box::new(Appending {
+            append,
+            text: Text(Vec::new()),
+            sealer: Some(sealer),
+            waits: self.literals.waits(size),
+            begun: false,
+            ended: false,
+            answered: None,
+        }));
+        if let Some(segment) = running.unsent.pop_front() {
+            self.to_server.extend_from_slice(&segment);
+        }
+        self.running = Some(running);
+        self.announced();
+    }
+
+    /// What was to be sent before a continuation is sent.
+    pub(super) fn announced(&mut self) {
+        if let Some(Running { unsent, what: What::Append(appending), .. }) = &self.running
+            && unsent.is_empty()
+            && !appending.waits
+        {
+            self.begin_message();
+        }
+    }
+
+    /// The program may send its message; whether one was awaited.
+    pub(super) fn begin_message(&mut self) -> bool {
+        let Some(Running { what: What::Append(appending), .. }) = &mut self.running else { return false };
+        if appending.begun {
+            return false;
+        }
+        appending.begun = true;
+        if !appending.append.literal.plus {
+            self.out.put(b"+ go on\r\n");
+        }
+        true
+    }
+
+    pub(super) fn message(&mut self, mut octets: &[u8]) {
+        let Some(Running { what: What::Append(appending), .. }) = &mut self.running else { return };
+        let Some(sealer) = &mut appending.sealer else { return };
+        while !octets.is_empty() {
+            let sealed = sealer.feed(&mut octets).expect("a message is as long as was announced");
+            appending.text.encode(sealed, &mut self.to_server);
+        }
+        self.pad();
+    }
+
+    /// Makes as much padding as there is room for.
+    pub(super) fn pad(&mut self) {
+        let Some(Running { what: What::Append(appending), .. }) = &mut self.running else { return };
+        while appending.pads() && self.to_server.len() < outbox::ROOM {
+            let sealed = appending.sealer.as_mut().map(|sealer| sealer.pad());
+            match sealed.transpose().expect("a message is as long as was announced").flatten() {
+                Some(octets) => appending.text.encode(octets, &mut self.to_server),
+                None => {
+                    appending.text.finish(&mut self.to_server);
+                    appending.sealer = None;
+                }
+            }
+        }
+    }
+
+    /// The program has ended its command.
+    pub(super) fn appended(&mut self) {
+        self.to_server.extend_from_slice(b"\r\n");
+        let Some(Running { tag, what: What::Append(appending), .. }) = &mut self.running else { return };
+        appending.ended = true;
+        let Some(status) = appending.answered.take() else { return };
+        let tag = tag.take();
+        self.running = None;
+        if let Some(tag) = tag {
+            self.tell(&status, tag.as_str(), Expected::Append);
+        }
+    }
+
+    /// The other end has answered; `false` when the program is told later: what was announced is sent nevertheless.
+    pub(super) fn append_answered(&mut self, appending: &mut Appending, status: &Status) -> bool {
+        if appending.begun && !appending.ended {
+            appending.answered = Some(status.clone());
+            return false;
+        }
+        if !appending.begun {
+            self.reader.decline(&appending.append);
+        }
+        true
+    }
+}
+
+/// The strings that are searched for, in their order.
+fn strings(keys: &[Key]) -> Vec<&[u8]> {
+    let mut found = Vec::new();
+    for key in keys {
+        match key {
+            Key::Has(_, string) | Key::Header(_, string) => found.push(string.as_slice()),
+            Key::Not(key) => found.extend(strings(std::slice::from_ref(key))),
+            Key::Or(keys) => found.extend(strings(&keys[..])),
+            Key::And(keys) => found.extend(strings(keys)),
+            _ => {}
+        }
+    }
+    found
+}
+
+pub(super) fn has_strings(keys: &[Key]) -> bool {
+    !strings(keys).is_empty()
+}
+
+/// Each string with its key and its field.
+fn for_each_string(keys: &mut [Key], change: &mut impl FnMut(&str, Option<&str>, &mut Vec<u8>)) {
+    for key in keys {
+        match key {
+            Key::Has(place, string) => change(place.as_str(), None, string),
+            Key::Header(field, string) => change("HEADER", Some(field), string),
+            Key::Not(key) => for_each_string(std::slice::from_mut(key), change),
+            Key::Or(keys) => for_each_string(&mut keys[..], change),
+            Key::And(keys) => for_each_string(keys, change),
+            _ => {}
+        }
+    }
+}
+
+/// The session that the other end says it uses.
+pub(super) fn read_near(words: &str) -> Option<SessionId> {
+    words.split(' ').find_map(|word| word.strip_prefix("session=")).and_then(|id| id.parse().ok())
+}
+
+/// Octets on the wire of a message of this size.
+fn text_len(size: u64) -> u64 {
+    let class = sidekey_protocol::object::Class::Body;
+    sidekey_protocol::object::frame_len(class, size, 0, RecordSize::default()).div_ceil(3) * 4
+}
+
+/// Base64 as it goes.
+struct Text(Vec<u8>);
+
+impl Text {
+    fn encode(&mut self, mut octets: &[u8], out: &mut Vec<u8>) {
+        if !self.0.is_empty() {
+            let (taken, rest) = octets.split_at(octets.len().min(3 - self.0.len()));
+            self.0.extend_from_slice(taken);
+            octets = rest;
+            if self.0.len() < 3 {
+                return;
+            }
+            self.finish(out);
+        }
+        let (groups, rest) = octets.split_at(octets.len() / 3 * 3);
+        put(groups, out);
+        self.0.extend_from_slice(rest);
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) {
+        put(&self.0, out);
+        self.0.clear();
+    }
+}
+
+fn put(octets: &[u8], out: &mut Vec<u8>) {
+    let at = out.len();
+    out.resize(at + octets.len().div_ceil(3) * 4, 0);
+    BASE64_STANDARD.encode_slice(octets, &mut out[at..]).expect("there is room for all of it");
+}
