@@ -1,15 +1,41 @@
 //! A connection that is trusted is a relay: it says what the server alone would say.
 
+use sidekey_tests::imap::USER;
+use sidekey_tests::imap::client::{CLIENTS, assert_same};
+use sidekey_tests::imap::corpus::{Corpus, MESSAGES};
 use sidekey_tests::imap::dovecot::Dovecot;
 use sidekey_tests::imap::exchange::{EXCHANGES, differences};
 use sidekey_tests::imap::proxy::Proxy;
 use sidekey_tests::others::authority::Authority;
+
+use crate::enterprise::Gateway;
 
 #[tokio::test]
 async fn dovecot_says_the_same_twice() {
     let server = Dovecot::start(&Authority::new()).await;
     assert!(EXCHANGES.len() >= 40, "{}", EXCHANGES.len());
     assert_none_differ(server.port, &server).await;
+}
+
+#[tokio::test]
+async fn the_gateway_says_what_the_server_says() {
+    let authority = Authority::new();
+    let server = Dovecot::start(&authority).await;
+    let gateway = Gateway::trusted(&server, &authority);
+    assert_none_differ(gateway.port(), &server).await;
+}
+
+#[tokio::test]
+async fn programs_fetch_through_the_gateway_what_they_fetch_without_it() {
+    let authority = Authority::new();
+    let server = Dovecot::start(&authority).await;
+    server.deliver(USER, None, &Corpus::new(1).messages);
+    let gateway = Gateway::trusted(&server, &authority);
+    for client in CLIENTS {
+        let direct = client.sync(server.port, MESSAGES).await;
+        let through = client.sync(gateway.port(), MESSAGES).await;
+        assert_same(&direct, &through, &format!("{client:?}"));
+    }
 }
 
 #[tokio::test]
