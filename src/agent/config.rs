@@ -19,12 +19,9 @@ pub struct Config {
     pub listen: Listen,
     /// TLS for mail programs; without it only this machine's own are heard.
     pub tls: Option<Tls>,
-    /// What a mail program is given in place of mail that does not open.
-    #[serde(default)]
-    pub failing: Failing,
     /// Messages that may vanish at once, on one connection, without a question.
     #[serde(default = "twenty")]
-    pub deletions_max: u32,
+    pub deletions_max: u64,
     /// The operator's proxy.
     pub proxy: Proxy,
     /// A limit on everything that waits.
@@ -69,17 +66,6 @@ pub enum Security {
     StartTls,
     /// Never: only to this machine itself.
     None,
-}
-
-/// What a mail program is given in place of mail that does not open.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "lowercase")]
-pub enum Failing {
-    /// Nothing: it is told that it failed.
-    #[default]
-    Omit,
-    /// A message that says what happened.
-    Stub,
 }
 
 /// The certificate for mail programs.
@@ -308,7 +294,7 @@ impl Default for Limits {
     }
 }
 
-fn twenty() -> u32 {
+fn twenty() -> u64 {
     20
 }
 
@@ -343,7 +329,7 @@ mod tests {
         let names = |table: &toml::Value| table.as_table().unwrap().keys().cloned().collect::<Vec<_>>();
         assert_eq!(
             whole.keys().collect::<Vec<_>>(),
-            ["deletions_max", "failing", "limits", "listen", "log", "proxy", "tls"]
+            ["deletions_max", "limits", "listen", "log", "proxy", "tls"]
         );
         assert_eq!(
             names(&whole["proxy"]),
@@ -385,7 +371,6 @@ mod tests {
             ("listn = 1\n", "unknown"),
             ("listen = 'everywhere'\n", "neither ADDRESS:PORT nor unix:PATH"),
             ("listen = 'unix:'\n", "no path"),
-            ("failing = 'open'\n", "omit"),
             ("deletions_max = -1\n", "deletions_max"),
         ] {
             let error = toml::from_str::<Config>(&format!("{text}{LEAST}")).unwrap_err().to_string();

@@ -17,6 +17,7 @@ pub struct Keys {
     client: Client,
     strangers: Mutex<Strangers>,
     over: watch::Receiver<Option<Arc<str>>>,
+    events: watch::Receiver<u64>,
     task: AbortHandle,
 }
 
@@ -39,14 +40,20 @@ impl Keys {
     #[must_use]
     pub fn of(client: Client) -> Self {
         let (told, over) = watch::channel(None);
-        let task = tokio::spawn(follow(client.clone(), told)).abort_handle();
-        Self { client, strangers: Mutex::default(), over, task }
+        let (count, events) = watch::channel(0);
+        let task = tokio::spawn(follow(client.clone(), told, count)).abort_handle();
+        Self { client, strangers: Mutex::default(), over, events, task }
     }
 
     /// The pairing's own side.
     #[must_use]
     pub const fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// Counts what is heard of the key service: with each, what is known of keys may be out of date.
+    pub fn events(&self) -> watch::Receiver<u64> {
+        self.events.clone()
     }
 
     /// Resolves, with the reason, when the pairing is over.
@@ -143,9 +150,10 @@ fn why(error: Error) -> NoKey {
 }
 
 /// Listens until the pairing is over. (The client has dropped what an event outdates before we hear of it.)
-async fn follow(client: Client, told: watch::Sender<Option<Arc<str>>>) {
+async fn follow(client: Client, told: watch::Sender<Option<Arc<str>>>, count: watch::Sender<u64>) {
     let mut notices = client.watch();
     while let Some(notice) = notices.next().await {
+        count.send_modify(|count| *count += 1);
         let reason = match notice {
             Ok(Notice::Event(Event::Revoked(revoked))) => match revoked.target {
                 Target::Server { .. } | Target::User { .. } => revoked.reason.to_string(),

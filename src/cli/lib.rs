@@ -4,6 +4,7 @@
 
 pub mod act;
 pub mod actor;
+pub mod agent;
 pub mod approve;
 pub mod audit;
 pub mod check;
@@ -93,6 +94,7 @@ enum Command {
     #[command(subcommand, arg_required_else_help = true, after_help = policy::EXAMPLES)]
     Policy(policy::Policy),
     Token(token::Token),
+    Agent(agent::Agent),
     /// Keys and invitations on their way by carriers, beside HTTPS
     #[command(subcommand, arg_required_else_help = true, after_help = delivery::EXAMPLES)]
     Delivery(delivery::Delivery),
@@ -171,6 +173,7 @@ impl Command {
             Self::Client(client) => remote::block_on(client.run(screen)).map(Some),
             Self::Join(join) => remote::block_on(join.run(screen)).map(Some),
             Self::Session(session) => remote::block_on(session.run()).map(Some),
+            Self::Agent(agent) => agent.run(screen),
             Self::Token(token) => remote::block_on(token.run(screen)).map(|()| None),
             Self::Policy(policy) => remote::block_on(policy.run(screen)).map(Some),
             Self::Delivery(delivery) => remote::block_on(delivery.run()).map(Some),

@@ -64,6 +64,22 @@ impl Profile {
         Ok(folder.join(format!("{}{SUFFIX}", self.name())))
     }
 
+    /// A file beside the profiles.
+    ///
+    /// # Errors
+    /// No folder for profiles is known.
+    pub fn home_file(file: &str) -> Result<PathBuf, Stop> {
+        folder(file)
+    }
+
+    /// The folder in which this pairing's agent keeps what is its own.
+    ///
+    /// # Errors
+    /// No folder for profiles is known.
+    pub fn agent_folder(&self) -> Result<PathBuf, Stop> {
+        Ok(folder("agent")?.join(self.path()?.0))
+    }
+
     /// Whether it is there.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod admin;
+mod agent;
 mod audit;
 mod batch;
 mod clock;

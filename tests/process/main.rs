@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
 
 mod admin;
+mod agent;
 mod approval;
 mod audit;
 mod bad_input;

@@ -42,6 +42,7 @@ not systemctl is-failed sidekey
 man -w sidekey-client-invite
 test -s /usr/share/bash-completion/completions/sidekey
 test -s "$(systemctl show -P Documentation sidekey | grep -o '/usr[^ ]*')"
+XDG_RUNTIME_DIR=/run systemd-analyze verify --user /usr/lib/systemd/user/sidekey-agent.service
 
 # Two commands to a running service, typed by root. What they make belongs to the service's user.
 sidekey init

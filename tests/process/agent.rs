@@ -1,0 +1,138 @@
+//! `sidekey agent`: what it needs before it is ready, each told with what to do; then how it is asked and how it ends.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use crate::binary::{Ran, Serving, Sidekey};
+
+const ANN: &str = "ann@example.org";
+
+/// A machine whose user has a paired device, called phone, beside a service that runs.
+fn paired() -> (Sidekey, Serving) {
+    let sidekey = Sidekey::new();
+    let port = sidekey.init();
+    let serving = sidekey.serve(port);
+    let join = |invited: serde_json::Value, profile: &str| {
+        let link = format!("{}\n", invited["link"].as_str().unwrap());
+        let line = format!("join --profile {profile} --label {profile} --ca data/ca.pem");
+        sidekey.run_with_input(&line, &link).succeeded();
+    };
+    join(sidekey.json("server add mail.example.org"), "mail");
+    join(sidekey.json(&format!("client invite {ANN} --server mail.example.org")), "phone");
+    (sidekey, serving)
+}
+
+fn write(path: &Path, text: &str, mode: u32) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// A configuration whose proxy is on this machine, at this port.
+fn configuration(port: u16, more: &str) -> String {
+    format!(
+        "listen = 'unix:imap.sock'\n{more}\n[proxy]\nhost = 'localhost'\nport = {port}\ntls = 'none'\nuser = '{ANN}'\n"
+    )
+}
+
+fn refused(ran: Ran, code: i32, what: &str, next: &str) {
+    let ran = ran.failed(code);
+    assert!(ran.err.contains(what), "{what:?} is not in {}", ran.err);
+    assert!(ran.err.contains("Next: ") && ran.err.contains(next), "{next:?} is not in {}", ran.err);
+    for slip in ["panicked", "Err(", "sidekey_agent", "Os {"] {
+        assert!(!ran.err.contains(slip), "{}", ran.err);
+    }
+}
+
+#[test]
+fn what_the_agent_lacks_is_told_with_what_to_do() {
+    let sidekey = Sidekey::new();
+    refused(sidekey.run("agent"), 3, "not paired as anything", "sidekey join");
+    drop(sidekey);
+    let (sidekey, _serving) = paired();
+    let run = || sidekey.run("agent --profile phone");
+    refused(run(), 3, "no configuration", "sidekey agent example > ");
+    let config = sidekey.path("home/agent.toml");
+    fs::write(&config, sidekey.run("agent example").succeeded().out).unwrap();
+    refused(run(), 3, "no password here", "sidekey agent password --profile phone");
+    sidekey.run("agent password --profile phone").succeeded();
+    let secret = sidekey.path("home/proxy.password");
+    refused(run(), 3, "proxy.password", "chmod 600");
+    write(&secret, "of the proxy\n", 0o644);
+    refused(run(), 4, "others may read it", "chmod 600");
+    write(&secret, "two\nlines\n", 0o600);
+    refused(run(), 1, "not one line", "in one line");
+    write(&secret, "of the proxy\n", 0o600);
+    for (text, what) in [
+        (configuration(1, "").replace("listen", "listn"), "listn"),
+        (configuration(1, "").replace("unix:imap.sock", "0.0.0.0:1143"), "there is no [tls]"),
+        (configuration(1, "").replace("localhost", "imap.example.org"), "proxy.tls"),
+        (configuration(1, "[limits]\ndrain_s = 60\n"), "limits.drain_s"),
+        (configuration(1, "deletions_max = 'few'"), "deletions_max"),
+        ("listen = 'unix:imap.sock'".to_owned(), "proxy"),
+    ] {
+        fs::write(&config, text).unwrap();
+        refused(run(), 1, what, "edit ");
+    }
+    fs::write(&config, configuration(1, "").replace("user =", "ca_file = 'no.pem'\nuser =")).unwrap();
+    refused(run(), 1, "no.pem", "proxy.ca_file");
+    fs::write(&config, configuration(1, "")).unwrap();
+    sidekey.run("agent password --profile mail").succeeded();
+    refused(sidekey.run("agent --profile mail"), 4, "mail server's", "--profile");
+    refused(sidekey.run("agent status --profile phone"), 3, "no agent runs", "sidekey agent --profile phone");
+    assert_eq!(sidekey.run("agent --listen nowhere").failed(2).code, 2);
+}
+
+#[test]
+fn a_password_is_shown_once_and_replaced_only_when_that_is_meant() {
+    let (sidekey, _serving) = paired();
+    let first = sidekey.json("agent password --profile phone");
+    let password = first["password"].as_str().unwrap();
+    assert_eq!((password.len(), password.matches('-').count()), (24, 4), "{password}");
+    let kept = sidekey.path("home/agent/phone/password.hash");
+    let hash = fs::read(&kept).unwrap();
+    assert!(!hash.windows(4).any(|octets| octets == &password.as_bytes()[..4]));
+    assert_eq!(fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);
+    refused(sidekey.run("agent password --profile phone"), 2, "no terminal", "--yes");
+    assert_eq!(fs::read(&kept).unwrap(), hash);
+    fs::write(sidekey.path("home/agent.toml"), configuration(1, "")).unwrap();
+    let second = sidekey.run("agent password --profile phone --yes").succeeded().out;
+    assert!(!second.contains(password) && second.contains(ANN) && second.contains("unix:"), "{second}");
+}
+
+#[test]
+fn an_agent_that_runs_is_asked_refuses_a_second_one_and_drains() {
+    let (sidekey, _serving) = paired();
+    // Somebody who is no IMAP server.
+    let proxy = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = proxy.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in proxy.incoming() {
+            let _ = stream.unwrap().write_all(b"220 smtp.example.org\r\n");
+        }
+    });
+    let config = configuration(port, "").replace("unix:imap.sock", "127.0.0.1:0");
+    fs::write(sidekey.path("home/agent.toml"), config).unwrap();
+    write(&sidekey.path("home/proxy.password"), "of the proxy\n", 0o600);
+    let password = sidekey.json("agent password --profile phone")["password"].as_str().unwrap().to_owned();
+    let agent = Serving::start(&mut sidekey.command("agent --profile phone"));
+    refused(sidekey.run("agent --profile phone"), 5, "runs already", "sidekey agent status");
+
+    let listen = agent.ready.split(" on ").nth(1).unwrap().split(';').next().unwrap();
+    let mut program = BufReader::new(TcpStream::connect(listen).unwrap());
+    let mut line = String::new();
+    program.read_line(&mut line).unwrap();
+    program.get_mut().write_all(format!("a LOGIN {ANN} {password}\r\n").as_bytes()).unwrap();
+    line.clear();
+    program.read_line(&mut line).unwrap();
+    assert_eq!(line, "a NO [UNAVAILABLE] what answers as the operator's proxy speaks no IMAP\r\n");
+
+    let status = sidekey.json("agent status --profile phone");
+    assert_eq!((&status["pid"], &status["connections"]), (&agent.pid().into(), &1.into()), "{status}");
+    refused(sidekey.run("agent confirm 7 --profile phone"), 3, "nothing is held", "sidekey agent status");
+    assert_eq!(sidekey.run("agent confirm --profile phone").failed(3).code, 3);
+    assert_eq!(agent.stop("TERM"), 0);
+    assert_eq!(sidekey.run("agent status --profile phone").failed(3).code, 3);
+}
