@@ -20,6 +20,7 @@ use sidekey_imap::command::{Atom, Body, Change, Flag, ListReturn, StatusItem};
 
 pub use answers::{Answers, advertised, code_passes, shown};
 pub use fetch::{Fetch, Treatment, treatment};
+pub(crate) use search::replace_strings;
 pub use search::sealed_strings;
 
 /// How much an untrusted connection may change.

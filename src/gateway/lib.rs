@@ -13,6 +13,7 @@ mod files;
 mod listener;
 mod object;
 mod relay;
+pub mod replay;
 mod seats;
 pub mod session;
 mod side;

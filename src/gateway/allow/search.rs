@@ -34,6 +34,24 @@ pub fn sealed_strings(keys: &[Key]) -> Vec<&Key> {
     found
 }
 
+/// Puts something in the place of each of these strings, in the same order.
+pub(crate) fn replace_strings<E>(
+    keys: &mut [Key],
+    replace: &mut impl FnMut(&str, Option<&str>, &[u8]) -> Result<Vec<u8>, E>,
+) -> Result<(), E> {
+    for key in keys {
+        match key {
+            Key::Has(place, string) => *string = replace(place.as_str(), None, string)?,
+            Key::Header(field, string) => *string = replace("HEADER", Some(field), string)?,
+            Key::Not(key) => replace_strings(std::slice::from_mut(key), replace)?,
+            Key::Or(keys) => replace_strings(&mut keys[..], replace)?,
+            Key::And(keys) => replace_strings(keys, replace)?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 fn collect<'k>(keys: &'k [Key], found: &mut Vec<&'k Key>) {
     for key in keys {
         match key {

@@ -4,13 +4,12 @@ use sidekey_imap::command::Item;
 use sidekey_imap::response::{
     Attribute, Code, Condition, Data, Message, Piece, Policy, Status, Taken, Verdict,
 };
-use sidekey_protocol::ids::Timestamp;
 use sidekey_protocol::object::{Kind, SALT_SIZE, Unsealable};
 
 use super::command::{Doing, Idle};
 use super::fetch::Plan;
 use super::place::Places;
-use super::{Ended, NO_KEY, Sealing, Sent, Session, State, Unfit};
+use super::{Ended, NO_KEY, PART_MAX, Sealing, Sent, Session, State, Unfit};
 use crate::allow::{Answers, advertised, shown};
 use crate::object::{Frame, Wanted, descriptor, kind, sealed_size};
 
@@ -66,7 +65,7 @@ impl Policy for Shown<'_> {
 }
 
 impl Session {
-    pub(super) fn take(&mut self, input: &mut &[u8], now: Timestamp) -> Result<(), Ended> {
+    pub(super) fn take(&mut self, input: &mut &[u8]) -> Result<(), Ended> {
         while self.reads_server() {
             if let Value::Ending(frame) = &mut self.value {
                 if frame.end(&mut self.to_client).map_err(unsealable)? {
@@ -75,7 +74,7 @@ impl Session {
                 continue;
             }
             let (mut part, rest) = input.split_at(input.len().min(PART_MAX));
-            let in_force = self.is_in_force(now);
+            let in_force = self.is_in_force();
             let doing = match &mut self.state {
                 State::Sent(sent) => Some(&mut sent.doing),
                 _ => None,
@@ -85,17 +84,17 @@ impl Session {
             let piece = self.responses.next(&mut part, &mut shown);
             *input = &input[len - part.len()..];
             match piece.map_err(|unreadable| Ended::Server(Unfit::Unreadable(unreadable)))? {
-                Some(piece) => self.piece(piece, now)?,
+                Some(piece) => self.piece(piece)?,
                 None if rest.is_empty() => break,
                 None => {}
             }
             self.let_speak();
         }
         self.let_speak();
-        Ok(())
+        self.send_octets()
     }
 
-    fn piece(&mut self, piece: Piece<'_>, now: Timestamp) -> Result<(), Ended> {
+    fn piece(&mut self, piece: Piece<'_>) -> Result<(), Ended> {
         match piece {
             Piece::Wire(octets) => self.to_client.extend_from_slice(&octets),
             Piece::Status(status) => self.status(status)?,
@@ -111,7 +110,7 @@ impl Session {
             },
             Piece::Taken => match std::mem::replace(&mut self.value, Value::None) {
                 Value::Frame(frame) => self.value = Value::Ending(frame),
-                Value::Size(message, digits) => self.size(message, &digits, now)?,
+                Value::Size(message, digits) => self.size(message, &digits)?,
                 Value::None | Value::Ending(_) => {}
             },
         }
@@ -177,6 +176,10 @@ impl Session {
             }
             Doing::Select(selected) if ok => self.places.select(Some(selected)),
             Doing::Leave if ok => self.places.select(None),
+            Doing::Append(outgoing) => {
+                let shown = shown(self.settings.profile, &self.offered(), status);
+                self.remember(&outgoing, &tag, &shown)?;
+            }
             Doing::Logout => {
                 self.show(status);
                 return Err(Ended::LoggedOut);
@@ -220,9 +223,9 @@ impl Session {
     }
 
     /// In place of a size: that of what is sealed, the exact one as a descriptor, or both.
-    fn size(&mut self, message: Message, digits: &str, now: Timestamp) -> Result<(), Ended> {
+    fn size(&mut self, message: Message, digits: &str) -> Result<(), Ended> {
         let size = digits.parse().map_err(|_| malformed())?;
-        let in_force = self.is_in_force(now);
+        let in_force = self.is_in_force();
         let State::Sent(Sent { doing: Doing::Fetch(plan), .. }) = &mut self.state else {
             return Err(malformed());
         };
@@ -265,7 +268,5 @@ const fn unsealable(unsealable: Unsealable) -> Ended {
 
 /// Data that answers a command, and is given to nobody who did not ask.
 const ASKED_FOR: [&str; 7] = ["ENABLED", "ESEARCH", "LIST", "LSUB", "NAMESPACE", "SEARCH", "STATUS"];
-/// Octets that are read at once, so that what is made of them has a bound.
-const PART_MAX: usize = 32 * 1024;
 /// Octets of a number.
 const DIGITS_MAX: usize = 20;

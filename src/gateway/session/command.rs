@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 
-use sidekey_imap::command::{Body, Command, Event, List, Password, Pattern, Reference, Tag};
-use sidekey_protocol::ids::Timestamp;
+use sidekey_imap::command::{Append, Body, Command, Event, List, Password, Pattern, Reference, Tag};
 
+use super::append::Outgoing;
 use super::fetch::Plan;
 use super::place::{INBOX, Selected};
-use super::{Sealing, Sent, Session, State, Wish};
+use super::{Sealing, Sent, Session, State, Waits, Wish};
 use crate::allow::{Own, Ruling};
 
 /// What the mail server is doing.
@@ -16,12 +16,20 @@ pub(super) enum Doing {
     Answer(&'static [&'static str]),
     Fetch(Box<Plan>),
     /// A LIST of the gateway's own, and the command that waits for what it tells.
-    Locate(Box<Command>),
+    Locate(Box<Then>),
     Select(Selected),
+    /// Messages that a client sealed.
+    Append(Box<Outgoing>),
     /// The mailbox is being left.
     Leave,
     Idle(Idle),
     Logout,
+}
+
+/// What waits for a LIST.
+pub(super) enum Then {
+    Command(Command),
+    Append(Append),
 }
 
 /// How far an IDLE has come.
@@ -50,34 +58,35 @@ impl Doing {
 }
 
 impl Session {
-    pub(super) fn event(&mut self, event: Event<'_>, now: Timestamp) {
+    pub(super) fn event(&mut self, event: Event<'_>) {
         match event {
             Event::Continue => self.say("+ go on\r\n"),
-            Event::Command(command) => self.command(command, now),
-            Event::Refused(Some(tag), refusal) => self.say(&format!("{tag} BAD {refusal}\r\n")),
-            Event::Refused(None, refusal) => self.say(&format!("* BAD {refusal}\r\n")),
-            Event::Append(append) => {
-                self.reader.decline(&append);
-                self.say(&format!("{} NO messages are taken as frames alone\r\n", append.tag));
+            Event::Command(command) => self.command(command),
+            Event::Refused(..) if self.idles() => self.done(&Password::new(Vec::new())),
+            Event::Refused(tag, refusal) => {
+                // What had come of an APPEND was not all of it.
+                self.state = State::Ready;
+                self.say(&format!("{} BAD {refusal}\r\n", tag.as_ref().map_or("*", Tag::as_str)));
             }
-            // Messages are declined.
-            Event::Octets { .. } | Event::Appended => {}
+            Event::Append(append) => self.announced(append),
+            Event::Octets { octets, left } => self.octets(octets, left == 0),
+            Event::Appended => self.appended(),
             Event::Raw(line) => self.done(&line),
         }
     }
 
-    fn command(&mut self, Command { tag, body }: Command, now: Timestamp) {
+    fn command(&mut self, Command { tag, body }: Command) {
         match self.settings.profile.rule(body) {
             Ruling::Forward(body) => self.forward(tag, body),
             Ruling::Fetch(fetch) if self.settings.sealing == Sealing::Off => {
                 self.fetch(tag, Box::new(Plan::clear(fetch)));
             }
             Ruling::Fetch(fetch) => match Plan::new(fetch) {
-                Ok(plan) => self.plan(tag, Box::new(plan), now),
+                Ok(plan) => self.plan(tag, Box::new(plan)),
                 Err(refused) => self.say(&format!("{tag} BAD {refused}\r\n")),
             },
             Ruling::Search(body) if self.settings.sealing == Sealing::Off => self.forward(tag, body),
-            Ruling::Search(_) => self.say(&format!("{tag} NO strings are searched for as frames alone\r\n")),
+            Ruling::Search(body) => self.search(tag, body),
             Ruling::Unselect if self.unselects => self.send(tag, Body::Unselect, Doing::Leave),
             Ruling::Unselect => self.say(&format!("{tag} NO what is deleted is not expunged here\r\n")),
             Ruling::Own(Own::Id) => {
@@ -88,14 +97,14 @@ impl Session {
         }
     }
 
-    fn forward(&mut self, tag: Tag, body: Body) {
+    pub(super) fn forward(&mut self, tag: Tag, body: Body) {
         let doing = match &body {
             Body::Select(mailbox, _) | Body::Examine(mailbox, _) => {
                 // Whatever comes of it, the one before is left.
                 self.places.select(None);
                 match self.places.name(mailbox) {
                     Some(mailbox) => Doing::Select(Selected { mailbox, uid_validity: None }),
-                    None => return self.locate(Command { tag, body }),
+                    None => return self.locate(tag.clone(), Then::Command(Command { tag, body })),
                 }
             }
             Body::Close | Body::Unselect => Doing::Leave,
@@ -114,21 +123,24 @@ impl Session {
     }
 
     /// Asks what separates the levels of a name: a frame is bound to the name without it.
-    fn locate(&mut self, then: Command) {
+    pub(super) fn locate(&mut self, tag: Tag, then: Then) {
         let reference = Reference::new("").expect("nothing is printable");
         let inbox = Pattern::new(INBOX).expect("INBOX is printable");
         let list = List { select: Vec::new(), reference, patterns: vec![inbox], returns: Vec::new() };
-        self.send(then.tag.clone(), Body::List(list), Doing::Locate(Box::new(then)));
+        self.send(tag, Body::List(list), Doing::Locate(Box::new(then)));
     }
 
     /// What waited for it goes on.
-    pub(super) fn located(&mut self, then: Command) {
+    pub(super) fn located(&mut self, then: Then) {
         self.places.learned();
-        self.forward(then.tag, then.body);
+        match then {
+            Then::Command(Command { tag, body }) => self.forward(tag, body),
+            Then::Append(append) => self.announced(append),
+        }
     }
 
     /// A FETCH that would be sealed, unless there is nothing to seal it with.
-    fn plan(&mut self, tag: Tag, plan: Box<Plan>, now: Timestamp) {
+    fn plan(&mut self, tag: Tag, plan: Box<Plan>) {
         if !plan.seals() {
             return self.fetch(tag, plan);
         }
@@ -137,16 +149,16 @@ impl Session {
             Some(Selected { uid_validity: None, .. }) => {
                 self.say(&format!("{tag} NO the mail server numbers nothing here that could be sealed\r\n"));
             }
-            Some(_) if self.is_in_force(now) => self.fetch(tag, plan),
+            Some(_) if self.is_in_force() => self.fetch(tag, plan),
             Some(_) => {
                 self.wish = Some(Wish::Key);
-                self.state = State::Keyless(tag, plan);
+                self.state = State::Keyless(tag, Waits::Fetch(plan));
             }
         }
     }
 
-    pub(super) fn is_in_force(&self, now: Timestamp) -> bool {
-        self.keys.as_ref().is_some_and(|keys| now < keys.not_after())
+    pub(super) fn is_in_force(&self) -> bool {
+        self.keys.as_ref().is_some_and(|keys| self.now < keys.not_after())
     }
 
     pub(super) fn fetch(&mut self, tag: Tag, plan: Box<Plan>) {
@@ -158,6 +170,10 @@ impl Session {
         let mut segments: VecDeque<_> = command.write(self.literals).into();
         self.to_server.extend(segments.pop_front().unwrap_or_default());
         self.state = State::Sent(Sent { tag: command.tag, doing, segments });
+    }
+
+    fn idles(&self) -> bool {
+        matches!(&self.state, State::Sent(sent) if sent.doing.awaits_done())
     }
 
     /// A line that ends an IDLE; one that comes too late ends nothing.
@@ -175,6 +191,8 @@ impl Session {
         let State::Sent(sent) = &mut self.state else { return };
         if let Some(segment) = sent.segments.pop_front() {
             self.to_server.extend(segment);
+        } else if let Doing::Append(outgoing) = &mut sent.doing {
+            outgoing.goes = true;
         } else if let Doing::Idle(idle @ Idle::Asked) = &mut sent.doing {
             *idle = Idle::Going;
             self.reader.expect_raw();

@@ -9,9 +9,12 @@
 //! Nothing that is sealed goes out without a key that is in force, and what has begun to go out is either whole or cut.
 
 mod answer;
+mod append;
 mod command;
 mod fetch;
+mod inbound;
 mod place;
+mod search;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -25,6 +28,7 @@ use sidekey_protocol::ids::{SessionId, Timestamp};
 use sidekey_protocol::object::{ObjectKeys, Unsealable};
 
 use crate::allow::Profile;
+use crate::replay::Replays;
 use answer::Value;
 use command::Doing;
 use place::Places;
@@ -38,6 +42,8 @@ pub struct Settings {
     pub sealing: Sealing,
     /// What the gateway's sessions are opened with, `XENCRYPTED` among them, as it is advertised.
     pub capabilities: Arc<[String]>,
+    /// What was taken of clients' frames: one for the whole process.
+    pub replays: Replays,
 }
 
 /// Whether anything is sealed.
@@ -63,6 +69,12 @@ pub trait Keys: fmt::Debug + Send + Sync {
 
     /// From then on nothing is sealed or opened with it.
     fn not_after(&self) -> Timestamp;
+
+    /// Whether frames are taken of this sender, who has the key: of any, where the session is for all that the user
+    /// has paired. (`SHA-256(pairing id)[..8]`.)
+    fn accepts(&self, _sender: [u8; 8]) -> bool {
+        true
+    }
 }
 
 /// What only the caller can do.
@@ -70,6 +82,9 @@ pub trait Keys: fmt::Debug + Send + Sync {
 pub enum Wish {
     /// The key that is in force for the user.
     Key,
+    /// That of this session and generation, which a frame of a client names: one of the user's sessions that this
+    /// process has opened, or none.
+    KeyOf(SessionId, u32),
 }
 
 /// Why there is no key.
@@ -77,7 +92,7 @@ pub enum Wish {
 pub enum Unavailable {
     /// Nobody could be asked: later, perhaps.
     Later,
-    /// The user has none.
+    /// The user has none, or it is of no session of his.
     Refused,
 }
 
@@ -90,6 +105,9 @@ pub enum Ended {
     Client(Broken),
     /// The mail server's octets cannot go on. The client's connection is cut where it stands.
     Server(Unfit),
+    /// What was kept of a client's messages cannot be read any more. The mail server's connection is cut in the midst of
+    /// them, so that it keeps none.
+    Spool,
     /// The mail server is gone. Where a response had begun, the client's connection is cut in it.
     ServerGone,
 }
@@ -101,6 +119,8 @@ pub enum Unfit {
     Unreadable(Unreadable),
     /// They complete a command that was not sent.
     TagUnknown,
+    /// They complete an APPEND before all of it was sent.
+    TooEarly,
     /// The value of an item is none that the item has.
     ValueMalformed,
     /// A value is not as it was announced, or longer than was asked for.
@@ -126,6 +146,8 @@ pub struct Session {
     to_server: Vec<u8>,
     /// What the gateway says by itself, until the mail server has ended what it is saying.
     own: Vec<u8>,
+    /// When it was last given something.
+    now: Timestamp,
     over: bool,
 }
 
@@ -134,9 +156,20 @@ enum State {
     /// There is none.
     Ready,
     /// It waits for the key.
-    Keyless(Tag, Box<fetch::Plan>),
+    Keyless(Tag, Waits),
+    /// The client's messages are coming.
+    Receiving(Box<append::Incoming>),
     /// It is with the mail server.
     Sent(Sent),
+}
+
+/// What waits for a key.
+enum Waits {
+    /// For the one that is in force.
+    Fetch(Box<fetch::Plan>),
+    /// For the one that its frames name.
+    Search(Box<search::Opening>),
+    Append(Box<append::Incoming>),
 }
 
 struct Sent {
@@ -177,6 +210,7 @@ impl Session {
             to_client: Vec::new(),
             to_server: Vec::new(),
             own: Vec::new(),
+            now: Timestamp(0),
             over: false,
         }
     }
@@ -187,10 +221,16 @@ impl Session {
     /// # Errors
     /// [`Ended`].
     pub fn client(&mut self, input: &mut &[u8], now: Timestamp) -> Result<(), Ended> {
+        self.now = now;
         while self.reads_client() {
-            match self.reader.next(input) {
-                Ok(Some(event)) => self.event(event, now),
-                Ok(None) => break,
+            let (mut part, rest) = input.split_at(input.len().min(PART_MAX));
+            let len = part.len();
+            let event = self.reader.next(&mut part);
+            *input = &input[len - part.len()..];
+            match event {
+                Ok(Some(event)) => self.event(event),
+                Ok(None) if rest.is_empty() => break,
+                Ok(None) => {}
                 Err(broken) => {
                     let tag = broken.tag.as_ref().map_or("*", Tag::as_str);
                     self.say(&format!("{tag} BAD {broken}\r\n* BYE no IMAP\r\n"));
@@ -208,7 +248,8 @@ impl Session {
     /// # Errors
     /// [`Ended`].
     pub fn server(&mut self, input: &mut &[u8], now: Timestamp) -> Result<(), Ended> {
-        let taken = self.take(input, now);
+        self.now = now;
+        let taken = self.take(input);
         self.over |= taken.is_err();
         taken
     }
@@ -234,7 +275,7 @@ impl Session {
     #[must_use]
     pub fn reads_client(&self) -> bool {
         let listens = match &self.state {
-            State::Ready => true,
+            State::Ready | State::Receiving(_) => true,
             State::Sent(sent) => sent.doing.awaits_done(),
             State::Keyless(..) => false,
         };
@@ -247,11 +288,15 @@ impl Session {
         !self.over && self.to_client.len() < WAITING_MAX
     }
 
-    /// Whether it has nothing more to say until it is given something. While it does not rest, [`Session::server`] is to be
-    /// called again once there is room, without octets too.
+    /// Whether it has nothing to say until it is given something, or what waits is taken. While it does not rest,
+    /// [`Session::server`] is to be called again, without octets too.
     #[must_use]
     pub fn rests(&self) -> bool {
-        self.over || !(self.responses.has_next() || matches!(self.value, Value::Ending(_)))
+        let sends =
+            matches!(&self.state, State::Sent(Sent { doing: Doing::Append(outgoing), .. }) if outgoing.goes);
+        let says = self.responses.has_next() || matches!(self.value, Value::Ending(_));
+        let has_room = |waiting: &Vec<u8>| waiting.len() < WAITING_MAX;
+        self.over || !(sends && has_room(&self.to_server) || says && has_room(&self.to_client))
     }
 
     /// What only the caller can do; told once.
@@ -259,28 +304,33 @@ impl Session {
         self.wish.take()
     }
 
-    /// The answer to [`Wish::Key`]. A key is also taken unasked, when it was renewed: the frames that have begun end
-    /// under the one before, and the client is told.
+    /// The answer to a [`Wish`]. The key that is in force is also taken unasked, when it was renewed: the frames that have
+    /// begun end under the one before, and the client is told.
     pub fn key(&mut self, answer: Result<Arc<dyn Keys>, Unavailable>) {
-        let unavailable = match answer {
-            Ok(keys) => {
+        match (std::mem::replace(&mut self.state, State::Ready), answer) {
+            (State::Keyless(_, Waits::Append(incoming)), Err(unavailable)) => {
+                self.locked_out(incoming, unavailable)
+            }
+            (State::Keyless(tag, _), Err(unavailable)) => self.say(&format!("{tag} NO {unavailable}\r\n")),
+            (State::Keyless(tag, Waits::Search(opening)), Ok(keys))
+                if opening.prefix().is_some_and(|prefix| prefix.is_under(&*keys)) =>
+            {
+                self.searched(tag, *opening, &*keys);
+            }
+            (State::Keyless(_, Waits::Append(incoming)), Ok(keys))
+                if incoming.locked().is_some_and(|prefix| prefix.is_under(&*keys)) =>
+            {
+                self.unlocked(incoming, &*keys);
+            }
+            (State::Keyless(tag, Waits::Fetch(plan)), Ok(keys)) => {
                 self.renew(keys);
-                None
+                self.fetch(tag, plan);
             }
-            Err(unavailable) => Some(unavailable),
-        };
-        let (tag, plan) = match std::mem::replace(&mut self.state, State::Ready) {
-            State::Keyless(tag, plan) => (tag, plan),
-            state => {
+            (state, answer) => {
                 self.state = state;
-                return;
-            }
-        };
-        match unavailable {
-            None => self.fetch(tag, plan),
-            Some(Unavailable::Later) => self.say(&format!("{tag} NO [UNAVAILABLE] {NO_KEY}\r\n")),
-            Some(Unavailable::Refused) => {
-                self.say(&format!("{tag} NO [NOPERM] this user has no session\r\n"))
+                if let Ok(keys) = answer {
+                    self.renew(keys);
+                }
             }
         }
     }
@@ -323,11 +373,22 @@ pub fn announcement(keys: &dyn Keys) -> String {
     format!("* OK [XENCRYPTED session={} generation={}] sealed\r\n", keys.session(), keys.generation())
 }
 
+impl fmt::Display for Unavailable {
+    /// As a client is told it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Later => write!(f, "[UNAVAILABLE] {NO_KEY}"),
+            Self::Refused => f.write_str("[NOPERM] this user has no such session"),
+        }
+    }
+}
+
 impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(unreadable) => unreadable.fmt(f),
             Self::TagUnknown => f.write_str("an answer to a command that was not sent"),
+            Self::TooEarly => f.write_str("an answer to a message before its end"),
             Self::ValueMalformed => f.write_str("an item with a value that it cannot have"),
             Self::Unsealable(unsealable) => unsealable.fmt(f),
         }
@@ -340,6 +401,7 @@ impl fmt::Display for Ended {
             Self::LoggedOut => f.write_str("the client logged out"),
             Self::Client(broken) => write!(f, "the client sent no IMAP: {broken}"),
             Self::Server(unfit) => write!(f, "the mail server's answer cannot go on: {unfit}"),
+            Self::Spool => f.write_str("a temporary file cannot be read"),
             Self::ServerGone => f.write_str("the mail server is gone"),
         }
     }
@@ -347,9 +409,11 @@ impl fmt::Display for Ended {
 
 impl std::error::Error for Ended {}
 
-/// Octets that wait for the client, past which nothing more is taken.
+/// Octets that are read at once, so that what is made of them has a bound.
+const PART_MAX: usize = 32 * 1024;
+/// Octets that wait for one side, past which nothing more is taken.
 const WAITING_MAX: usize = 64 * 1024;
-const NO_KEY: &str = "there is no key to seal with now";
+const NO_KEY: &str = "there is no key now";
 
 #[cfg(test)]
 mod tests;

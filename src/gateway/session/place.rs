@@ -50,10 +50,16 @@ impl Places {
         self.selected.as_ref()
     }
 
+    /// The mailbox that is selected, where its messages are numbered.
+    pub(super) fn numbered(&self) -> Option<(&Mailbox, NonZeroU32)> {
+        let Selected { mailbox, uid_validity } = self.selected.as_ref()?;
+        Some((mailbox, (*uid_validity)?))
+    }
+
     /// Where a message is, once both ends can know: without a UID there is no place.
     pub(super) fn of(&self, message: &Message) -> Option<Place<'_>> {
-        let Selected { mailbox, uid_validity } = self.selected.as_ref()?;
-        Some(Place { mailbox, uid_validity: (*uid_validity)?, uid: message.uid? })
+        let (mailbox, uid_validity) = self.numbered()?;
+        Some(Place { mailbox, uid_validity, uid: message.uid? })
     }
 
     /// It has been numbered anew.

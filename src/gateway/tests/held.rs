@@ -1,6 +1,6 @@
 //! A key, and whoever opens with it what a gateway sealed.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -10,8 +10,11 @@ use sidekey_imap::response::{
 };
 use sidekey_imap::scanner::Limits;
 use sidekey_protocol::crypto::Secret;
-use sidekey_protocol::ids::{SessionId, Timestamp};
-use sidekey_protocol::object::{Agreed, Context, Item, Kind, Mailbox, ObjectKeys, Opener, Partial, open};
+use sidekey_protocol::ids::{PartyId, SessionId, Timestamp};
+use sidekey_protocol::object::{
+    Agreed, ClientToServer, Context, Item, Kind, Mailbox, ObjectKeys, Opener, Partial, RecordSize, Sealer,
+    Sender, open, seal,
+};
 use sidekey_protocol::session::Suite;
 
 use super::Keys;
@@ -85,6 +88,27 @@ impl Policy for Sealed {
             _ => Verdict::Take,
         }
     }
+}
+
+/// What stands for this agent's frames of this number.
+pub(crate) fn sender(number: u64) -> Sender {
+    Sender::new(PartyId::from_bytes([3; 16]), NonZeroU64::new(number).unwrap())
+}
+
+/// A client's frame as text.
+pub(crate) fn sealed(
+    keys: &Held,
+    place: &Context<ClientToServer>,
+    kind: Kind,
+    value: &[u8],
+    salt: u8,
+) -> String {
+    let key = &keys.object.c2s;
+    let size = RecordSize::default();
+    let sealer = Sealer::new(key, place, kind, value.len() as u64, size, [salt; 16]).unwrap();
+    let mut frame = Vec::new();
+    seal(sealer, value, &mut frame).unwrap();
+    BASE64_STANDARD.encode(frame)
 }
 
 impl Agent<'_> {

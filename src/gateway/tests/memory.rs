@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use sidekey_gateway::allow::Profile;
+use sidekey_gateway::replay::Replays;
 use sidekey_gateway::session::{Keys, Sealing, Session, Settings};
 use sidekey_imap::command::Reader;
 use sidekey_imap::response::Capabilities;
@@ -45,7 +46,8 @@ fn peak_kib(octets: u64) -> u64 {
 
 fn pass(octets: u64) {
     let now = Timestamp(1_000);
-    let settings = Settings { profile: Profile::Strict, sealing: Sealing::On, capabilities: Arc::new([]) };
+    let (capabilities, replays) = (Arc::new([]), Replays::default());
+    let settings = Settings { profile: Profile::Strict, sealing: Sealing::On, capabilities, replays };
     let keys: Arc<dyn Keys> = Arc::new(Held::new(0, Timestamp(4_600)));
     let rng = Box::new(ChaCha20Rng::seed_from_u64(7));
     let upstream = Capabilities::default();

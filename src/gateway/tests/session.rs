@@ -1,17 +1,20 @@
 //! A session before a real mail server: what is opened again is what the server says by itself.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use sidekey_gateway::allow::Profile;
+use sidekey_gateway::replay::Replays;
 use sidekey_gateway::session::{Keys, Sealing, Session, Settings};
 use sidekey_imap::command::{Literals, Reader};
 use sidekey_imap::response::Capabilities;
 use sidekey_imap::scanner::Limits;
 use sidekey_protocol::ids::Timestamp;
+use sidekey_protocol::object::{Context, Kind, Mailbox};
 
-use crate::held::{Agent, Held};
+use crate::held::{Agent, Held, sealed, sender};
 use crate::server::Dovecot;
 use crate::{command, corpus};
 
@@ -30,7 +33,8 @@ impl Gateway {
     fn start(messages: &[Vec<u8>], piece: usize, profile: Profile, sealing: Sealing) -> Self {
         let server = Dovecot::start(messages, 8192);
         let capabilities: &[String] = &["XENCRYPTED".into(), "A256GCM".into()];
-        let settings = Settings { profile, sealing, capabilities: capabilities.into() };
+        let capabilities = capabilities.into();
+        let settings = Settings { profile, sealing, capabilities, replays: Replays::default() };
         let upstream = Capabilities::read("IMAP4rev1 LITERAL+ UNSELECT").unwrap();
         let keys: Arc<dyn Keys> = Arc::new(Held::new(0, END));
         let rng = Box::new(ChaCha20Rng::seed_from_u64(7));
@@ -52,8 +56,17 @@ impl Gateway {
                 return shown;
             }
             self.server.send(&asked);
-            let answer = self.server.answer(|status| status.tag.is_some());
-            for mut octets in answer.octets.chunks(self.piece.min(answer.octets.len())) {
+            if !self.session.rests() {
+                // A message that there was no room for.
+                self.session.server(&mut &[][..], NOW).unwrap();
+                continue;
+            }
+            let answer = if asked.ends_with(b"}\r\n") {
+                self.server.until_continuation()
+            } else {
+                self.server.answer(|status| status.tag.is_some()).octets
+            };
+            for mut octets in answer.chunks(self.piece.min(answer.len())) {
                 while !octets.is_empty() || !self.session.rests() {
                     self.session.server(&mut octets, NOW).unwrap();
                     shown.append(self.session.to_client());
@@ -125,6 +138,50 @@ fn nothing_of_a_message_is_shown_whatever_is_allowed() {
             let found = crate::SECRETS.iter().filter(|secret| contains(&seen, secret)).count();
             assert_eq!(found, shown, "a look that cannot find is none");
             assert!(contains(&seen, "\\Flagged") && contains(&seen, "EXISTS"), "the rest goes on");
+        }
+    }
+}
+
+#[test]
+fn what_clients_seal_is_stored_and_searched_for() {
+    let keys = Held::new(0, END);
+    let (inbox, message) =
+        (Mailbox::new("INBOX", Some('/')).unwrap(), "Subject: gr\u{fc}n zebra\r\n\r\nhello\r\n");
+    let frame = |number, value: &str| {
+        let place = Context::append(&inbox, sender(number), &["\\Seen"], None);
+        let frame = sealed(&keys, &place, Kind::Literal, value.as_bytes(), 1);
+        format!(" (\\Seen) {{{}+}}\r\n{frame}", frame.len())
+    };
+    for piece in [7, usize::MAX] {
+        let mut gateway = Gateway::start(&corpus::messages(), piece, Profile::Strict, Sealing::On);
+        gateway.select();
+        let both = format!("APPEND INBOX{}{}", frame(1, message), frame(2, &message.repeat(9000)));
+        let stored = gateway.ask(&both);
+        assert!(
+            contains(&stored, "EXISTS\r\n") && contains(&stored, "a OK [APPENDUID "),
+            "{}",
+            stored.escape_ascii()
+        );
+        let direct = gateway.directly("FETCH 58:* (FLAGS BODY.PEEK[])");
+        assert!(contains(&direct, &format!("BODY[] {{{}}}\r\n{message}", message.len())));
+        assert!(contains(&direct, &message.repeat(9000)) && contains(&direct, "\\Seen"));
+        assert!(stored.ends_with(&gateway.ask(&both)), "a repeat is given the answer of then");
+        assert!(
+            contains(&gateway.directly("STATUS INBOX (MESSAGES)"), "(MESSAGES 59)"),
+            "and not stored again"
+        );
+        let uid_validity = NonZeroU32::new(gateway.uid_validity).unwrap();
+        for (number, key, string) in
+            [(3, "SUBJECT", "zebra"), (4, "TEXT", "gr\u{fc}n"), (5, "FROM", "O'Brien")]
+        {
+            let place = Context::search(&inbox, uid_validity, sender(number), key, None);
+            let frame = sealed(&keys, &place, Kind::Literal, string.as_bytes(), 1);
+            let found = gateway.ask(&format!("SEARCH NOT SEEN {key} {{{}+}}\r\n{frame}", frame.len()));
+            let seen = gateway.ask("SEARCH SEEN");
+            assert!(contains(&found, "* SEARCH") && contains(&seen, "58 59"), "{}", found.escape_ascii());
+            let direct = gateway
+                .directly(&format!("SEARCH CHARSET UTF-8 NOT SEEN {key} {{{}+}}\r\n{string}", string.len()));
+            assert!(untimed(&found) == untimed(&direct), "{key}: {}", found.escape_ascii());
         }
     }
 }

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::ops::Range;
 
-use super::frame::{Class, part};
+use super::frame::{Class, HEADER_SIZE, PREFIX_SIZE, part};
 use super::item::Item;
 use super::mailbox::Mailbox;
 use super::{ClientToServer, Direction, Reject, ServerToClient};
@@ -85,6 +85,15 @@ impl Sender {
     #[must_use]
     pub fn new(pairing: PartyId, number: NonZeroU64) -> Self {
         Self { id: part(&sha256(pairing.as_bytes()), 0), number }
+    }
+
+    /// Who a frame says that sent it, and which of his it is: of this prefix, which nobody has verified.
+    ///
+    /// # Errors
+    /// [`Reject::OtherPosition`]: the first number is 1.
+    pub fn read(prefix: &[u8; PREFIX_SIZE]) -> Result<Self, Reject> {
+        let number = NonZeroU64::new(u64::from_be_bytes(part(prefix, HEADER_SIZE + 48)));
+        Ok(Self { id: part(prefix, HEADER_SIZE + 40), number: number.ok_or(Reject::OtherPosition)? })
     }
 
     /// What stands for the pairing in a context.
@@ -259,6 +268,16 @@ mod tests {
             at = field.end;
         }
         assert_eq!(at, CONTEXT_SIZE);
+    }
+
+    #[test]
+    fn a_sender_is_read_where_it_was_written() {
+        let sender = Sender::new(PartyId::from_bytes([9; 16]), NonZeroU64::new(77).unwrap());
+        let drafts = Mailbox::new("Drafts", None).unwrap();
+        let mut prefix = [0; PREFIX_SIZE];
+        assert_eq!(Sender::read(&prefix), Err(Reject::OtherPosition));
+        prefix[HEADER_SIZE..].copy_from_slice(&Context::append(&drafts, sender, &[], None).write());
+        assert_eq!(Sender::read(&prefix), Ok(sender));
     }
 
     #[test]
