@@ -13,6 +13,7 @@ pub mod clock;
 pub mod completion;
 pub mod config;
 pub mod confirm;
+pub mod credential;
 pub mod delivery;
 pub mod demo;
 pub mod doctor;
@@ -87,6 +88,9 @@ enum Command {
     #[command(subcommand, arg_required_else_help = true, after_help = client::EXAMPLES)]
     Client(client::Client),
     Join(join::Join),
+    /// What operators' proxies log in with at the gateway, as one user
+    #[command(subcommand, arg_required_else_help = true, after_help = credential::EXAMPLES)]
+    Credential(credential::Credential),
     /// Session keys, as the mail server or the client that this machine is paired as; as an administrator, no keys
     #[command(subcommand, arg_required_else_help = true, after_help = session::EXAMPLES)]
     Session(session::Session),
@@ -104,7 +108,7 @@ enum Command {
     /// The pairings and the administrators that this machine can act as
     #[command(subcommand, arg_required_else_help = true, after_help = profile::noun::EXAMPLES)]
     Profile(profile::noun::Noun),
-    /// Revoke a pairing, a user, a server, a session or an invitation, for ever
+    /// Revoke a pairing, a user, a server, a session, an invitation or a credential, for ever
     #[command(subcommand, arg_required_else_help = true, after_help = revoke::EXAMPLES)]
     Revoke(revoke::Revoke),
     /// The keys that the service signs with
@@ -171,6 +175,7 @@ impl Command {
             Self::Demo(demo) => demo.run(screen).map(|()| None),
             Self::Server(server) => remote::block_on(server.run(screen)).map(Some),
             Self::Client(client) => remote::block_on(client.run(screen)).map(Some),
+            Self::Credential(credential) => remote::block_on(credential.run(screen)).map(Some),
             Self::Join(join) => remote::block_on(join.run(screen)).map(Some),
             Self::Session(session) => remote::block_on(session.run()).map(Some),
             Self::Agent(agent) => agent.run(screen),

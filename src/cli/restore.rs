@@ -118,6 +118,7 @@ fn facts(accepted: &Accepted) -> Vec<(&'static str, String)> {
     vec![
         ("revoked again", accepted.reapplied.to_string()),
         ("pairings revoked", accepted.pairings.to_string()),
+        ("credentials revoked", accepted.credentials.to_string()),
         ("sessions ended", accepted.sessions_ended.to_string()),
         ("invitations cancelled", accepted.invitations.to_string()),
         ("revocations from now on", accepted.revocations.to_string()),

@@ -3,12 +3,13 @@
 use clap::Subcommand;
 use serde_json::json;
 use sidekey_client::admin::{Pairing, PairingFilter, Standing};
-use sidekey_protocol::ids::{InvitationId, PartyId, ServerName, SessionId, UserName};
+use sidekey_protocol::ids::{CredentialId, InvitationId, PartyId, ServerName, SessionId, UserName};
 use sidekey_protocol::revocation::wire::RevokeAnswer;
 use sidekey_protocol::revocation::{Reason, Target};
 
 use crate::act::{self, Foreseen};
 use crate::client::pairing_facts;
+use crate::credential;
 use crate::exit::Stop;
 use crate::output::{Report, Screen};
 use crate::remote::Admin;
@@ -25,7 +26,7 @@ pub enum Revoke {
         #[command(flatten)]
         act: Reasoned,
     },
-    /// All devices of a user, their sessions and invitations
+    /// All devices of a user, their sessions, proxies' credentials and invitations
     #[command(after_help = USER_EXAMPLES)]
     User {
         /// The user, as the mail server names them
@@ -49,6 +50,14 @@ pub enum Revoke {
     Session {
         /// As `session open` or `session list` shows it
         session: SessionId,
+        #[command(flatten)]
+        act: Reasoned,
+    },
+    /// A proxy's credential: the gateway sends away whoever is logged in with it
+    #[command(after_help = CREDENTIAL_EXAMPLES)]
+    Credential {
+        /// As `credential list` shows it
+        credential: CredentialId,
         #[command(flatten)]
         act: Reasoned,
     },
@@ -83,6 +92,7 @@ impl Revoke {
             Self::User { user, server, act } => (Target::User { server, user }, act),
             Self::Server { server, act } => (Target::Server { server }, act),
             Self::Session { session, act } => (Target::Session { session }, act),
+            Self::Credential { credential, act } => (Target::Credential { credential }, act),
             Self::Invitation { invitation, act } => (Target::Invitation { invitation }, act),
         };
         act.run(&target, screen).await
@@ -133,16 +143,18 @@ fn json(target: &Target, answer: &RevokeAnswer, dry_run: bool) -> serde_json::Va
         "revocations": answer.revocations,
         "invitations": answer.invitations,
         "pairings": answer.pairings,
+        "credentials": answer.credentials,
         "sessions_rotated": answer.sessions_rotated,
         "sessions_ended": answer.sessions_ended,
     })
 }
 
 /// What a revocation strikes, in numbers.
-fn numbers(answer: &RevokeAnswer) -> [(&'static str, String); 4] {
+fn numbers(answer: &RevokeAnswer) -> [(&'static str, String); 5] {
     let rotated = format!("{} (they go on for others, under new keys)", answer.sessions_rotated);
     [
         ("pairings revoked", answer.pairings.to_string()),
+        ("credentials revoked", answer.credentials.to_string()),
         ("invitations cancelled", answer.invitations.to_string()),
         ("sessions ended", answer.sessions_ended.to_string()),
         ("sessions rotated", rotated),
@@ -153,6 +165,7 @@ fn struck(target: &Target, answer: &RevokeAnswer) -> Report {
     let did = format!("Revoked {}. It is refused from the next request on.", name(target));
     let report = Report::new(did, json(target, answer, false)).facts(numbers(answer));
     match target {
+        Target::Credential { .. } => report.next("sidekey credential list --state active"),
         Target::Server { .. } => report.next("sidekey server list"),
         Target::User { server, .. } => report.next(format!("sidekey client list --server {server}")),
         _ => report.next("sidekey client list --state active"),
@@ -171,6 +184,10 @@ async fn acts_on(target: &Target, admin: &Admin) -> Result<Vec<(&'static str, St
             let found = admin.run(async |service| service.pairings(&wanted).await).await?;
             let device = |pairing: &Pairing| ("device", format!("{} {}", pairing.pairing, pairing.label));
             facts.extend(found.iter().take(DEVICES_SHOWN).map(device));
+        }
+        Target::Credential { credential } => {
+            let found = admin.run(async |service| service.credential(*credential).await).await?;
+            facts.extend(credential::facts(&found));
         }
         // The numbers say it all.
         Target::Server { .. } => {}
@@ -202,6 +219,7 @@ pub(crate) fn name(target: &Target) -> String {
         Target::Server { server } => format!("mail server {server}, with all its users"),
         Target::Session { session } => format!("session {session}"),
         Target::Invitation { invitation } => format!("invitation {invitation}"),
+        Target::Credential { credential } => format!("credential {credential}"),
     }
 }
 
@@ -226,6 +244,9 @@ Examples:
 const SESSION_EXAMPLES: &str = "\
 Examples:
   sidekey revoke session 000102030405060708090a0b0c0d0e0f --reason \"key copied by mistake\" --yes";
+const CREDENTIAL_EXAMPLES: &str = "\
+Examples:
+  sidekey revoke credential 7d20c9a4be5f13860f92d7e4a1c3b658 --reason \"app removed\" --yes";
 const INVITATION_EXAMPLES: &str = "\
 Examples:
   sidekey revoke invitation 0f0e0d0c0b0a09080706050403020100 --reason \"sent to the wrong person\"";

@@ -3,7 +3,7 @@
 //! ```text
 //!                           ┌──open──▶ Confirmed  digits · matches · approved     where it is to be approved
 //!   Invitation ──pair──▶ KeyStore ──open──▶ Client  session_key · accept · current · policy · watch
-//!                                      └──▶ Server  issue · rotate · end · session_key · sessions · watch
+//!                                      └──▶ Server  issue · rotate · end · session_key · sessions · verify_credential · watch
 //! ```
 //! A [`Client`] is a mail app's side, a [`Server`] a mail server's or a gateway's; `examples/phone.rs` and
 //! `examples/server.rs` are each a whole one. Every error says what to do about it: see [`Error`]. Nothing is global:
@@ -18,6 +18,7 @@ mod ambient;
 mod approval;
 mod audit;
 mod cache;
+pub mod credential;
 mod delivery;
 pub mod error;
 mod heads;

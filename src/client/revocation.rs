@@ -210,7 +210,7 @@ fn apply(party: &Party, event: &Event) {
             Target::Server { .. } => party.cache.drop_keys_if(|_| true),
             Target::Pairing { pairing } if *pairing == party.pairing => party.cache.drop_keys_if(|_| true),
             // Of another device: the sessions that it shared are rotated, and each says so itself.
-            Target::Invitation { .. } | Target::Pairing { .. } => {}
+            Target::Credential { .. } | Target::Invitation { .. } | Target::Pairing { .. } => {}
         },
     }
 }

@@ -102,6 +102,10 @@ macro_rules! text_serde {
 }
 
 id! {
+    /// Names one proxy credential.
+    CredentialId
+}
+id! {
     /// Names one invitation: an offer to pair, made by an administrator.
     InvitationId
 }

@@ -7,7 +7,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::delivery::CarrierName;
 use crate::encoding::{Bytes, Octets};
-use crate::ids::{InvitationId, NAME_MAX, PartyId, ServerName, ServiceId, SessionId, Timestamp, UserName};
+use crate::ids::{
+    CredentialId, InvitationId, NAME_MAX, PartyId, ServerName, ServiceId, SessionId, Timestamp, UserName,
+};
+use crate::pairing::credential::CredentialSecret;
 use crate::pairing::{Digits, PartyLabel};
 use crate::revocation::{Reason, SealedHead};
 use crate::session::SuiteList;
@@ -45,6 +48,14 @@ fn base64url(octets: usize) -> String {
 }
 
 schemas! {
+    CredentialId {
+        "description": "Names one proxy credential: 16 octets, lower-case hex.",
+        "type": "string", "pattern": ID, "examples": ["7d20c9a4be5f13860f92d7e4a1c3b658"],
+    }
+    CredentialSecret {
+        "description": "A proxy credential: 20 symbols of Crockford's base32. Case, spaces and hyphens mean nothing; I and L are 1, O is 0.",
+        "type": "string", "pattern": "^[ -]*([0-9A-TV-Za-tv-z][ -]*){20}$", "examples": ["4QZ7-K2MD-9XWA-R5TB-0H3N"],
+    }
     InvitationId {
         "description": "Names one invitation: 16 octets, lower-case hex.",
         "type": "string", "pattern": ID, "examples": ["2b0c5f8e9d1a4c73a6e0b4d29f1c7e58"],

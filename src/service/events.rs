@@ -203,7 +203,7 @@ fn strikes(id: PartyId, place: Place<'_>, event: &Event) -> bool {
         Target::Pairing { pairing } => *pairing == id,
         Target::Server { server: struck } => struck == server,
         Target::User { server: struck, user: whose } => struck == server && Some(whose) == user,
-        Target::Invitation { .. } | Target::Session { .. } => false,
+        Target::Credential { .. } | Target::Invitation { .. } | Target::Session { .. } => false,
     }
 }
 

@@ -7,6 +7,7 @@ mod audit;
 mod certificate;
 pub mod clock;
 pub mod config;
+mod credential;
 mod delivery;
 mod events;
 pub mod fault;

@@ -26,6 +26,8 @@ pub(crate) struct Metrics {
     unrouted: Arc<RouteMeter>,
     auth_failures: Outcomes,
     heads_forged: Counter,
+    /// Proxy credentials that were shown to servers, by what they were found to be.
+    credentials_shown: [(&'static str, Counter); 3],
     /// Requests that were too many, by what they were counted as.
     rate_limited: Vec<(&'static str, Counter)>,
     /// The gauges that are looked up when somebody asks.
@@ -187,6 +189,9 @@ impl Metrics {
             unrouted: Arc::new(RouteMeter::new(&registry, "none", "any", false)),
             auth_failures: Outcomes::new(&registry, "sidekey_auth_failures_total", "reason"),
             heads_forged: registry.counter("sidekey_heads_forged_total", &[]),
+            credentials_shown: ["live", "over", "wrong"].map(|outcome| {
+                (outcome, registry.counter("sidekey_credentials_shown_total", &[("outcome", outcome)]))
+            }),
             rate_limited: rate_limited(&registry),
             asked: Asked::new(&registry),
             registry,
@@ -225,6 +230,12 @@ impl Metrics {
     /// Somebody showed a head of revocations that this service never made.
     pub(crate) fn head_forged(&self) {
         self.heads_forged.increment(1);
+    }
+
+    /// Somebody showed a secret to a server: of a credential that is live or over, or of none.
+    pub(crate) fn credential_shown(&self, outcome: &str) {
+        let counter = self.credentials_shown.iter().find(|(name, _)| *name == outcome);
+        counter.inspect(|(_, counter)| counter.increment(1));
     }
 
     /// Somebody asked too often.

@@ -45,6 +45,7 @@ fn answer(revoked: Revoked) -> RevokeAnswer {
         revocations: revoked.revocations,
         invitations: revoked.invitations.into(),
         pairings: revoked.pairings.into(),
+        credentials: revoked.credentials.into(),
         sessions_rotated: revoked.sessions_rotated.into(),
         sessions_ended: revoked.sessions_ended.into(),
     }
@@ -80,6 +81,7 @@ fn refusal(error: Error) -> Refusal {
             Refused::Absent
             | Refused::AttemptsSpent
             | Refused::Conflict
+            | Refused::Credential(_)
             | Refused::Exists
             | Refused::Missing(_)
             | Refused::Pairing(_)

@@ -249,6 +249,7 @@ fn refusal(error: Error) -> Problem {
             Refused::Lapsed => rekey::Reject::Lapsed.into(),
             Refused::Absent
             | Refused::AttemptsSpent
+            | Refused::Credential(_)
             | Refused::Exists
             | Refused::Missing(_)
             | Refused::Pruned

@@ -9,19 +9,21 @@ use http::Method;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use serde_json::json;
+use sidekey_client::credential::CredentialSecret;
 use sidekey_client::object::Kind;
 use sidekey_client::{Error, Notice};
 use sidekey_protocol::crypto::{Aead, Context, Secret, SigningKey, derive, labels, unwrap};
 use sidekey_protocol::encoding::{base64url, from_base64url};
 use sidekey_protocol::ids::{Role, Timestamp};
 use sidekey_protocol::pairing::{Kek, PairingCode};
+use sidekey_protocol::revocation::Target;
 use sidekey_protocol::session::envelope::{self, Expected, Opened};
 use sidekey_protocol::session::wire::SessionKey;
 use sidekey_service::store::Store;
 use sidekey_tests::mail::{Fetch, opened, sealed};
 use sidekey_tests::scan::Secrets;
 use sidekey_tests::stranger::stretch;
-use sidekey_tests::{ANN, Answer, Captured, Keys, MAIL, Office, System};
+use sidekey_tests::{ANN, Answer, Captured, Keys, MAIL, Office, System, user};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_key_reaches_the_log() {
@@ -57,6 +59,7 @@ async fn no_key_reaches_the_log() {
         "bearer",
         "box",
         "code",
+        "credential",
         "file",
         "head",
         "KEK",
@@ -226,6 +229,7 @@ async fn walk(secrets: &mut Known) -> System {
     let mut office = Office::open().await;
     pair(&office, secrets).await;
     issue(&office, secrets).await;
+    log_in(&office, secrets).await;
     err(&office).await;
     office.system.restart().await;
     office.fetch(office.session().await.session(), "", &office.tablet.keys.token()).send().await.is(200);
@@ -292,6 +296,24 @@ async fn issue(office: &Office, secrets: &mut Known) {
     office.mail.server.end(session).await.unwrap();
 }
 
+/// A proxy's credential, shown while it is live and when it is over, and one that somebody guesses.
+async fn log_in(office: &Office, secrets: &mut Known) {
+    let (admin, gateway) = (&office.system.admin, &office.mail.server);
+    let (at, label) = (MAIL.parse().unwrap(), "push".parse().unwrap());
+    let issued = admin.issue_credential(&at, &user(ANN), &label, None).await.unwrap();
+    let guess = CredentialSecret::random(&mut office.system.rng());
+    for (of, secret) in [("issued", &issued.secret), ("guessed", &guess)] {
+        secrets.add("credential", of, *secret.expose());
+        secrets.add("credential", &format!("{of}, printed"), secret.expose_printed().as_bytes());
+    }
+    assert!(gateway.verify_credential(&user(ANN), &issued.secret).await.unwrap().is_some());
+    let target = Target::Credential { credential: issued.credential };
+    admin.revoke(&target, &"another operator".parse().unwrap()).await.unwrap();
+    for secret in [&issued.secret, &guess] {
+        assert_eq!(gateway.verify_credential(&user(ANN), secret).await.unwrap(), None);
+    }
+}
+
 /// Requests with secrets where they do not belong, and others that fail.
 async fn err(office: &Office) {
     let (system, token) = (&office.system, office.tablet.keys.token());
@@ -329,7 +351,7 @@ fn at_rest(system: &System, secrets: &mut Known) {
     secrets.signing_key("service", &store.signer().unwrap().key);
 }
 
-/// `seal.keys`: version, one slot (the root key's id 8, no passphrase, the master key wrapped), K_head wrapped, then a
+/// `seal.keys`: version, one slot (the root key's id 8, no passphrase, the master key wrapped), K_head and K_cred wrapped, then a
 /// list of number, time and wrapped key (postcard: octets behind their number).
 fn sealing_keys(file: &[u8], root: &Secret<32>, secrets: &mut Known) -> Vec<Secret<32>> {
     fn wrapped<'f>(octets: &'f [u8], root: &Secret<32>) -> (Secret<32>, &'f [u8]) {
@@ -345,6 +367,8 @@ fn sealing_keys(file: &[u8], root: &Secret<32>, secrets: &mut Known) -> Vec<Secr
     secrets.add("master", "master key", *master.expose());
     let (head, rest) = wrapped(rest, &master);
     secrets.add("head", "K_head", *head.expose());
+    let (credential, rest) = wrapped(rest, &master);
+    secrets.add("credential", "K_cred", *credential.expose());
     let (count, mut rest) = varint(rest);
     let mut keys = Vec::new();
     for _ in 0..count {

@@ -8,6 +8,7 @@ mod agent;
 mod audit;
 mod batch;
 mod clock;
+mod credential;
 mod delivery;
 mod envelope;
 mod journey;

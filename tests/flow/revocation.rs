@@ -36,7 +36,7 @@ async fn a_revoked_device_is_refused_at_its_next_request_and_told_why() {
 
     let answer = office.revoke(&pairing(&office.phone)).send().await.is(200).json();
     let expected = json!({
-        "revocations": 1, "invitations": 0, "pairings": 1, "sessions_rotated": 1, "sessions_ended": 0,
+        "revocations": 1, "invitations": 0, "pairings": 1, "credentials": 0, "sessions_rotated": 1, "sessions_ended": 0,
     });
     assert_eq!(answer, expected);
 
@@ -155,7 +155,7 @@ async fn a_user_is_revoked_with_all_devices_sessions_and_invitations() {
     let invited = office.system.invite(MAIL, Some(ANN)).await;
     let answer = office.revoke(&ann()).send().await.is(200).json();
     let expected = json!({
-        "revocations": 1, "invitations": 1, "pairings": 2, "sessions_rotated": 0, "sessions_ended": 2,
+        "revocations": 1, "invitations": 1, "pairings": 2, "credentials": 0, "sessions_rotated": 0, "sessions_ended": 2,
     });
     assert_eq!(answer, expected);
     for phone in [&office.phone, &office.tablet] {
@@ -185,7 +185,7 @@ async fn a_server_is_revoked_with_everybody_and_everything_at_it() {
     let mail = json!({"kind": "server", "server": MAIL});
     let answer = office.revoke(&mail).send().await.is(200).json();
     let expected = json!({
-        "revocations": 1, "invitations": 1, "pairings": 3, "sessions_rotated": 0, "sessions_ended": 1,
+        "revocations": 1, "invitations": 1, "pairings": 3, "credentials": 0, "sessions_rotated": 0, "sessions_ended": 1,
     });
     assert_eq!(answer, expected);
     for keys in [&office.mail.keys, &office.phone.keys, &office.tablet.keys] {

@@ -13,6 +13,7 @@ mod completion;
 mod config;
 mod container;
 mod crash;
+mod credential;
 mod delivery;
 mod demo;
 mod disk;

@@ -30,6 +30,7 @@ fn the_runbook_s_steps_do_what_they_say() {
         SETUP.to_owned(),
         part("lost", &join("A phone is lost"), LOST),
         part("stolen", &format!("{STOLEN}{}", join("A mail server's machine is stolen")), REPLACED),
+        part("password", &format!("{PUSH}{}", join("A proxy's password leaked")), ""),
         part("leaked", &join("The root key leaked"), LEAKED),
         part("clock", &format!("{AHEAD}{}", faulty("The clock jumped")), BELIEVED),
         part("restore", &join("Restore a copy"), RESTORED),
@@ -42,6 +43,7 @@ fn the_runbook_s_steps_do_what_they_say() {
         rest.split("\n== ").next().expect("a split has a first part").to_owned()
     };
     assert!(about("lost").contains("Would revoke"), "a dry run comes first: {said}");
+    assert!(about("password").contains("Revoked credential"), "{said}");
     assert!(about("clock").contains("its clock went back"), "doctor names it: {said}");
     assert!(about("clock").contains("The clock is believed again"), "{said}");
     assert!(about("full").contains("when none are, nothing is issued"), "doctor names it: {said}");
@@ -56,6 +58,8 @@ fn faketime() -> std::path::PathBuf {
     found.next().expect("./tests/run installs faketime")
 }
 
+/// A proxy that logs in as Ann.
+const PUSH: &str = "sidekey credential issue ann@example.org --for push\n";
 /// A service, a mail server, and Ann's phone and laptop.
 const SETUP: &str = r#"
 dpkg -i /walk/sidekey_0.1.0_*.deb

@@ -43,7 +43,9 @@ fn extension(entry: &Entry) -> Vec<(&'static str, String)> {
     let named = [
         ("cs1", "cs1Label", "pairing", entry.pairing.map(|id| id.to_string())),
         ("cs2", "cs2Label", "session", entry.session.map(|id| id.to_string())),
+        // No entry is about both.
         ("cs3", "cs3Label", "invitation", entry.invitation.map(|id| id.to_string())),
+        ("cs3", "cs3Label", "credential", entry.credential.map(|id| id.to_string())),
         ("cs4", "cs4Label", "label", entry.label.clone().or_else(|| entry.kid.clone())),
         ("cs5", "cs5Label", "suite", entry.suite.map(|suite| suite.name().to_owned())),
         ("cs6", "cs6Label", "hash", entry.hash.map(|hash| hex(&hash.0))),
@@ -64,8 +66,12 @@ const fn severity(action: Action) -> u8 {
     match action {
         Action::RollbackFound => 9,
         Action::AllRevoked | Action::RestoreAccepted | Action::ServerRevoked | Action::UserRevoked => 7,
-        Action::PairingRevoked | Action::SessionRevoked | Action::InvitationRevoked => 6,
-        Action::SigningKeyRotated
+        Action::CredentialRevoked
+        | Action::PairingRevoked
+        | Action::SessionRevoked
+        | Action::InvitationRevoked => 6,
+        Action::CredentialIssued
+        | Action::SigningKeyRotated
         | Action::ServiceCreated
         | Action::LogPruned
         | Action::ServerAdded

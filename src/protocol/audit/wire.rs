@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::delivery::CarrierName;
 use crate::encoding::Octets;
-use crate::ids::{InvitationId, PartyId, Role, ServerName, ServiceId, SessionId, Timestamp, UserName};
+use crate::ids::{
+    CredentialId, InvitationId, PartyId, Role, ServerName, ServiceId, SessionId, Timestamp, UserName,
+};
 use crate::revocation::Reason;
 use crate::session::Suite;
 
@@ -61,10 +63,12 @@ actions! {
     ServerRevoked = "server_revoked", "A mail server was revoked, with all of its pairings.";
     SessionRevoked = "session_revoked", "A session was revoked.";
     InvitationRevoked = "invitation_revoked", "An invitation was revoked.";
+    CredentialIssued = "credential_issued", "A proxy credential was issued.";
+    CredentialRevoked = "credential_revoked", "A proxy credential was revoked.";
     RollbackFound = "rollback_found", "Somebody has seen so many revocations, which the service does not have: it was restored from an older copy.";
     RevocationReported = "revocation_reported", "A party was told of a revocation that the service does not have.";
     RestoreAccepted = "restore_accepted", "The service goes on from an older copy, and counts so many revocations; all sessions end.";
-    AllRevoked = "all_revoked", "Every pairing was revoked but so many.";
+    AllRevoked = "all_revoked", "Every pairing was revoked but so many, and every proxy credential.";
     SigningKeyRotated = "signing_key_rotated", "Another signing key of the service took over.";
     ClockAccepted = "clock_accepted", "A clock that had been ahead, by so many seconds, was set right and is believed again.";
     AddressSet = "address_set", "The address was set at which a carrier reaches a pairing.";
@@ -126,7 +130,10 @@ pub struct Entry {
     /// Which session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionId>,
-    /// What the party calls itself.
+    /// Which proxy credential.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<CredentialId>,
+    /// What the party calls itself; whom the credential is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
     /// Whether it checked the service's pin.
@@ -189,6 +196,7 @@ impl Entry {
             invitation: None,
             pairing: None,
             session: None,
+            credential: None,
             label: None,
             pinned: None,
             epoch: None,

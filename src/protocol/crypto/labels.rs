@@ -40,6 +40,8 @@ labels! {
     CAPABILITIES = "capabilities";
     /// Salt of the pairing code's Argon2id.
     CODE = "code";
+    /// What is kept of a proxy credential.
+    CREDENTIAL = "credential";
     /// What an envelope in COSE was made under: policy, capabilities, offer.
     CTX = "ctx";
     /// The digits by which people know a pairing.

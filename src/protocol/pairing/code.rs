@@ -6,12 +6,11 @@ use std::str::FromStr;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
+use super::symbols;
 use crate::crypto::{Secret, VerifyingKey};
 use crate::encoding::{array_from_base64url, base64url};
 use crate::ids::Malformed;
 
-/// Crockford's base32: no I, L, O (read as 1, 1, 0) and no U.
-const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 /// Symbols of a code.
 const SYMBOLS: usize = 8;
 
@@ -22,13 +21,7 @@ pub struct PairingCode(Secret<SYMBOLS>);
 impl PairingCode {
     /// A new one from `rng`.
     pub fn random(rng: &mut impl CryptoRng) -> Self {
-        let bits = Secret::<8>::random(rng);
-        let symbols = |byte: &u8| ALPHABET[usize::from(byte & 31)];
-        Self(Secret::fill_with(|code| {
-            for (symbol, byte) in code.iter_mut().zip(bits.expose()) {
-                *symbol = symbols(byte);
-            }
-        }))
+        Self(symbols::random(rng))
     }
 
     /// The eight symbols: SPAKE2+'s password.
@@ -40,14 +33,7 @@ impl PairingCode {
     /// The code as it is shown: `XXXX-XXXX`.
     #[must_use]
     pub fn expose_printed(&self) -> Zeroizing<String> {
-        let mut printed = Zeroizing::new(String::with_capacity(SYMBOLS + 1));
-        for (i, symbol) in self.0.expose().iter().enumerate() {
-            if i == SYMBOLS / 2 {
-                printed.push('-');
-            }
-            printed.push(char::from(*symbol));
-        }
-        printed
+        symbols::printed(self.0.expose())
     }
 }
 
@@ -56,24 +42,8 @@ impl FromStr for PairingCode {
 
     /// Reads what a person typed: either case, I and L for 1, O for 0, hyphens and spaces ignored.
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let mut typed = text.bytes().filter(|byte| !matches!(byte, b'-' | b' '));
-        let code = Secret::fill(|code| {
-            for symbol in code {
-                *symbol = typed.next().and_then(read).ok_or(Malformed)?;
-            }
-            Ok(())
-        })?;
-        if typed.next().is_none() { Ok(Self(code)) } else { Err(Malformed) }
+        symbols::read(text.as_bytes()).map(Self)
     }
-}
-
-fn read(symbol: u8) -> Option<u8> {
-    let symbol = match symbol.to_ascii_uppercase() {
-        b'I' | b'L' => b'1',
-        b'O' => b'0',
-        other => other,
-    };
-    ALPHABET.contains(&symbol).then_some(symbol)
 }
 
 /// The first 16 octets of SHA-256 of the service's signing key, SPKI: whom a link leads to. Public.

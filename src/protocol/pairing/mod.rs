@@ -8,7 +8,8 @@
 //!
 //!   client    Prover ──check──▶ Checked ──finish──▶ Finishing ──done──▶ Paired
 //! ```
-//! What comes of it is epoch 0; [`rekey`] makes the later ones. Who waits to be approved: [`Waiting`].
+//! What comes of it is epoch 0; [`rekey`] makes the later ones. Who waits to be approved: [`Waiting`]. What a proxy logs in with
+//! at a gateway, which is no party: [`credential`].
 //!
 //! (1) 15 minutes. (2) One of five attempts is spent here, durably, before anything that depends on the code leaves.
 //! (3) 60 seconds, or a wrong confirmation.
@@ -17,11 +18,13 @@ mod approval;
 mod boxes;
 mod client;
 mod code;
+pub mod credential;
 mod exchange;
 mod link;
 pub mod registry;
 pub mod rekey;
 mod service;
+mod symbols;
 #[cfg(test)]
 mod tests;
 pub mod wire;

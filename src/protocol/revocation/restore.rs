@@ -92,7 +92,7 @@ pub struct Accept {
     /// Go on although so many revocations are lost.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub missing: u64,
-    /// Revoke every pairing besides.
+    /// Revoke every pairing besides, and every proxy credential.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub revoke_all: bool,
     /// Every pairing but these.
@@ -113,6 +113,8 @@ pub struct Accepted {
     pub reapplied: u64,
     /// Pairings revoked: by those, by `revoke_all`, and what waited to be approved.
     pub pairings: u64,
+    /// Proxy credentials revoked: by those, and by `revoke_all` all.
+    pub credentials: u64,
     /// Sessions ended: all.
     pub sessions_ended: u64,
     /// Open invitations cancelled: all.

@@ -6,11 +6,16 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::ids::{InvitationId, PartyId, ServerName, SessionId, UserName};
+use crate::ids::{CredentialId, InvitationId, PartyId, ServerName, SessionId, UserName};
 
 /// What can be revoked.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Target {
+    /// One proxy credential.
+    Credential {
+        /// Which.
+        credential: CredentialId,
+    },
     /// An invitation that nobody has completed.
     Invitation {
         /// Which.
@@ -45,6 +50,7 @@ pub enum Target {
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "Target"))]
 #[serde(remote = "Target", tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 enum Tagged {
+    Credential { credential: CredentialId },
     Invitation { invitation: InvitationId },
     Pairing { pairing: PartyId },
     Server { server: ServerName },
@@ -61,6 +67,7 @@ enum Stored {
     Server { server: ServerName },
     Session { session: SessionId },
     User { server: ServerName, user: UserName },
+    Credential { credential: CredentialId },
 }
 
 impl Serialize for Target {
@@ -113,9 +120,13 @@ impl<'de> Visitor<'de> for Object {
 mod tests {
     use super::*;
 
-    fn all() -> [(Target, &'static str); 5] {
+    fn all() -> [(Target, &'static str); 6] {
         let (server, user): (ServerName, UserName) = ("mail".parse().unwrap(), "ann".parse().unwrap());
         [
+            (
+                Target::Credential { credential: CredentialId::from_bytes([4; 16]) },
+                r#"{"kind":"credential","credential":"04040404040404040404040404040404"}"#,
+            ),
             (
                 Target::Invitation { invitation: InvitationId::from_bytes([1; 16]) },
                 r#"{"kind":"invitation","invitation":"01010101010101010101010101010101"}"#,

@@ -43,6 +43,8 @@ pub struct RevokeAnswer {
     pub invitations: u64,
     /// Pairings revoked.
     pub pairings: u64,
+    /// Proxy credentials revoked.
+    pub credentials: u64,
     /// Sessions that go on for others, under a new key.
     pub sessions_rotated: u64,
     /// Sessions ended.

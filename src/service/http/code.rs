@@ -68,6 +68,8 @@ codes! {
         "`cause` says which; begin again.";
     CodeMismatch = 403 "code_mismatch", "The pairing code does not match.",
         "Check the code and begin again; five wrong ones spend the invitation.";
+    CredentialWrong = 403 "credential_wrong", "No live credential of this user has this secret.",
+        "Check it; whoever was given it asks the administrator whether it was revoked or has expired.";
     DigitsMismatch = 403 "digits_mismatch", "These are not the digits that the device shows.",
         "Have them read out again, from the device that shall be approved; the fifth wrong ones refuse it.";
     RoleForbidden = 403 "role_forbidden", "Your role may not do this.",
@@ -84,6 +86,10 @@ codes! {
         "Send it again, on a new connection.";
     ApprovalOver = 409 "approval_over", "The pairing does not wait to be approved.",
         "It is active, or over: look at its state. Revoke one that is active; invite again for one that is over.";
+    CredentialExists = 409 "credential_exists", "A live credential of this user has this label.",
+        "Choose another label; or revoke that one first, if its secret is lost.";
+    CredentialLimit = 409 "credential_limit", "The user has 32 live credentials.",
+        "Revoke those that nobody uses any more.";
     DeliveryOver = 409 "delivery_over", "The delivery is settled, or what it carries is over.",
         "Nothing is to be done: a party can fetch its keys over HTTPS.";
     DeviceLimit = 409 "device_limit", "The user has as many devices as the policy allows.",
@@ -161,7 +167,7 @@ codes! {
     SuitesMalformed = 422 "suites_malformed", "The list of suites is empty, too long, or has a malformed name.",
         "Name A256GCM, C20P or both.";
     TtlOutOfRange = 422 "ttl_out_of_range", "The time asked for is too short or too long.",
-        "Ask for 60 to 900 seconds for an invitation, up to 604800 where it is to be approved, 60 to 86400 for a session, up to 2592000 for an overlap of keys, never more than the policy allows, or leave it out.";
+        "Ask for 60 to 900 seconds for an invitation, up to 604800 where it is to be approved, 60 to 86400 for a session, 60 to 315360000 for a credential, up to 2592000 for an overlap of keys, never more than the policy allows, or leave it out.";
     UserMismatch = 422 "user_mismatch", "An invitation of a client names its user, one of a server does not.",
         "Correct `role` or `user`.";
     PreconditionRequired = 428 "precondition_required", "A change must say what it changes.",

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use sidekey_protocol::ids::Timestamp;
-use sidekey_protocol::pairing::rekey;
+use sidekey_protocol::pairing::{credential, rekey};
 use sidekey_protocol::policy::setting::Unsettable;
 use sidekey_protocol::{pairing, revocation, session, token};
 
@@ -244,6 +244,21 @@ impl From<rekey::Reject> for Problem {
             R::EpochPassed => Code::EpochPassed,
             R::EpochUnknown => Code::KekUnknown,
             R::Lapsed => Code::Lapsed,
+        };
+        Self::because(code, &reject)
+    }
+}
+
+impl From<credential::Reject> for Problem {
+    /// proto/pairing/spec.md section 12.
+    fn from(reject: credential::Reject) -> Self {
+        use credential::Reject as R;
+        let code = match reject {
+            R::LabelTaken => Code::CredentialExists,
+            R::Limit => Code::CredentialLimit,
+            R::TtlOutOfRange => Code::TtlOutOfRange,
+            // Which part is wrong is not told.
+            R::Wrong => return Code::CredentialWrong.into(),
         };
         Self::because(code, &reject)
     }

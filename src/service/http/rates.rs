@@ -11,7 +11,8 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use sidekey_protocol::ids::{PartyId, Role, Timestamp};
+use sidekey_protocol::ids::{PartyId, Role, ServerName, Timestamp, UserName};
+use sidekey_protocol::pairing::credential::WRONG_PER_MIN;
 
 use crate::config::Limits;
 use crate::store::{Party, Rights};
@@ -40,11 +41,14 @@ pub(crate) enum Scope {
     Read,
     /// Requests of a party that may change something.
     Change,
+    /// Wrong secrets that somebody showed to a server as one user's.
+    Guess,
 }
 
 impl Scope {
     /// All of them.
-    pub(crate) const ALL: [Self; 5] = [Self::Open, Self::Pairing, Self::Token, Self::Read, Self::Change];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Open, Self::Pairing, Self::Token, Self::Read, Self::Change, Self::Guess];
 
     /// As it stands in `RateLimit-Policy` and in the metrics.
     pub(crate) const fn as_str(self) -> &'static str {
@@ -54,6 +58,7 @@ impl Scope {
             Self::Token => "token",
             Self::Read => "read",
             Self::Change => "change",
+            Self::Guess => "guess",
         }
     }
 
@@ -62,7 +67,7 @@ impl Scope {
         match self {
             Self::Pairing => limits.address_pairing_per_min,
             Self::Token => limits.address_tokens_per_min,
-            Self::Open | Self::Read | Self::Change => limits.address_open_per_min,
+            Self::Open | Self::Read | Self::Change | Self::Guess => limits.address_open_per_min,
         }
     }
 
@@ -114,6 +119,7 @@ pub(crate) enum Denied {
 pub(crate) struct Rates {
     addresses: Buckets<(Network, Scope)>,
     parties: Buckets<(PartyId, Scope)>,
+    guesses: Buckets<(ServerName, UserName)>,
 }
 
 impl Rates {
@@ -139,6 +145,32 @@ impl Rates {
     ) -> Result<Standing, Denied> {
         let rate = Rate { scope, per_min: scope.of_party(&party.rights, limits) };
         self.parties.take((party.id, scope), rate, limits.rate_entries, now)
+    }
+}
+
+impl Rates {
+    /// What `look` finds of a secret that somebody shows as this user's at this server, whichever of its gateways asks:
+    /// nothing is a guess, and is counted. One after another, so that nobody guesses more by guessing at the same time.
+    pub(crate) fn of_guess<T>(
+        &self,
+        whose: (ServerName, UserName),
+        limits: &Limits,
+        now: Timestamp,
+        look: impl FnOnce() -> Option<T>,
+    ) -> Result<Option<T>, Denied> {
+        let rate = Rate { scope: Scope::Guess, per_min: WRONG_PER_MIN };
+        let mut kept = self.guesses.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = kept.full_at_ns.get(&whose).copied();
+        kept.take(whose.clone(), rate, limits.rate_entries, now)?;
+        let found = look();
+        if found.is_some() {
+            // As if nobody had asked.
+            match before {
+                Some(full_at_ns) => kept.full_at_ns.insert(whose, full_at_ns),
+                None => kept.full_at_ns.remove(&whose),
+            };
+        }
+        Ok(found)
     }
 }
 
@@ -183,19 +215,24 @@ impl<K> Default for Buckets<K> {
     }
 }
 
-impl<K: Copy + Eq + Hash> Buckets<K> {
+impl<K: Eq + Hash> Buckets<K> {
     fn take(&self, key: K, rate: Rate, entries: usize, now: Timestamp) -> Result<Standing, Denied> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take(key, rate, entries, now)
+    }
+}
+
+impl<K: Eq + Hash> Kept<K> {
+    fn take(&mut self, key: K, rate: Rate, entries: usize, now: Timestamp) -> Result<Standing, Denied> {
         let Rate { scope, per_min } = rate;
         let now_ns = u64::from(now.0) * SECOND_NS;
         let one_ns = WINDOW_NS / u64::from(per_min.max(1));
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !kept.full_at_ns.contains_key(&key)
-            && kept.full_at_ns.len() >= entries
-            && !kept.sweep(now, entries)
+        if !self.full_at_ns.contains_key(&key)
+            && self.full_at_ns.len() >= entries
+            && !self.sweep(now, entries)
         {
             return Err(Denied::Full);
         }
-        let kept = kept.full_at_ns.entry(key).or_insert(now_ns);
+        let kept = self.full_at_ns.entry(key).or_insert(now_ns);
         // No bucket is emptier than empty: the clock may have been another when it was last asked.
         *kept = (*kept).clamp(now_ns, now_ns + WINDOW_NS);
         let full_at_ns = *kept + one_ns;
@@ -207,9 +244,7 @@ impl<K: Copy + Eq + Hash> Buckets<K> {
         let left = u32::try_from(left).unwrap_or(u32::MAX).min(per_min.saturating_sub(1));
         Ok(Standing { scope, per_min, left, wait_s: seconds(full_at_ns - now_ns) })
     }
-}
 
-impl<K: Eq + Hash> Kept<K> {
     /// Forgets full buckets, which are like new ones, at most once a second; says whether there is room then.
     fn sweep(&mut self, now: Timestamp, entries: usize) -> bool {
         if self.swept != Some(now) {
@@ -298,6 +333,26 @@ mod tests {
         assert_eq!(take(&buckets, 4, 60, NOW.after_s(2)), Err(Denied::Full));
         let back = Timestamp(NOW.0 - 3600);
         assert!(take(&buckets, 4, 60, back).is_ok(), "a clock that steps back does not fill it for ever");
+    }
+
+    #[test]
+    fn what_is_right_is_no_guess_and_the_sixth_wrong_one_in_a_minute_waits() {
+        let (rates, limits) = (Rates::default(), Limits::default());
+        let whose = |user: &str| ("mail".parse().unwrap(), user.parse().unwrap());
+        let look = |user, at, found: Option<u8>| rates.of_guess(whose(user), &limits, at, || found);
+        for _ in 0..20 {
+            assert_eq!(look("ann", NOW, Some(1)), Ok(Some(1)));
+        }
+        for _ in 0..5 {
+            assert_eq!(look("ann", NOW, None), Ok(None));
+        }
+        let looked = rates.of_guess(whose("ann"), &limits, NOW, || -> Option<u8> { panic!("looked") });
+        assert!(matches!(looked, Err(Denied::Empty(standing)) if standing.wait_s == 12), "{looked:?}");
+        assert_eq!(look("bob", NOW, None), Ok(None), "another user is another");
+        let later = NOW.after_s(12);
+        assert_eq!(look("ann", later, Some(1)), Ok(Some(1)));
+        assert_eq!(look("ann", later, None), Ok(None));
+        assert!(look("ann", later, Some(1)).is_err(), "nor is a right one looked at");
     }
 
     #[test]

@@ -11,7 +11,10 @@ use super::openapi;
 use super::problem::Code::{self, *};
 use super::rates::Scope;
 use crate::app::App;
-use crate::{audit, delivery, events, health, keys, pairing, policies, policy, restore, revocation, session};
+use crate::{
+    audit, credential, delivery, events, health, keys, pairing, policies, policy, restore, revocation,
+    session,
+};
 
 /// One row of the table.
 #[derive(Debug)]
@@ -121,6 +124,18 @@ routes! {
         "Approves a pairing, if the digits are those that its device shows" [ApprovalOver DigitsMismatch KekUnknown NotFound];
     POST   "/v1/pairings/{pairing}/refuse"     PERSONS     SMALL  Answer pairing::refuse,
         "Refuses a pairing that waits to be approved, for good" [ApprovalOver KekUnknown NotFound];
+    POST   "/v1/credentials"                   ADMIN       SMALL  Answer credential::issue,
+        "Issues a proxy credential of a user, and shows its secret, once"
+        [CredentialExists CredentialLimit NotFound Revoked TtlOutOfRange];
+    GET    "/v1/credentials"                   ADMIN       NONE   Answer credential::credentials,
+        "Lists proxy credentials, oldest first" [];
+    POST   "/v1/credentials/verify"            SERVER      SMALL  Answer credential::verify,
+        "Whose proxy credential a secret is that somebody shows to the caller"
+        [CredentialWrong KekUnknown Overloaded RateLimited];
+    GET    "/v1/credentials/{credential}"      ADMIN       NONE   Answer credential::shown,
+        "One proxy credential" [NotFound];
+    DELETE "/v1/credentials/{credential}"      ADMIN       NONE   Answer credential::withdraw,
+        "Revokes a proxy credential" [NotFound];
     POST   "/v1/sessions"                      SERVER      MEDIUM Answer session::open,
         "Opens a session, and answers its key wrapped for the server"
         [AudienceAmbiguous CapabilitiesMalformed CarrierUnfit CarrierUnknown NoCommonSuite NotFound RekeyFirst SessionEnded
@@ -228,6 +243,7 @@ impl Route {
     /// Whether it is for ending things: that goes on when the clock has gone back.
     pub(super) fn ends_things(&self) -> bool {
         self.path == "/v1/revocations"
+            || (self.method_name, self.path) == ("DELETE", "/v1/credentials/{credential}")
     }
 
     /// Whether it answers although revocations are known to be lost.

@@ -115,6 +115,10 @@ async fn no_answer_that_tells_of_keys_or_parties_may_be_kept() {
     let invited = service.call(&service.admin, "POST", "/v1/invitations", invited).await;
     assert_eq!(invited.header("cache-control"), Some("no-store"), "it shows a code");
     let invitation = invited.json()["invitation"].as_str().unwrap().to_owned();
+    let new = json!({"server": "mail", "user": "ann", "label": "push"});
+    let issued = service.call(&service.admin, "POST", "/v1/credentials", new).await;
+    assert_eq!(issued.header("cache-control"), Some("no-store"), "it shows a secret");
+    let credential = issued.json()["credential"].as_str().unwrap().to_owned();
     let mut told = Vec::new();
     // What changes nothing comes first: whatever it tells of is still there.
     for route in ROUTES.iter().filter(|route| route.method_name == "GET") {
@@ -124,6 +128,7 @@ async fn no_answer_that_tells_of_keys_or_parties_may_be_kept() {
             .replace("{user}", "ann")
             .replace("{session}", &session)
             .replace("{invitation}", &invitation)
+            .replace("{credential}", &credential)
             .replace("{record}", "1")
             .replace("{delivery}", "1")
             .replace("{carrier}", "sms")

@@ -238,6 +238,7 @@ fn refusal(error: Error) -> Problem {
             Refused::Absent
             | Refused::AlreadyRevoked
             | Refused::AttemptsSpent
+            | Refused::Credential(_)
             | Refused::Declined(_)
             | Refused::Ended
             | Refused::Expired

@@ -197,6 +197,7 @@ fn refusal(error: Error) -> Problem {
             Refused::Used => Code::InvitationOver.into(),
             Refused::Absent
             | Refused::Conflict
+            | Refused::Credential(_)
             | Refused::Declined(_)
             | Refused::Ended
             | Refused::Exists

@@ -53,6 +53,7 @@ impl Place {
 pub(super) struct AtRest {
     folder: PathBuf,
     head: Secret<32>,
+    credential: Secret<32>,
     ring: RwLock<Ring>,
     /// One writer of `seal.keys` at a time.
     over: Mutex<Over>,
@@ -81,17 +82,16 @@ struct SealingKey {
 }
 
 impl AtRest {
-    /// Makes `seal.keys` in `folder`, with the first sealing key and K_head.
+    /// Makes `seal.keys` in `folder`, with the first sealing key, K_head and K_cred.
     pub(super) fn create(
         folder: &Path,
         root: &Secret<32>,
         now: Timestamp,
         mut rng: &mut dyn CryptoRng,
     ) -> Result<Self, Fault> {
-        let (head, key, master) =
-            (Secret::random(&mut rng), Secret::random(&mut rng), Secret::random(&mut rng));
+        let [head, key, master, credential] = std::array::from_fn(|_| Secret::random(&mut rng));
         let keys = vec![(1, now, Octets(wrap(&master, &key)))];
-        SealKeys::new(root, &master, &head, keys).write(folder)?;
+        SealKeys::new(root, &master, [&head, &credential], keys).write(folder)?;
         Self::open(folder, root, rng)
     }
 
@@ -110,6 +110,7 @@ impl AtRest {
         }
         let (master, _) = stored.open(root)?;
         let head = unwrap(&master, &stored.head.0).map_err(|_| Fault::SealKeysDamaged)?;
+        let credential = unwrap(&master, &stored.credential.0).map_err(|_| Fault::SealKeysDamaged)?;
         let mut ring = Ring::default();
         for (number, made, Octets(wrapped)) in stored.keys {
             let key = unwrap(&master, &wrapped).map_err(|_| Fault::SealKeysDamaged)?;
@@ -119,6 +120,7 @@ impl AtRest {
         Ok(Self {
             folder: folder.to_owned(),
             head,
+            credential,
             ring,
             over,
             owed: AtomicBool::new(false),
@@ -135,6 +137,11 @@ impl AtRest {
     /// K_head: what the heads of revocations are authenticated with.
     pub(super) const fn head_key(&self) -> &Secret<32> {
         &self.head
+    }
+
+    /// K_cred: what is kept of proxy credentials is a hash under it.
+    pub(super) const fn credential_key(&self) -> &Secret<32> {
+        &self.credential
     }
 
     /// What the state behind the journal is authenticated with.
@@ -253,8 +260,9 @@ impl AtRest {
         if self.no_room.load(Ordering::SeqCst) {
             return Err(Fault::Full);
         }
-        let head = Octets(wrap(&over.master, &self.head));
-        SealKeys { slots: over.slots.clone(), head, keys }.write(&self.folder)
+        let (head, credential) = (wrap(&over.master, &self.head), wrap(&over.master, &self.credential));
+        let (head, credential) = (Octets(head), Octets(credential));
+        SealKeys { slots: over.slots.clone(), head, credential, keys }.write(&self.folder)
     }
 }
 

@@ -46,6 +46,8 @@ pub(super) struct Shared {
     last_at: AtomicU32,
     /// Parties that were seen since they were last written behind.
     pub(super) touched: Mutex<HashSet<u32>>,
+    /// Proxy credentials that were right for the first time on their day since then.
+    pub(super) used: Mutex<HashSet<u32>>,
     pub(super) feed: Arc<Feed>,
     /// Moves when something is due for a carrier that was not before.
     pub(super) outbox: watch::Sender<u64>,
@@ -70,6 +72,7 @@ impl Shared {
             rng: Mutex::new(rng),
             outbox: watch::Sender::new(0),
             touched: Mutex::default(),
+            used: Mutex::default(),
             meter: OnceLock::new(),
             fenced: AtomicBool::new(false),
             full: AtomicBool::new(false),

@@ -12,7 +12,8 @@ use crate::files;
 /// 2. `seal.keys` under a master key, in slots.
 /// 3. The journal's chain goes over leaves, and its records bind what the audit log says of them.
 /// 4. Sessions and invitations say by which carriers they travel.
-const CURRENT: u32 = 4;
+/// 5. `seal.keys` holds K_cred, and the state proxy credentials.
+const CURRENT: u32 = 5;
 
 /// The marker, and what it says before the number.
 const NAME: &str = "format";
@@ -93,7 +94,7 @@ mod tests {
     fn a_newer_or_damaged_marker_is_refused() {
         let folder = first();
         for (text, word) in [
-            ("sidekey data folder, format 5\n", "used by a newer one"),
+            ("sidekey data folder, format 6\n", "used by a newer one"),
             ("sidekey data folder, format 3\n", "made by an older one"),
             ("sidekey data folder, format 0\n", "damaged"),
             ("", "damaged"),

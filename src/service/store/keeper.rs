@@ -102,10 +102,11 @@ impl Work {
 
     fn write_behind(&mut self) {
         let Some(behind) = &mut self.behind else { return };
-        let touched =
-            std::mem::take(&mut *self.shared.touched.lock().unwrap_or_else(PoisonError::into_inner));
+        let [touched, used] = [&self.shared.touched, &self.shared.used]
+            .map(|seen| std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner)));
         let mut state = self.shared.write();
         touched.into_iter().for_each(|handle| state.dirty.party(handle));
+        used.into_iter().for_each(|number| state.dirty.credential(number));
         let change = collect(&mut state, &mut self.page, &mut self.on_page);
         drop(state);
         let Some(change) = change else { return };
@@ -157,7 +158,8 @@ fn collect(state: &mut State, page: &mut u32, on_page: &mut Vec<u32>) -> Option<
     let fresh = Dirty { tracked: true, ..Dirty::default() };
     let dirty = std::mem::replace(&mut state.dirty, fresh);
     let numbers = [
-        dirty.deliveries.iter().map(|&number| Key::Delivery(number)).collect::<Vec<_>>(),
+        dirty.credentials.iter().map(|&number| Key::Credential(number)).collect::<Vec<_>>(),
+        dirty.deliveries.iter().map(|&number| Key::Delivery(number)).collect(),
         dirty.invitations.iter().map(|&number| Key::Invitation(number)).collect(),
         dirty.parties.iter().map(|&number| Key::Party(number)).collect(),
         dirty.policies.iter().map(|&reach| Key::Policy(reach)).collect(),

@@ -5,11 +5,11 @@ use sidekey_protocol::audit::{self, Action, entries, entry_hash, entry_salt};
 use sidekey_protocol::crypto::sha256;
 use sidekey_protocol::delivery::Outcome;
 use sidekey_protocol::encoding::base64url;
-use sidekey_protocol::ids::{InvitationId, PartyId, ServerName, SessionId, UserName};
+use sidekey_protocol::ids::{CredentialId, InvitationId, PartyId, ServerName, SessionId, UserName};
 use sidekey_protocol::revocation::Target;
 use sidekey_protocol::revocation::wire::Revoked;
 
-use super::record::{Change, Entry, Opened, Record, Turn, Whom, Word};
+use super::record::{Change, CredentialIssued, Entry, Opened, Record, Turn, Whom, Word};
 use super::state::State;
 use super::state::sessions::NONE;
 
@@ -147,6 +147,7 @@ impl Entry {
                 previous: Some(pruned.previous),
                 ..line(Action::LogPruned)
             },
+            Record::CredentialIssued(issued) => credential(line(Action::CredentialIssued), issued),
             Record::PolicySet { server, user, .. } => {
                 audit::Entry { server: server.clone(), user: user.clone(), ..line(Action::PolicySet) }
             }
@@ -186,6 +187,17 @@ fn session(line: audit::Entry, opened: &Opened) -> audit::Entry {
     }
 }
 
+fn credential(line: audit::Entry, issued: &CredentialIssued) -> audit::Entry {
+    audit::Entry {
+        server: Some(issued.server.clone()),
+        user: Some(issued.user.clone()),
+        credential: Some(issued.credential),
+        label: Some(issued.label.as_str().to_owned()),
+        not_after: issued.expires,
+        ..line
+    }
+}
+
 fn delivery(turn: &Turn, here: impl Fn(Action) -> audit::Entry) -> audit::Entry {
     let action = match &turn.change {
         Change::Claimed { .. } => Action::DeliveryTried,
@@ -204,6 +216,9 @@ fn delivery(turn: &Turn, here: impl Fn(Action) -> audit::Entry) -> audit::Entry 
 
 fn struck(target: &Target, here: impl Fn(Action) -> audit::Entry) -> audit::Entry {
     match target {
+        Target::Credential { credential } => {
+            audit::Entry { credential: Some(*credential), ..here(Action::CredentialRevoked) }
+        }
         Target::Invitation { invitation } => {
             audit::Entry { invitation: Some(*invitation), ..here(Action::InvitationRevoked) }
         }
@@ -243,9 +258,10 @@ impl State {
             Record::Rekeyed(rekeyed) => self.paired_whom(rekeyed.pairing),
             Record::Rotated { session } | Record::Ended { session } => self.session_whom(*session),
             Record::Revoked { target, .. } => match target {
-                Target::Invitation { .. } | Target::Pairing { .. } | Target::Session { .. } => {
-                    self.target_whom(target)
-                }
+                Target::Credential { .. }
+                | Target::Invitation { .. }
+                | Target::Pairing { .. }
+                | Target::Session { .. } => self.target_whom(target),
                 Target::Server { .. } | Target::User { .. } => None,
             },
             Record::RevocationsReported(told) => return self.whom_of_each(told),
@@ -263,7 +279,8 @@ impl State {
             | Record::ClockAccepted { .. }
             | Record::HeadShown { .. }
             | Record::KeyRotated(_)
-            | Record::Pruned(_) => None,
+            | Record::Pruned(_)
+            | Record::CredentialIssued(_) => None,
         };
         one.into_iter().collect()
     }
@@ -279,6 +296,7 @@ impl State {
             Some(Whom { role: None, server, user, pairing: None })
         };
         match target {
+            Target::Credential { credential } => self.credential_whom(*credential),
             Target::Invitation { invitation } => self.invited_whom(*invitation),
             Target::Pairing { pairing } => self.paired_whom(*pairing),
             Target::Session { session } => self.session_whom(*session),
@@ -297,6 +315,12 @@ impl State {
         let (_, found) = self.party(id)?;
         let (role, server, user) = found.party.place()?;
         Some(Whom { role: Some(role), server: server.clone(), user: user.cloned(), pairing: Some(id) })
+    }
+
+    fn credential_whom(&self, id: CredentialId) -> Option<Whom> {
+        let (_, kept) = self.credentials.find(id)?;
+        let (server, user) = self.whose(kept.user);
+        Some(Whom { role: None, server: server.clone(), user: Some(user.clone()), pairing: None })
     }
 
     fn session_whom(&self, id: SessionId) -> Option<Whom> {

@@ -23,7 +23,7 @@ pub(crate) struct Meter {
     write_behind: Histogram,
     issued: [Counter; 2],
     confirmed: Counter,
-    revocations: [Counter; 5],
+    revocations: [Counter; 6],
 }
 
 impl Meter {
@@ -41,7 +41,7 @@ impl Meter {
             write_behind: op("write_behind"),
             issued: ["A256GCM", "C20P"].map(issued),
             confirmed: registry.counter("sidekey_pairings_total", &[("state", "confirmed")]),
-            revocations: ["invitation", "pairing", "server", "session", "user"].map(revoked),
+            revocations: ["invitation", "pairing", "server", "session", "user", "credential"].map(revoked),
         }
     }
 
@@ -85,6 +85,7 @@ const fn scope(target: &Target) -> usize {
         Target::Server { .. } => 2,
         Target::Session { .. } => 3,
         Target::User { .. } => 4,
+        Target::Credential { .. } => 5,
     }
 }
 

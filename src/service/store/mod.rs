@@ -16,6 +16,7 @@ mod base;
 mod batch;
 mod checkpoints;
 mod clock;
+mod credential;
 mod delivery;
 mod engine;
 mod feed;
@@ -23,6 +24,7 @@ mod format;
 mod journal;
 mod keeper;
 mod keys;
+mod last_seen;
 mod line;
 mod listing;
 mod meter;
@@ -62,6 +64,7 @@ pub use audit::Audited;
 pub use batch::{NewBatch, OpenedBatch};
 pub use checkpoints::Checkpointed;
 pub use clock::ClockAccepted;
+pub use credential::{NewCredential, Shown};
 pub use delivery::{Claimed, Claims, Daily, DeliveryFilter, Parcel, Resolve, Settled, Wanted};
 pub use engine::Rng;
 pub use feed::{Begun, Commit, Deaf, Listening, Place};
@@ -78,8 +81,8 @@ pub use session::{Idempotency, Keyed, NewSession};
 pub(crate) use state::outbox::bare_receipt;
 pub use verify::Verified;
 pub use view::{
-    EndReason, Event, Filter, Happened, Invitation, InvitationState, Page, Paged, Party, Posted, Refusal,
-    Repeat, Revocation, Revoked, Rights, Server, Session, SessionState,
+    Credential, EndReason, Event, Filter, Happened, Invitation, InvitationState, Page, Paged, Party, Posted,
+    Refusal, Repeat, Revocation, Revoked, Rights, Server, Session, SessionState,
 };
 
 // What lists take.
@@ -161,6 +164,9 @@ pub enum Refused {
     /// The protocol refuses what is asked of the pairing.
     #[error(transparent)]
     Pairing(sidekey_protocol::pairing::Reject),
+    /// The protocol refuses what is asked of proxy credentials.
+    #[error(transparent)]
+    Credential(sidekey_protocol::pairing::credential::Reject),
     /// It was revoked.
     #[error("revoked")]
     Revoked(Revocation),

@@ -10,6 +10,7 @@ use sidekey_protocol::ids::Timestamp;
 use sidekey_protocol::session::{Capabilities, Generations, Suite};
 
 use super::journal::Position;
+use super::state::credentials::Kept;
 use super::state::outbox::Entry as Delivery;
 use super::state::policy::Reach;
 use super::state::sessions::Slot;
@@ -78,6 +79,7 @@ fn position<T: PartialEq>(items: &mut Vec<T>, item: T) -> u16 {
 /// Names a value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Key {
+    Credential(u32),
     Delta { page: u32, seq: u64 },
     Delivery(u32),
     Global,
@@ -104,6 +106,7 @@ impl Key {
                 key.extend_from_slice(&seq.to_be_bytes());
                 key
             }
+            Self::Credential(number) => numbered(b'k', number),
             Self::Delivery(number) => numbered(b'o', number),
             Self::Global => vec![b'g'],
             Self::Invitation(number) => numbered(b'i', number),
@@ -135,6 +138,7 @@ impl Key {
             b'b' => Some(Self::Policy(Reach::Server(number))),
             b'c' => Some(Self::Policy(Reach::User(number))),
             b'i' => Some(Self::Invitation(number)),
+            b'k' => Some(Self::Credential(number)),
             b'o' => Some(Self::Delivery(number)),
             b'p' => Some(Self::Page(number)),
             b'r' => Some(Self::Root(number)),
@@ -152,6 +156,7 @@ impl Key {
 pub(super) struct Loader {
     state: State,
     parties: Vec<PartyState>,
+    credentials: Vec<(u32, Kept)>,
     deliveries: Vec<(u32, Delivery)>,
     pages: Vec<(u32, StoredPage)>,
     deltas: BTreeMap<u32, Vec<Delta>>,
@@ -185,6 +190,7 @@ impl Loader {
                 self.deltas.entry(page).or_default().extend(load::<Vec<Delta>>(value)?);
                 self.known.entry(page).or_default().deltas.push(seq);
             }
+            Key::Credential(number) => self.credentials.push((number, load(value)?)),
             Key::Delivery(number) => self.deliveries.push((number, load(value)?)),
             Key::Global => state.global = load(value)?,
             Key::Invitation(number) => state.load_invitation(number, load(value)?),
@@ -207,6 +213,9 @@ impl Loader {
     ) -> Result<(State, BTreeMap<u32, OnPage>), Altered> {
         for party in std::mem::take(&mut self.parties) {
             self.state.load_party(party).map_err(|_| Altered)?;
+        }
+        for (number, kept) in std::mem::take(&mut self.credentials) {
+            self.state.load_credential(number, kept).map_err(|_| Altered)?;
         }
         for (number, delivery) in std::mem::take(&mut self.deliveries) {
             self.state.load_delivery(number, delivery).map_err(|_| Altered)?;
@@ -279,6 +288,7 @@ impl State {
     pub(super) fn value(&self, key: Key) -> Option<Vec<u8>> {
         match key {
             Key::Delta { .. } | Key::Page(_) => None,
+            Key::Credential(number) => self.credentials.get(number).map(encode),
             Key::Delivery(number) => self.outbox.get(number).map(encode),
             Key::Global => Some(encode(&self.global)),
             Key::Invitation(number) => self.invitations.get(&number).map(encode),
@@ -323,6 +333,7 @@ impl State {
         let keys = std::iter::once(Key::Global)
             .chain(self.invitations.keys().map(|&number| Key::Invitation(number)))
             .chain(numbers(self.parties.len()).map(Key::Party))
+            .chain(self.credentials.numbers().map(Key::Credential))
             .chain(self.outbox.numbers().map(Key::Delivery))
             .chain(self.tallies.numbers().map(Key::Tally))
             .chain(self.policies.keys().map(|&reach| Key::Policy(reach)))

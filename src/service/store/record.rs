@@ -9,10 +9,11 @@ use sidekey_protocol::crypto::labels;
 use sidekey_protocol::delivery::{CarrierName, Dead, Fate, Leg, Outcome};
 use sidekey_protocol::encoding::Octets;
 use sidekey_protocol::ids::{
-    InvitationId, PartyId, Role, ServerName, ServiceId, SessionId, Timestamp, UserName,
+    CredentialId, InvitationId, PartyId, Role, ServerName, ServiceId, SessionId, Timestamp, UserName,
 };
-use sidekey_protocol::pairing::Approval;
+use sidekey_protocol::pairing::credential::CredentialDigest;
 use sidekey_protocol::pairing::wire::RekeyAnswer;
+use sidekey_protocol::pairing::{Approval, PartyLabel};
 use sidekey_protocol::policy::setting::Setting;
 use sidekey_protocol::revocation::wire::Revoked;
 use sidekey_protocol::revocation::{Reason, SealedHead, Target};
@@ -156,6 +157,7 @@ pub(super) enum Record {
     InvitationSpent {
         invitation: InvitationId,
     },
+    CredentialIssued(Box<CredentialIssued>),
 }
 
 /// What became of a delivery.
@@ -224,6 +226,18 @@ pub(super) struct Confirmed {
     pub(super) answer: Box<[u8]>,
     /// Names the exchange: its digits come of it.
     pub(super) th: Octets<32>,
+}
+
+/// A proxy credential.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct CredentialIssued {
+    pub(super) credential: CredentialId,
+    pub(super) server: ServerName,
+    pub(super) user: UserName,
+    pub(super) label: PartyLabel,
+    /// All that is kept of the secret: nobody can guess 100 bits, with K_cred or without.
+    pub(super) digest: CredentialDigest,
+    pub(super) expires: Option<Timestamp>,
 }
 
 /// A signing key that takes over from the one before.

@@ -190,12 +190,13 @@ fn going_on(
 }
 
 fn told(dry_run: bool, revocations: u64, struck: Struck) -> Accepted {
-    let Struck { reapplied, pairings, sessions, invitations } = struck;
+    let Struck { reapplied, pairings, credentials, sessions, invitations } = struck;
     Accepted {
         dry_run,
         revocations,
         reapplied: reapplied as u64,
         pairings: pairings as u64,
+        credentials: credentials as u64,
         sessions_ended: sessions as u64,
         invitations: invitations as u64,
     }
@@ -218,6 +219,10 @@ fn may_report(state: &State, reporter: &Party, target: &Target) -> bool {
         Target::Session { session } => state.find_session(*session).is_some_and(|slot| {
             let user = &state.users[slot.user as usize];
             concerns(&state.servers[user.server as usize].name, Some(&user.name))
+        }),
+        Target::Credential { credential } => state.credentials.find(*credential).is_some_and(|(_, kept)| {
+            let (server, user) = state.whose(kept.user);
+            concerns(server, Some(user))
         }),
         Target::Invitation { invitation } => state
             .invitation(*invitation)

@@ -55,7 +55,7 @@ fn decide(
     reason: Reason,
 ) -> Result<Verdict<Revoked>, Error> {
     let effect = struck(state, &target, desk.now)?;
-    if !matches!(target, Target::Invitation { .. } | Target::Session { .. }) {
+    if matches!(target, Target::Pairing { .. } | Target::Server { .. } | Target::User { .. }) {
         // The fresh roots are under the new key already, so the old one is needed only by what is resealed next.
         desk.rotate_sealing_key_soon()?;
     }
@@ -86,6 +86,7 @@ fn counts(effect: &Effect) -> Revoked {
         revocations: revocation::Head::START.n,
         invitations: count(&effect.invitations),
         pairings: count(&effect.pairings),
+        credentials: count(&effect.credentials),
         sessions_rotated: count(&effect.rotate),
         sessions_ended: count(&effect.end),
     }

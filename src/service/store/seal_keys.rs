@@ -1,7 +1,7 @@
 //! The file `seal.keys`: all that is needed to open what is sealed at rest, besides the root key.
 //!
 //! ```text
-//!   root key ──wraps──▶ master ──wraps──▶ K_head, sealing keys ──seal──▶ every secret at rest
+//!   root key ──wraps──▶ master ──wraps──▶ K_head, K_cred, sealing keys ──seal──▶ every secret at rest
 //! ```
 //! A *slot* is the master wrapped under one root key, named by that key's id. There are two slots while one root key
 //! takes over from another: either opens the folder. When the old one is forgotten the master is replaced as well, so
@@ -96,6 +96,7 @@ pub struct SealKeys {
     /// Older first.
     pub(super) slots: Vec<Slot>,
     pub(super) head: Octets<40>,
+    pub(super) credential: Octets<40>,
     pub(super) keys: Vec<Wrapped>,
 }
 
@@ -173,6 +174,7 @@ impl SealKeys {
             Ok::<_, Fault>(Octets(wrap(&master, &key)))
         };
         self.head = moved(&self.head)?;
+        self.credential = moved(&self.credential)?;
         for (_, _, wrapped) in &mut self.keys {
             *wrapped = moved(wrapped)?;
         }
@@ -185,8 +187,15 @@ impl SealKeys {
     }
 
     /// The first of a folder.
-    pub(super) fn new(root: &Secret<32>, master: &Secret<32>, head: &Secret<32>, keys: Vec<Wrapped>) -> Self {
-        Self { slots: vec![Slot::new(root, None, master)], head: Octets(wrap(master, head)), keys }
+    pub(super) fn new(
+        root: &Secret<32>,
+        master: &Secret<32>,
+        [head, credential]: [&Secret<32>; 2],
+        keys: Vec<Wrapped>,
+    ) -> Self {
+        let slots = vec![Slot::new(root, None, master)];
+        let (head, credential) = (Octets(wrap(master, head)), Octets(wrap(master, credential)));
+        Self { slots, head, credential, keys }
     }
 }
 
@@ -209,7 +218,7 @@ fn replace(folder: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 const NAME: &str = "seal.keys";
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 /// More than anybody would wait for.
 const MEMORY_MAX_KIB: u32 = 1 << 20;
 const PASSES_MAX: u32 = 64;
@@ -227,7 +236,7 @@ mod tests {
 
     fn made() -> (SealKeys, ChaCha20Rng) {
         let keys = vec![(1, Timestamp(1), Octets(wrap(&key(2), &key(4))))];
-        (SealKeys::new(&key(1), &key(2), &key(3), keys), ChaCha20Rng::seed_from_u64(1))
+        (SealKeys::new(&key(1), &key(2), [&key(3), &key(5)], keys), ChaCha20Rng::seed_from_u64(1))
     }
 
     #[test]
@@ -253,6 +262,7 @@ mod tests {
         // What was sealed is the same.
         let (master, _) = seal_keys.open(&key(9)).unwrap();
         assert_eq!(unwrap(&master, &seal_keys.head.0).unwrap().expose(), key(3).expose());
+        assert_eq!(unwrap(&master, &seal_keys.credential.0).unwrap().expose(), key(5).expose());
         assert_eq!(unwrap(&master, &seal_keys.keys[0].2.0).unwrap().expose(), key(4).expose());
     }
 

@@ -6,6 +6,7 @@
 mod apply;
 mod approval;
 mod clock;
+pub(super) mod credentials;
 mod deliver;
 mod dirty;
 mod intern;
@@ -32,6 +33,7 @@ use sidekey_protocol::pairing::wire::RekeyAnswer;
 use sidekey_protocol::revocation::Head;
 use sidekey_protocol::session::{Capabilities, OFFER_OF_SEVERAL};
 
+use self::credentials::Credentials;
 use self::intern::Interned;
 pub(super) use self::keys::{SigningKey, SigningKeys};
 use self::outbox::Outbox;
@@ -63,6 +65,7 @@ pub(super) struct State {
     pub(super) policies: BTreeMap<Reach, Set>,
     pub(super) outbox: Outbox,
     pub(super) tallies: Tallies,
+    pub(super) credentials: Credentials,
     /// How many users a change of policy has reached.
     carried: u32,
     capabilities: Interned<Listed>,
@@ -85,6 +88,7 @@ pub(super) struct Global {
     pub(super) next_root: u32,
     pub(super) next_delivery: u32,
     pub(super) next_tally: u32,
+    pub(super) next_credential: u32,
     /// The change of policy that has not reached all of its sessions.
     pub(super) carrying: Option<Carrying>,
     /// What is known of what was lost, until that is accepted.
@@ -115,6 +119,9 @@ pub(super) struct UserState {
     pub(super) root: Option<u32>,
     #[serde(skip)]
     pub(super) pairings: Vec<u32>,
+    /// In the order in which they were issued.
+    #[serde(skip)]
+    pub(super) credentials: Vec<u32>,
     /// The newest of its sessions.
     #[serde(skip, default = "none")]
     pub(super) sessions: u32,
@@ -219,6 +226,7 @@ pub(super) struct Dirty {
     pub(super) policies: BTreeSet<Reach>,
     pub(super) deliveries: BTreeSet<u32>,
     pub(super) tallies: BTreeSet<u32>,
+    pub(super) credentials: BTreeSet<u32>,
 }
 
 impl Default for State {
@@ -235,6 +243,7 @@ impl Default for State {
                 next_root: 0,
                 next_delivery: 1,
                 next_tally: 1,
+                next_credential: 1,
                 carrying: None,
                 rolled_back: None,
                 begins: 1,
@@ -248,6 +257,7 @@ impl Default for State {
             policies: BTreeMap::new(),
             outbox: Outbox::default(),
             tallies: Tallies::default(),
+            credentials: Credentials::default(),
             carried: 0,
             capabilities: Interned::default(),
             hashes: Interned::default(),
@@ -281,6 +291,12 @@ impl State {
     pub(super) fn invitation(&self, id: InvitationId) -> Option<(u32, &Invited)> {
         let &handle = self.invitation_index.get(&id)?;
         Some((handle, self.invitations.get(&handle)?))
+    }
+
+    /// The names of a user and of its server.
+    pub(super) fn whose(&self, user: u32) -> (&ServerName, &UserName) {
+        let user = &self.users[user as usize];
+        (&self.servers[user.server as usize].name, &user.name)
     }
 
     /// The live parties among these.

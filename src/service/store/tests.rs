@@ -2,6 +2,7 @@
 
 mod approval;
 mod audit;
+mod credential;
 mod delivery;
 mod engine;
 mod journal;

@@ -1,18 +1,18 @@
 //! What the store shows of its state: cheap to make, safe to keep.
 
-use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use sidekey_protocol::crypto::VerifyingKey;
 use sidekey_protocol::delivery::wire::CarrierAddress;
-use sidekey_protocol::ids::{InvitationId, PartyId, Role, ServerName, SessionId, Timestamp, UserName};
+use sidekey_protocol::ids::{
+    CredentialId, InvitationId, PartyId, Role, ServerName, SessionId, Timestamp, UserName,
+};
+use sidekey_protocol::pairing::credential::wire::CredentialState;
 use sidekey_protocol::pairing::registry::Standing;
-use sidekey_protocol::pairing::{Approval, Waiting};
+use sidekey_protocol::pairing::{Approval, PartyLabel, Waiting};
 use sidekey_protocol::revocation::{Reason, Target};
 use sidekey_protocol::session::{Capabilities, Generations, Suite, SuiteList};
 
+use super::last_seen::LastSeen;
 pub use super::record::Posted;
 
 /// That something was revoked, when and why.
@@ -89,6 +89,29 @@ pub enum InvitationState {
     Spent,
     /// A pairing came of it.
     Used,
+}
+
+/// A proxy credential.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Credential {
+    /// Its id.
+    pub id: CredentialId,
+    /// At which server.
+    pub server: ServerName,
+    /// As whom it logs in.
+    pub user: UserName,
+    /// Whom it is for.
+    pub label: PartyLabel,
+    /// When it was made.
+    pub created: Timestamp,
+    /// The day on which it was right for the last time.
+    pub last_used: Option<Timestamp>,
+    /// From when on it is over.
+    pub expires: Option<Timestamp>,
+    /// Set once it is revoked.
+    pub revoked: Option<Revocation>,
+    /// Whether it lets anybody in.
+    pub state: CredentialState,
 }
 
 /// What a party may do, and where.
@@ -184,20 +207,17 @@ impl Party {
     /// When it was last seen, if ever. Kept in memory and written behind: a crash may forget the last second.
     #[must_use]
     pub fn last_seen(&self) -> Option<Timestamp> {
-        match self.last_seen.0.load(Ordering::Relaxed) {
-            0 => None,
-            at => Some(Timestamp(at)),
-        }
+        self.last_seen.get()
     }
 
     /// Keeps `now`, and says what was known before.
     pub(super) fn seen(&self, now: Timestamp) -> Timestamp {
-        Timestamp(self.last_seen.0.fetch_max(now.0, Ordering::Relaxed))
+        self.last_seen.keep(now)
     }
 
     /// It cannot have been seen later than now: a clock that was ahead said so.
     pub(super) fn forget_seen_after(&self, now: Timestamp) {
-        self.last_seen.0.fetch_min(now.0, Ordering::Relaxed);
+        self.last_seen.forget_after(now);
     }
 
     /// Its role, server and user; `None` for an administrator.
@@ -387,6 +407,8 @@ pub struct Revoked {
     pub invitations: u32,
     /// Pairings that it ended.
     pub pairings: u32,
+    /// Proxy credentials that it ended.
+    pub credentials: u32,
     /// Sessions that go on with a fresh key for those who are left.
     pub sessions_rotated: u32,
     /// Sessions that it ended.
@@ -440,27 +462,5 @@ pub struct Filter<S> {
 impl<S> Default for Filter<S> {
     fn default() -> Self {
         Self { server: None, user: None, role: None, state: None, created_after: None }
-    }
-}
-
-/// When a party was last seen; 0 = never.
-#[derive(Clone, Default)]
-struct LastSeen(Arc<AtomicU32>);
-
-impl fmt::Debug for LastSeen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl Serialize for LastSeen {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.load(Ordering::Relaxed).serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for LastSeen {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self(Arc::new(AtomicU32::new(u32::deserialize(deserializer)?))))
     }
 }

@@ -78,6 +78,12 @@ def invitation():
     return ask("admin", "POST", "/v1/invitations", body).json()["invitation"]
 
 
+def credential():
+    # Of a user of its own: nobody has too many.
+    body = {"server": POOL["server"], "user": f"proxied-{next(fresh)}@example.org", "label": "push"}
+    return ask("admin", "POST", "/v1/credentials", body).json()
+
+
 def server():
     return ask("admin", "POST", "/v1/servers", {"name": f"gone-{next(fresh)}.example"}).json()["name"]
 
@@ -182,17 +188,27 @@ def revoke(case):
         makes = [
             lambda: {"kind": "session", "session": session()},
             lambda: {"kind": "invitation", "invitation": invitation()},
+            lambda: {"kind": "credential", "credential": credential()["credential"]},
             lambda: {"kind": "server", "server": server()},
             lambda: {"kind": "pairing", "pairing": taken("spares")["pairing"]},
             lambda: {"kind": "user", "server": POOL["server"], "user": taken("spares")["user"]},
         ]
-        body(case, target=makes[next(fresh) % (5 if POOL["spares"] else 3)]())
+        body(case, target=makes[next(fresh) % (6 if POOL["spares"] else 4)]())
     elif spare := taken("spares"):
         header(case, "Authorization", "Bearer " + spare["token"])
         body(case, target={"kind": "pairing", "pairing": spare["pairing"]})
     else:
         body(case, target={"kind": "pairing", "pairing": POOL["pairing"]})
         query(case, dry_run="true")
+
+
+def issue_credential(case):
+    body(case, server=POOL["server"], user=f"proxied-{next(fresh)}@example.org")
+
+
+def verify_credential(case):
+    known = lasting(credential)
+    body(case, user=known["user"], secret=known["secret"])
 
 
 def open_session(case):
@@ -229,6 +245,10 @@ FILL = {
     # From long before there was anything.
     "audit_prune": lambda case: body(case, before=case.body.get("before", 0) % 1_700_000_000),
     "audit_record": lambda case: path(case, record=1 + next(fresh) % 10),
+    "credential_issue": issue_credential,
+    "credential_shown": lambda case: path(case, credential=lasting(credential)["credential"]),
+    "credential_verify": verify_credential,
+    "credential_withdraw": lambda case: path(case, credential=credential()["credential"]),
     "delivery_cancel": lambda case: path(case, delivery=delivery()),
     "delivery_clear_address": clear_address,
     "delivery_delivery": lambda case: path(case, delivery=lasting(delivery)),

@@ -1,7 +1,7 @@
 use sidekey_protocol::audit::Action;
 use sidekey_protocol::delivery::{Dead, Fate, Outcome};
 use sidekey_protocol::encoding::{Bytes, Octets};
-use sidekey_protocol::ids::{InvitationId, PartyId, Role, ServiceId, SessionId, Timestamp};
+use sidekey_protocol::ids::{CredentialId, InvitationId, PartyId, Role, ServiceId, SessionId, Timestamp};
 use sidekey_protocol::pairing::Approval;
 use sidekey_protocol::pairing::wire::RekeyAnswer;
 use sidekey_protocol::policy::setting::Setting;
@@ -11,13 +11,14 @@ use sidekey_protocol::session::{Capabilities, Suite};
 
 use super::super::at_rest::Sealed;
 use super::super::record::{
-    Change, Confirmed, Entry, KeyRotated, NewRoot, Opened, Pruned, Record, Rekeyed, RestoreAccepted, RootOf,
-    Secret, Turn, Whom, Word,
+    Change, Confirmed, CredentialIssued, Entry, KeyRotated, NewRoot, Opened, Pruned, Record, Rekeyed,
+    RestoreAccepted, RootOf, Secret, Turn, Whom, Word,
 };
 
 const PAIRING: PartyId = PartyId::from_bytes([0xaa; 16]);
 const SESSION: SessionId = SessionId::from_bytes([0x55; 16]);
 const INVITATION: InvitationId = InvitationId::from_bytes([0x11; 16]);
+const CREDENTIAL: CredentialId = CredentialId::from_bytes([0x22; 16]);
 /// An octet that stands in every secret, and in nothing else.
 const SECRET: u8 = 0xee;
 
@@ -194,6 +195,27 @@ fn table() -> Vec<(Record, Vec<Whom>, &'static [&'static str])> {
             revoked(Target::Server { server: "mail".parse().unwrap() }),
             vec![],
             &[r#""action":"server_revoked","server":"mail","reason":"lost"}"#],
+        ),
+        (
+            Record::CredentialIssued(Box::new(CredentialIssued {
+                credential: CREDENTIAL,
+                server: "mail".parse().unwrap(),
+                user: "ann".parse().unwrap(),
+                label: "push".parse().unwrap(),
+                digest: postcard::from_bytes(&[&[32][..], &[SECRET; 32]].concat()).unwrap(),
+                expires: Some(Timestamp(1900)),
+            })),
+            vec![],
+            &[
+                r#""action":"credential_issued","server":"mail","user":"ann","credential":"22222222222222222222222222222222","label":"push","not_after":1900}"#,
+            ],
+        ),
+        (
+            revoked(Target::Credential { credential: CREDENTIAL }),
+            vec![session.clone()],
+            &[
+                r#""action":"credential_revoked","server":"mail","user":"ann","credential":"22222222222222222222222222222222","reason":"lost"}"#,
+            ],
         ),
         (
             revoked(Target::Session { session: SESSION }),

@@ -98,6 +98,7 @@ impl State {
             Record::ClockAccepted { .. } => self.accept_clock(at)?,
             Record::Addressed { pairing, carrier, to } => self.address(pairing, &carrier, to, at)?,
             Record::Deliveries { turns } => turns.into_iter().for_each(|turn| self.turn(turn, at)),
+            Record::CredentialIssued(issued) => self.issue_credential(*issued, at)?,
             Record::Pruned(pruned) if pruned.first < self.global.begins => return Err(Misfit),
             Record::Pruned(pruned) => {
                 self.global.begins = pruned.first;
@@ -119,6 +120,7 @@ impl State {
         }
         self.global.keys.sweep(now);
         self.sweep_deliveries(now);
+        self.sweep_credentials(now);
         let over: Vec<u32> = self
             .invitations
             .iter()
@@ -418,6 +420,7 @@ impl State {
             name: user.clone(),
             root: None,
             pairings: Vec::new(),
+            credentials: Vec::new(),
             sessions: NONE,
             sessions_len: 0,
         };

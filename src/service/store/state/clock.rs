@@ -9,7 +9,8 @@ use crate::store::view::EndReason;
 
 impl State {
     /// What holds until a time that only the wrong clock knew must not outlive it: sessions end, session roots go,
-    /// invitations are over, and no epoch of a pairing lasts longer than one that begins at `at`.
+    /// invitations are over, and neither an epoch of a pairing nor a proxy credential lasts longer than one that begins
+    /// at `at`.
     pub(super) fn accept_clock(&mut self, at: Timestamp) -> Result<(), Misfit> {
         for handle in self.unended() {
             self.end_session(handle, EndReason::Revocation, at)?;
@@ -28,6 +29,7 @@ impl State {
             party.recorded = party.recorded.min(at);
             party.forget_seen_after(at);
         }
+        self.credentials_by_clock(at);
         self.last_at = at;
         Ok(())
     }

@@ -25,6 +25,7 @@ impl State {
             parties: all(self.parties.len()),
             deliveries: self.outbox.numbers().collect(),
             tallies: self.tallies.numbers().collect(),
+            credentials: self.credentials.numbers().collect(),
             invitations: self.invitations.keys().copied().collect(),
             roots: self.roots.keys().copied().collect(),
             opened: self.in_order_of_issue(),
@@ -47,6 +48,7 @@ impl State {
 impl Dirty {
     mark! {
         changed in changed;
+        credential in credentials;
         delivery in deliveries;
         invitation in invitations;
         party in parties;

@@ -3,6 +3,7 @@
 use sidekey_protocol::ids::Role;
 
 use super::apply::Misfit;
+use super::credentials::Kept;
 use super::outbox::Entry;
 use super::sessions::{NONE, is_of_several};
 use super::tally::Tally;
@@ -38,6 +39,12 @@ impl State {
         let known = self.servers.get(entry.server as usize).is_some();
         self.outbox.put(number, entry);
         known.then_some(()).ok_or(Misfit)
+    }
+
+    pub(in crate::store) fn load_credential(&mut self, number: u32, kept: Kept) -> Result<(), Misfit> {
+        self.users.get_mut(kept.user as usize).ok_or(Misfit)?.credentials.push(number);
+        self.credentials.put(number, kept);
+        Ok(())
     }
 
     pub(in crate::store) fn load_party(&mut self, state: PartyState) -> Result<u32, Misfit> {

@@ -34,6 +34,7 @@ pub(in crate::store) struct Report {
 pub(in crate::store) struct Struck {
     pub(in crate::store) reapplied: usize,
     pub(in crate::store) pairings: usize,
+    pub(in crate::store) credentials: usize,
     pub(in crate::store) sessions: usize,
     pub(in crate::store) invitations: usize,
 }
@@ -78,6 +79,13 @@ impl State {
             let target = Target::Pairing { pairing };
             events.extend(self.revoke(target, lost(), Vec::new(), at)?);
         }
+        let all = revoke_all_but.is_some();
+        for credential in
+            self.credentials.live(at).filter(|_| all).map(|(_, kept)| kept.id).collect::<Vec<_>>()
+        {
+            let target = Target::Credential { credential };
+            events.extend(self.revoke(target, lost(), Vec::new(), at)?);
+        }
         Ok(events)
     }
 
@@ -95,9 +103,16 @@ impl State {
         pairings.extend(more.filter_map(|id| Some(self.party(id)?.0)));
         pairings.sort_unstable();
         pairings.dedup();
+        let mut credentials: Vec<u32> =
+            effects.iter().flat_map(|effect| effect.credentials.clone()).collect();
+        let all = revoke_all_but.is_some();
+        credentials.extend(self.credentials.live(now).filter(|_| all).map(|(number, _)| number));
+        credentials.sort_unstable();
+        credentials.dedup();
         Struck {
             reapplied: effects.len(),
             pairings: pairings.len(),
+            credentials: credentials.len(),
             sessions: self.open_sessions(now).len(),
             invitations: self.invitations.values().filter(|invited| invited.is_open(now)).count(),
         }

@@ -18,6 +18,7 @@ pub(in crate::store) struct Effect {
     pub(in crate::store) server: Option<u32>,
     pub(in crate::store) invitations: Vec<u32>,
     pub(in crate::store) pairings: Vec<u32>,
+    pub(in crate::store) credentials: Vec<u32>,
     /// Sessions that go on for those who are left, and their users.
     pub(in crate::store) rotate: Vec<u32>,
     pub(in crate::store) users: BTreeSet<u32>,
@@ -31,6 +32,13 @@ impl State {
     pub(in crate::store) fn effect(&self, target: &Target, now: Timestamp) -> Result<Effect, Reject> {
         let mut effect = Effect::default();
         match target {
+            Target::Credential { credential } => {
+                let (number, kept) = self.credentials.find(*credential).ok_or(Reject::TargetUnknown)?;
+                if !kept.is_live(now) {
+                    return Err(Reject::AlreadyRevoked);
+                }
+                effect.credentials.push(number);
+            }
             Target::Invitation { invitation } => {
                 let (handle, invited) = self.invitation(*invitation).ok_or(Reject::TargetUnknown)?;
                 if !invited.is_open(now) {
@@ -68,6 +76,7 @@ impl State {
                 effect.pairings.extend(self.standing_handles(&state.pairings));
                 for &user in &state.users {
                     effect.pairings.extend(self.standing_handles(&self.users[user as usize].pairings));
+                    effect.credentials.extend(self.live_credentials(user, now));
                     self.end_all(&mut effect, user, now);
                 }
                 effect.invitations = self.open_invitations(now, |at, _| at == server);
@@ -92,8 +101,12 @@ impl State {
         };
         effect.invitations = invitations;
         effect.pairings.extend(self.standing_handles(&state.pairings));
+        effect.credentials.extend(self.live_credentials(handle, now));
         self.end_all(effect, handle, now);
-        let nothing = effect.pairings.is_empty() && effect.invitations.is_empty() && effect.end.is_empty();
+        let nothing = effect.pairings.is_empty()
+            && effect.credentials.is_empty()
+            && effect.invitations.is_empty()
+            && effect.end.is_empty();
         if nothing { Err(Reject::AlreadyRevoked) } else { Ok(()) }
     }
 
@@ -192,6 +205,9 @@ impl State {
             let id = invited.id;
             self.undeliver_invitation(id, at);
         }
+        for &number in &effect.credentials {
+            self.credential_mut(number)?.revoked = Some(revocation.clone());
+        }
         for &handle in &effect.pairings {
             self.party_mut(handle).revoked = Some(revocation.clone());
             self.forget_secrets(handle, at);
@@ -249,6 +265,12 @@ impl State {
             (Some(server.clone()), user.filter(|_| role != Some(Role::Server)).cloned())
         };
         match target {
+            Target::Credential { credential } => {
+                if let Some((_, kept)) = self.credentials.find(*credential) {
+                    let (server, user) = self.whose(kept.user);
+                    (event.server, event.user) = place(None, server, Some(user));
+                }
+            }
             Target::Invitation { invitation } => {
                 if let Some((_, invited)) = self.invitation(*invitation) {
                     (event.server, event.user) = place(None, &invited.server, invited.user.as_ref());

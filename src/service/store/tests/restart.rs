@@ -19,6 +19,7 @@ enum Step {
     Close,
     Crash,
     Invite(u8),
+    IssueCredential(u8, u8),
     Match(usize),
     Open(u8, u64),
     Pair(u8),
@@ -26,6 +27,7 @@ enum Step {
     PairWaiting(u8),
     Refuse(usize),
     Rekey(usize),
+    RevokeCredential(usize),
     RevokeInvitation(usize),
     RevokePairing(usize),
     RevokeSession(usize),
@@ -52,6 +54,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => any::<usize>().prop_map(Step::Match),
         3 => any::<usize>().prop_map(Step::Rekey),
         2 => any::<usize>().prop_map(Step::UseEpoch),
+        3 => (0..6_u8, 0..3_u8).prop_map(|(user, label)| Step::IssueCredential(user, label)),
+        1 => any::<usize>().prop_map(Step::RevokeCredential),
         1 => any::<usize>().prop_map(Step::RevokeInvitation),
         2 => any::<usize>().prop_map(Step::RevokePairing),
         1 => any::<usize>().prop_map(Step::RevokeSession),
@@ -66,6 +70,7 @@ fn step() -> impl Strategy<Value = Step> {
 /// What the steps may choose from.
 #[derive(Default)]
 struct Known {
+    credentials: Vec<sidekey_protocol::ids::CredentialId>,
     invitations: Vec<sidekey_protocol::ids::InvitationId>,
     sessions: Vec<sidekey_protocol::ids::SessionId>,
 }
@@ -97,6 +102,11 @@ async fn take(data: &mut Data, known: &mut Known, step: Step) {
             assert_same(&before, &data.dump());
         }
         Step::Invite(n) => known.invitations.push(data.invite(Role::Client, Some(user(n))).await),
+        Step::IssueCredential(n, label) => {
+            if let Ok((issued, _)) = data.issue(user(n), &format!("proxy {label}"), Some(80_000)).await {
+                known.credentials.push(issued.id);
+            }
+        }
         Step::Open(n, key) => {
             if let Ok(session) = store.open_session(asked(by, Audience::User(user(n)), key)).await {
                 known.sessions.push(session.id);
@@ -115,7 +125,11 @@ async fn take(data: &mut Data, known: &mut Known, step: Step) {
                 act(data, pairing, &step).await;
             }
         }
-        Step::RevokeInvitation(_) | Step::RevokePairing(_) | Step::RevokeSession(_) | Step::RevokeUser(_) => {
+        Step::RevokeCredential(_)
+        | Step::RevokeInvitation(_)
+        | Step::RevokePairing(_)
+        | Step::RevokeSession(_)
+        | Step::RevokeUser(_) => {
             revoke(data, known, &parties, step).await;
         }
         Step::Rotate(n) => {
@@ -155,6 +169,9 @@ async fn act(data: &mut Data, pairing: PartyId, step: &Step) {
 
 async fn revoke(data: &Data, known: &Known, parties: &[PartyId], step: Step) {
     let target = match step {
+        Step::RevokeCredential(n) => {
+            pick(&known.credentials, n).map(|credential| Target::Credential { credential })
+        }
         Step::RevokeInvitation(n) => {
             pick(&known.invitations, n).map(|invitation| Target::Invitation { invitation })
         }

@@ -4,7 +4,7 @@ import copy
 
 from cryptography.hazmat.primitives.asymmetric import mlkem
 
-from .. import keys, p256, signing, suites
+from .. import credential, keys, p256, signing, suites
 from ..notation import Refused, b64, derive, extract, lp, mac, parse_json, refuse_unless, sha256, unb64
 from ..pairing import (
     CLIENT_BOX, KEM_EK, Exchange, box_members, digits, epoch_keys, is_label, open_box, pairing_context, read_link,
@@ -275,9 +275,20 @@ def check_keys(tally, vectors):
         tally.same(f"{one['name']}: what was held stays as it is", before, held_of(one["held"]))
 
 
+def check_credential(tally, vectors):
+    for one in vectors["digests"]:
+        symbols = credential.read_secret(one["secret"].encode())
+        tally.same(f"{one['name']}: what is meant", symbols, one["symbols"])
+        tally.same(one["name"], credential.kept(HEX(one["key"]), one["server"], one["user"], symbols), HEX(one["digest"]))
+    for one in vectors["typed"]:
+        reason = None if one["symbols"] else "malformed"
+        tally.outcome(one["octets"][:40], lambda: credential.read_secret(HEX(one["octets"])), one["symbols"], reason)
+
+
 CHECKS = {
     "pairing/vectors.json": check_pairing,
     "pairing/approval.json": check_approval,
     "pairing/rekey.json": check_rekey,
     "pairing/keys.json": check_keys,
+    "pairing/credential.json": check_credential,
 }
