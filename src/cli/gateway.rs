@@ -1,16 +1,22 @@
 //! `sidekey gateway`: the enterprise's end of the mail path, until it is told to stop.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use getrandom::SysRng;
+use rand_core::UnwrapErr;
 use serde_json::json;
+use sidekey_client::SystemClock;
 use sidekey_gateway::config::BadConfig;
-use sidekey_gateway::{Config, Reloader};
+use sidekey_gateway::{Config, Identity, Reloader};
 use sidekey_service::{config as service, telemetry};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::exit::{Exit, Stop};
 use crate::manager::Manager;
 use crate::output::{Screen, shell};
+use crate::profile::Profile;
+use crate::remote::Timeout;
 use crate::serve::{chain, unbound};
 use crate::signals;
 
@@ -18,13 +24,19 @@ use crate::signals;
 ///
 /// Listeners, the mail server behind them and every limit stand in the configuration. Says on standard error when it is
 /// ready. Told to stop, it lets nobody else in, lets those finish who are in, and ends with 0 within 30 seconds; told
-/// twice, it ends at once. SIGHUP reads certificates, keys and authorities again.
+/// twice, it ends at once. SIGHUP reads certificates, keys, authorities and passwords again.
+///
+/// A listener for operators' proxies needs a pairing: `sidekey server invite` makes an invitation, `sidekey join` takes it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Gateway {
     /// The configuration [default: gateway.toml here, or /etc/sidekey/gateway.toml where that alone is]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    profile: Profile,
+    #[command(flatten)]
+    timeout: Timeout,
     /// Say whether the configuration can be meant, and end
     #[arg(long)]
     check: bool,
@@ -55,17 +67,18 @@ impl Gateway {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime =
             runtime.map_err(|error| Stop::new(Exit::Failed, "runtime", format!("cannot start: {error}")))?;
-        runtime.block_on(serve(config, screen))
+        runtime.block_on(serve(config, &self.profile, self.timeout, screen))
     }
 }
 
-async fn serve(config: Config, screen: Screen) -> Result<(), Stop> {
+async fn serve(config: Config, profile: &Profile, timeout: Timeout, screen: Screen) -> Result<(), Stop> {
     let failed = |error| Stop::new(Exit::Failed, "signals", error);
     let manager = Manager::of_environment();
     let shutdown = signals::stopped(manager.clone()).map_err(failed)?;
     let hang_up = signal(SignalKind::hangup()).map_err(failed)?;
     let upstream = config.upstream.address.clone();
-    let running = sidekey_gateway::start(config, shutdown).map_err(|stop| unstarted(&stop))?;
+    let identity = if config.seals() { Some(identity(profile, timeout).await?) } else { None };
+    let running = sidekey_gateway::start(config, identity, shutdown).map_err(|stop| unstarted(&stop))?;
     let listening: Vec<_> = running.addresses().iter().map(|(name, at)| format!("{name} on {at}")).collect();
     let listening = listening.join(", ");
     screen.announce(
@@ -77,6 +90,12 @@ async fn serve(config: Config, screen: Screen) -> Result<(), Stop> {
     tokio::spawn(manager.watchdog());
     running.finished().await;
     Ok(())
+}
+
+/// Who the gateway is to the key service: a mail server's pairing.
+async fn identity(profile: &Profile, timeout: Timeout) -> Result<Identity, Stop> {
+    let server = profile.server(timeout).await?;
+    Ok(Identity { server, clock: Arc::new(SystemClock), rng: || Box::new(UnwrapErr(SysRng)) })
 }
 
 /// Reads certificates again at each SIGHUP. One that cannot be used changes nothing.
@@ -102,6 +121,7 @@ fn unstarted(stop: &sidekey_gateway::Stop) -> Stop {
 
     match stop {
         S::Bind { listener, at, source } => unbound(*at, &format!("set listeners.{listener}.listen"), source),
+        S::Unpaired { .. } => Stop::new(Exit::NotFound, "not_paired", chain(stop)).next("sidekey join"),
         S::File(bad @ BadFile::Exposed { .. }) => Stop::new(Exit::Denied, "file_exposed", chain(bad)),
         S::File(bad) => Stop::new(Exit::Failed, "file_unusable", chain(bad)),
     }

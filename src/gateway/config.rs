@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::allow::{Profile, ProfileUnknown};
+use crate::session;
+
 pub use self::limits::Limits;
 pub use self::log::{Format, Level, Log};
 pub use self::network::Network;
@@ -48,6 +51,42 @@ pub struct Upstream {
     /// The name that its certificate must bear; the host of the address unless said.
     #[serde(default)]
     pub name: Option<String>,
+    /// What is left out of a user's name there, with its `@`: the domain of those whose accounts have none.
+    #[serde(default)]
+    pub strip_domain: Option<String>,
+    /// Who may log in there as every user.
+    #[serde(default)]
+    pub master: Option<Master>,
+    /// How to log in there for these users, by the names that the key service has.
+    #[serde(default)]
+    pub accounts: BTreeMap<String, Account>,
+}
+
+/// A master user: logs in as `user*master`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Master {
+    /// His name.
+    pub user: String,
+    /// A file with his password, readable by the gateway's user alone.
+    pub password_file: PathBuf,
+    /// What stands between the two names.
+    #[serde(default = "star")]
+    pub separator: char,
+}
+
+/// An account.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Account {
+    /// Its name.
+    pub user: String,
+    /// A file with its password, readable by the gateway's user alone.
+    pub password_file: PathBuf,
+}
+
+const fn star() -> char {
+    '*'
 }
 
 /// A door.
@@ -74,6 +113,35 @@ pub struct Listener {
     /// Whoever comes must come from one of these; empty: from anywhere.
     #[serde(default)]
     pub networks: Vec<Network>,
+    /// How much an untrusted connection may change: `strict`, unless said.
+    #[serde(default)]
+    pub profile: Option<ProfileName>,
+    /// Whether what an untrusted connection is sent is sealed: it is, unless said.
+    #[serde(default)]
+    pub sealing: Option<Sealing>,
+}
+
+/// A profile, by its name.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(try_from = "String")]
+pub struct ProfileName(Profile);
+
+impl TryFrom<String> for ProfileName {
+    type Error = ProfileUnknown;
+
+    fn try_from(name: String) -> Result<Self, ProfileUnknown> {
+        name.parse().map(Self)
+    }
+}
+
+/// Whether anything is sealed.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum Sealing {
+    /// It is.
+    On,
+    /// Nothing is: on this machine alone, to measure and to show what sealing changes.
+    Off,
 }
 
 /// How TLS begins.
@@ -150,6 +218,31 @@ pub enum BadOption {
         "listeners.{0} is trusted and demands nothing that an operator's proxy cannot have: say client_ca_file, or networks of the enterprise"
     )]
     TrustsAnybody(String),
+    /// It means something to proxies alone.
+    #[error(
+        "listeners.{listener}.{option} means nothing there: it is trusted, and every octet passes as it is"
+    )]
+    Trusted {
+        /// Which listener.
+        listener: String,
+        /// Which option.
+        option: &'static str,
+    },
+    /// An operator would read everything.
+    #[error(
+        "listeners.{0}.sealing is \"off\" and other machines reach it: only a loopback address goes without"
+    )]
+    Unsealed(String),
+    /// Nobody could be let in.
+    #[error(
+        "listeners.{0} is not trusted, and the gateway cannot log in for its users: say upstream.master, or upstream.accounts"
+    )]
+    NoAccounts(String),
+    /// A user's name would run into it.
+    #[error(
+        "upstream.master.separator is {0:?}: one character that is no letter, digit or @, and in no user's name"
+    )]
+    Separator(char),
     /// Nobody could come.
     #[error("there are no listeners: say where the gateway is reached, as [listeners.office]")]
     NoListeners,
@@ -192,15 +285,29 @@ impl Config {
         if self.listeners.is_empty() {
             return Err(BadOption::NoListeners);
         }
-        self.listeners.iter().try_for_each(|(name, listener)| listener.check(name))?;
+        for (name, listener) in &self.listeners {
+            listener.check(name)?;
+            if !listener.trusted && self.upstream.master.is_none() && self.upstream.accounts.is_empty() {
+                return Err(BadOption::NoAccounts(name.clone()));
+            }
+        }
         self.limits.check()
+    }
+
+    /// Whether operators' proxies may come, so that keys are needed.
+    #[must_use]
+    pub fn seals(&self) -> bool {
+        self.listeners.values().any(|listener| !listener.trusted)
     }
 
     fn files(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let of_listeners = self.listeners.values_mut().flat_map(|listener| {
             [&mut listener.certificate_file, &mut listener.key_file, &mut listener.client_ca_file]
         });
-        of_listeners.chain([&mut self.upstream.ca_file]).flatten()
+        let Upstream { ca_file, master, accounts, .. } = &mut self.upstream;
+        let master = master.iter_mut().map(|master| &mut master.password_file);
+        let accounts = accounts.values_mut().map(|account| &mut account.password_file);
+        of_listeners.chain([ca_file]).flatten().chain(master).chain(accounts)
     }
 }
 
@@ -219,7 +326,14 @@ impl Upstream {
         if self.tls == Tls::None && !here {
             return Err(BadOption::UpstreamExposed(self.address.clone()));
         }
-        Ok(())
+        match &self.master {
+            Some(Master { separator, .. })
+                if !separator.is_ascii_punctuation() || "@.-_+".contains(*separator) =>
+            {
+                Err(BadOption::Separator(*separator))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -245,7 +359,28 @@ impl Listener {
         if self.trusted && self.client_ca_file.is_none() && self.networks.is_empty() {
             return Err(BadOption::TrustsAnybody(name()));
         }
+        for (option, said) in [("profile", self.profile.is_some()), ("sealing", self.sealing.is_some())] {
+            if self.trusted && said {
+                return Err(BadOption::Trusted { listener: name(), option });
+            }
+        }
+        if self.sealing == Some(Sealing::Off) && !self.listen.ip().is_loopback() {
+            return Err(BadOption::Unsealed(name()));
+        }
         Ok(())
+    }
+
+    /// How much an untrusted connection may change.
+    pub(crate) fn profile(&self) -> Profile {
+        self.profile.map(|name| name.0).unwrap_or_default()
+    }
+
+    /// Whether what it is sent is sealed.
+    pub(crate) fn sealing(&self) -> session::Sealing {
+        match self.sealing {
+            None | Some(Sealing::On) => session::Sealing::On,
+            Some(Sealing::Off) => session::Sealing::Off,
+        }
     }
 
     /// Whether somebody at this address may come.

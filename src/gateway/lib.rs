@@ -2,22 +2,32 @@
 //!
 //! ```text
 //!   start ──▶ Running ── Reloader
-//!     listener ─▶ visit ─▶ relay      a trusted connection: octets as they come
+//!     listener ─▶ visit ┬▶ relay        a trusted connection: octets as they come
+//!                       └▶ untrusted    login ─▶ session, with keys and credentials from the key service
+//!                            ▲
+//!     revocation ────────────┘          what the key service tells: whoever lost what let him in is cut
 //! ```
 //! How an untrusted connection logs in ([`login`]), what it may ask, what of the server's answers it is shown ([`allow`]),
 //! and what of that is sealed ([`session`]) are decisions and octets alone, without sockets.
 
+mod accounts;
 pub mod allow;
 pub mod config;
+mod credentials;
+mod drive;
 mod files;
+mod guests;
+mod keys;
 mod listener;
 mod object;
 mod relay;
 pub mod replay;
+mod revocation;
 mod seats;
 pub mod session;
 mod side;
 mod tls;
+mod untrusted;
 mod upstream;
 mod visit;
 
@@ -28,7 +38,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use rand_core::CryptoRng;
 use rustls::ServerConfig;
+use sidekey_client::{Clock, Server};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +49,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::Limits;
 use crate::listener::Door;
 use crate::seats::Seats;
+use crate::untrusted::Desk;
 use crate::upstream::Upstream;
 
 pub use crate::config::Config;
@@ -50,6 +63,12 @@ pub enum Stop {
     /// A file that the configuration names.
     #[error(transparent)]
     File(#[from] BadFile),
+    /// Proxies are to come, and there are no keys to seal for them with.
+    #[error("listeners.{listener} is for operators' proxies, and this gateway is not paired")]
+    Unpaired {
+        /// Which listener.
+        listener: String,
+    },
     /// A listener's address cannot be had.
     #[error("cannot listen on {at}")]
     Bind {
@@ -60,6 +79,16 @@ pub enum Stop {
         /// Why.
         source: io::Error,
     },
+}
+
+/// Who the gateway is to the key service, and what it is given.
+pub struct Identity {
+    /// Its pairing, as a mail server.
+    pub server: Server,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness: one source for each connection.
+    pub rng: fn() -> Box<dyn CryptoRng + Send>,
 }
 
 /// A gateway that serves.
@@ -81,6 +110,8 @@ pub struct Reloader {
 pub(crate) struct Shared {
     live: RwLock<Arc<Live>>,
     pub(crate) limits: Limits,
+    /// For proxies, where they may come.
+    pub(crate) desk: Option<Arc<Desk>>,
     pub(crate) seats: Arc<Seats>,
     pub(crate) visits: TaskTracker,
     /// Nobody else comes in, and those who are in finish.
@@ -99,12 +130,23 @@ pub(crate) struct Live {
 ///
 /// # Errors
 /// [`Stop`] says what stands in the way: nothing is served then.
-pub fn start(config: Config, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<Running, Stop> {
+pub fn start(
+    config: Config,
+    identity: Option<Identity>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<Running, Stop> {
+    let untrusted = config.listeners.iter().find(|(_, listener)| !listener.trusted);
+    let desk = match (untrusted, identity) {
+        (None, _) => None,
+        (Some(_), Some(identity)) => Some(Arc::new(Desk::new(identity))),
+        (Some((listener, _)), None) => return Err(Stop::Unpaired { listener: listener.clone() }),
+    };
     let live = RwLock::new(Arc::new(Live::read(&config)?));
     let limits = config.limits;
     let shared = Arc::new(Shared {
         live,
         limits,
+        desk,
         seats: Seats::new(limits.connections, limits.connections_per_address),
         visits: TaskTracker::new(),
         stop: CancellationToken::new(),
@@ -123,6 +165,10 @@ pub fn start(config: Config, shutdown: impl Future<Output = ()> + Send + 'static
         addresses.insert(door.name.clone(), address);
         shared.visits.spawn(listener::accept(Arc::clone(&shared), Arc::new(door), socket));
     }
+    if let Some(desk) = &shared.desk {
+        let (desk, kill) = (Arc::clone(desk), shared.kill.clone());
+        tokio::spawn(async move { kill.run_until_cancelled(revocation::follow(desk)).await });
+    }
     let serving = tokio::spawn(serve(Arc::clone(&shared), shutdown));
     Ok(Running { addresses, reloader: Reloader { shared, config: Arc::new(config) }, serving })
 }
@@ -134,9 +180,9 @@ async fn serve(shared: Arc<Shared>, shutdown: impl Future<Output = ()>) {
     shared.visits.close();
     if timeout(shared.limits.drain(), shared.visits.wait()).await.is_err() {
         tracing::warn!(connections = shared.visits.len(), "cut: not done by limits.drain_s");
-        shared.kill.cancel();
-        shared.visits.wait().await;
     }
+    shared.kill.cancel();
+    shared.visits.wait().await;
     tracing::info!("stopped");
 }
 
@@ -173,14 +219,14 @@ impl Running {
 }
 
 impl Reloader {
-    /// Certificates, keys and authorities from now on as their files are now. Connections go on as they began.
+    /// Certificates, keys, authorities and passwords from now on as their files are now. Connections go on as they began.
     ///
     /// # Errors
     /// A file cannot be used: what is in force stays, all of it.
     pub fn reload(&self) -> Result<(), BadFile> {
         let live = Arc::new(Live::read(&self.config)?);
         *self.shared.live.write().unwrap_or_else(PoisonError::into_inner) = live;
-        tracing::info!("certificates, keys and authorities are read again");
+        tracing::info!("certificates, keys, authorities and passwords are read again");
         Ok(())
     }
 }
@@ -203,5 +249,11 @@ impl Live {
 impl fmt::Debug for Reloader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Reloader")
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity").field("server", &self.server).finish_non_exhaustive()
     }
 }

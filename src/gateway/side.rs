@@ -68,6 +68,20 @@ impl<S: Duplex> Side<S> {
         self.waiting.extend_from_slice(octets);
     }
 
+    /// Whether nothing waits to be sent.
+    pub(crate) const fn is_drained(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// What is to be sent next, once nothing waits.
+    pub(crate) fn hand(&mut self, octets: Vec<u8>) {
+        if self.is_drained() {
+            self.waiting = octets;
+        } else {
+            self.push(&octets);
+        }
+    }
+
     /// Hands what came, up to 16 KiB, to `take`; `false` when its peer has said its last.
     pub(crate) fn poll_read(
         &mut self,

@@ -8,9 +8,11 @@ use sidekey_imap::response::{
     Attribute, Capabilities, Code, Condition, Message, Piece, Policy, Responses, Status, Verdict,
 };
 use sidekey_imap::scanner::Limits;
+use sidekey_protocol::ids::UserName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::accounts::{Account, Accounts};
 use crate::config::{self, Tls};
 use crate::files::BadFile;
 use crate::side::{Duplex, Side, Stream};
@@ -23,6 +25,7 @@ pub(crate) struct Upstream {
     tls: Tls,
     connector: TlsConnector,
     name: Option<ServerName<'static>>,
+    accounts: Accounts,
 }
 
 /// Why the mail server is of no use.
@@ -34,6 +37,9 @@ pub(crate) enum Unreached {
     /// It says so.
     #[error("the mail server is busy, or will not speak with us")]
     Declined,
+    /// It does not take the account that is configured.
+    #[error("the mail server refuses the login: see upstream.master and upstream.accounts")]
+    Refused,
     /// It does not begin TLS.
     #[error("the mail server has no STARTTLS")]
     NoStartTls,
@@ -54,7 +60,32 @@ impl Upstream {
     pub(crate) fn read(config: &config::Upstream) -> Result<Self, BadFile> {
         let (client, name) = tls::of_upstream(config)?;
         let (host, port) = config.host_and_port().unwrap_or_default();
-        Ok(Self { host: host.to_owned(), port, tls: config.tls, connector: client.into(), name })
+        let accounts = Accounts::read(config)?;
+        Ok(Self { host: host.to_owned(), port, tls: config.tls, connector: client.into(), name, accounts })
+    }
+
+    /// As whom the gateway logs in for a user; `None` where it cannot.
+    pub(crate) fn account(&self, user: &UserName) -> Option<Account> {
+        self.accounts.of(user)
+    }
+
+    /// A connection on which the gateway is logged in.
+    pub(crate) async fn log_in(&self, account: Account) -> Result<LoggedIn, Unreached> {
+        let Reached { side, greeting } = self.reach().await?;
+        let mut talk = Talk::new(side);
+        if greeting.is_none() {
+            talk.greeting().await?;
+        }
+        let Account { user, password } = account;
+        let answer = talk.ask("l0", Body::Login { user: user.into_bytes(), password }).await?;
+        if answer.status.condition != Condition::Ok {
+            return Err(Unreached::Refused);
+        }
+        let capabilities = match answer.capabilities {
+            Some(told) => told,
+            None => talk.capabilities("l1").await?,
+        };
+        Ok(LoggedIn { side: talk.side, rest: talk.input, capabilities })
     }
 
     /// A connection, in TLS where that is said; the mail server's greeting waits in it, or is given.
@@ -86,6 +117,15 @@ impl Upstream {
         let name = self.name.clone().ok_or(io::ErrorKind::InvalidInput).map_err(io::Error::from)?;
         Ok(Side::boxed(self.connector.connect(name, tcp).await?))
     }
+}
+
+/// One on which the gateway is logged in for a user.
+pub(crate) struct LoggedIn {
+    pub(crate) side: Side,
+    /// What came behind its last answer.
+    pub(crate) rest: Vec<u8>,
+    /// What the mail server can do for him.
+    pub(crate) capabilities: Capabilities,
 }
 
 impl Reached {

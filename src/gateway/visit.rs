@@ -13,6 +13,7 @@ use crate::listener::Door;
 use crate::login::{self, Login, Step};
 use crate::relay::{Over, relay};
 use crate::side::Side;
+use crate::untrusted::Visit;
 use crate::upstream::{Reached, Unreached};
 use crate::{Live, Shared};
 
@@ -36,7 +37,15 @@ pub(crate) async fn visit(shared: Arc<Shared>, door: Arc<Door>, tcp: TcpStream, 
         Err(_) => return tracing::debug!(listener, %peer, "no TLS in time"),
     };
     tracing::debug!(listener, %peer, "connected");
-    trusted(&shared, &live, guest, listener, peer).await;
+    match (door.listener.trusted, &shared.desk) {
+        (true, _) => trusted(&shared, &live, guest, listener, peer).await,
+        (false, Some(desk)) => {
+            let visit = Visit { shared: &shared, desk, live: &live, door: &door, peer };
+            visit.serve(guest.side, guest.greeted).await;
+        }
+        // No gateway starts so.
+        (false, None) => {}
+    }
 }
 
 /// Comes in; `None` when he has left again.

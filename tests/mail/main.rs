@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
 
-mod enterprise;
+mod gateway;
 mod stock;
 mod store;
 mod trusted;

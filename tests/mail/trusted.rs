@@ -5,10 +5,9 @@ use sidekey_tests::imap::client::{Client, assert_same};
 use sidekey_tests::imap::corpus::{Corpus, MESSAGES};
 use sidekey_tests::imap::dovecot::Dovecot;
 use sidekey_tests::imap::exchange::{EXCHANGES, differences};
+use sidekey_tests::imap::gateway::Gateway;
 use sidekey_tests::imap::proxy::Proxy;
 use sidekey_tests::others::authority::Authority;
-
-use crate::enterprise::Gateway;
 
 #[tokio::test]
 async fn dovecot_says_the_same_twice() {
@@ -19,10 +18,9 @@ async fn dovecot_says_the_same_twice() {
 
 #[tokio::test]
 async fn the_gateway_says_what_the_server_says() {
-    let authority = Authority::new();
-    let server = Dovecot::start(&authority).await;
-    let gateway = Gateway::trusted(&server, &authority);
-    assert_none_differ(gateway.port(), &server).await;
+    let server = Dovecot::start(&Authority::new()).await;
+    let gateway = Gateway::trusting(&server);
+    assert_none_differ(gateway.port("office"), &server).await;
 }
 
 #[tokio::test]
@@ -56,12 +54,11 @@ mod the_gateway_brings_every_octet_to {
     use super::*;
 
     async fn program(client: Client) {
-        let authority = Authority::new();
-        let server = Dovecot::start(&authority).await;
+        let server = Dovecot::start(&Authority::new()).await;
         server.deliver(USER, None, &Corpus::new(1).messages);
-        let gateway = Gateway::trusted(&server, &authority);
+        let gateway = Gateway::trusting(&server);
         let direct = client.sync(server.port, MESSAGES).await;
-        let through = client.sync(gateway.port(), MESSAGES).await;
+        let through = client.sync(gateway.port("office"), MESSAGES).await;
         assert_same(&direct, &through, &format!("{client:?}"));
         let octets: usize = direct.values().map(Vec::len).sum();
         assert!(octets > 4_000_000, "it fetches all of it: {octets}");

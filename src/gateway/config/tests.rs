@@ -9,6 +9,7 @@ fn with(listener: &str) -> Config {
     read(&format!("[upstream]\naddress = 'mail.example.org:993'\n[listeners.office]\n{listener}"))
 }
 
+const HERE: &str = "trusted = true\nnetworks = ['127.0.0.1']\n";
 const CERTIFIED: &str = "certificate_file = 'tls.pem'\nkey_file = 'tls.key'\n";
 
 #[test]
@@ -48,13 +49,38 @@ fn a_trusted_listener_demands_what_an_operator_never_has() {
 }
 
 #[test]
+fn a_listener_for_proxies_needs_a_way_in_and_seals_what_leaves_the_machine() {
+    let office = || "office".to_owned();
+    let untrusted = format!("listen = '0.0.0.0:993'\n{CERTIFIED}");
+    let check = |listener: &str| {
+        let mut config = with(&format!("{untrusted}{listener}"));
+        config.upstream.master = toml::from_str("user = 'gw'\npassword_file = 'p'").ok();
+        config.check()
+    };
+    assert_eq!(with(&untrusted).check(), Err(BadOption::NoAccounts(office())));
+    assert_eq!((check(""), check("profile = 'mailbox=allow'")), (Ok(()), Ok(())));
+    assert_eq!(check("sealing = 'off'"), Err(BadOption::Unsealed(office())));
+    let trusted = |option| Err(BadOption::Trusted { listener: office(), option });
+    let demands = "trusted = true\nnetworks = ['10.0.0.0/8']\n";
+    assert_eq!(check(&format!("{demands}profile = 'strict'")), trusted("profile"));
+    assert_eq!(check(&format!("{demands}sealing = 'on'")), trusted("sealing"));
+    let unknown = toml::from_str::<Listener>("listen = '[::1]:1'\nprofile = 'lax'").unwrap_err().to_string();
+    assert!(unknown.contains("strict") && unknown.contains("mailbox=allow"), "{unknown}");
+    let mut config = with(&format!("{untrusted}{demands}"));
+    for separator in ['@', 'a', '.', '1', ' ', 'é'] {
+        config.upstream.master = Some(Master { user: "gw".into(), password_file: "p".into(), separator });
+        assert_eq!(config.check(), Err(BadOption::Separator(separator)));
+    }
+}
+
+#[test]
 fn nothing_is_in_the_clear_but_on_this_machine() {
     let office = || "office".to_owned();
     assert_eq!(
         with("listen = '0.0.0.0:143'\ntls = 'none'").check(),
         Err(BadOption::ListenerExposed(office()))
     );
-    assert_eq!(with("listen = '[::1]:143'\ntls = 'none'").check(), Ok(()));
+    assert_eq!(with(&format!("listen = '[::1]:143'\ntls = 'none'\n{HERE}")).check(), Ok(()));
     for tls in ["implicit", "starttls"] {
         let text = format!("listen = '0.0.0.0:993'\ntls = '{tls}'");
         assert_eq!(with(&text).check(), Err(BadOption::Uncertified(office())));
@@ -62,7 +88,7 @@ fn nothing_is_in_the_clear_but_on_this_machine() {
     let asked = BadOption::NoTls { listener: office(), option: "client_ca_file" };
     assert_eq!(with("listen = '127.0.0.1:143'\ntls = 'none'\nclient_ca_file = 'x'").check(), Err(asked));
     let upstream = |address: &str| {
-        let mut config = with(&format!("listen = '127.0.0.1:993'\n{CERTIFIED}"));
+        let mut config = with(&format!("listen = '127.0.0.1:993'\n{HERE}{CERTIFIED}"));
         (config.upstream.address, config.upstream.tls) = (address.to_owned(), Tls::None);
         config.check()
     };
@@ -81,7 +107,7 @@ fn limits_that_serve_nobody_or_cut_the_patient_are_refused() {
     for (limit, least, most) in
         [("connections = 0", 1, 1_000_000), ("idle_s = 1799", 1800, 86_400), ("drain_s = 26", 0, 25)]
     {
-        let mut config = with(&format!("listen = '127.0.0.1:993'\n{CERTIFIED}"));
+        let mut config = with(&format!("listen = '127.0.0.1:993'\n{HERE}{CERTIFIED}"));
         config.limits = toml::from_str(limit).unwrap();
         let (option, value) = limit.split_once(" = ").unwrap();
         let Err(BadOption::Limit { option: named, value: said, least: at_least, most: at_most }) =

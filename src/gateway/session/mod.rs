@@ -261,6 +261,12 @@ impl Session {
         Ended::ServerGone
     }
 
+    /// The gateway ends the connection by itself. In the midst of a response nothing is said: the cut tells.
+    pub fn bye(&mut self, why: &str) {
+        self.say(&format!("* BYE {why}\r\n"));
+        self.over = true;
+    }
+
     /// What waits to be sent to the client; to be taken out, so that a connection that rests holds no memory.
     pub const fn to_client(&mut self) -> &mut Vec<u8> {
         &mut self.to_client

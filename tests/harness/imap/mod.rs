@@ -16,6 +16,7 @@ pub mod corpus;
 pub mod dovecot;
 mod encode;
 pub mod exchange;
+pub mod gateway;
 pub mod markers;
 pub mod proxy;
 pub mod session;

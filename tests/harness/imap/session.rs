@@ -80,6 +80,15 @@ impl Session {
         answer
     }
 
+    /// All that comes until the connection ends.
+    pub async fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        let reading = self.stream.read_to_end(&mut rest);
+        // However it ends: what came is what counts.
+        let _ = timeout(PATIENCE, reading).await.expect("the connection ends");
+        rest
+    }
+
     fn tag(&mut self) -> Vec<u8> {
         self.tags += 1;
         format!("a{} ", self.tags).into_bytes()

@@ -158,7 +158,7 @@ impl Gateway {
             // Dropped with the test: stopped all the same.
             let _ = stopped.await;
         };
-        Ok(Self { running: sidekey_gateway::start(config, shutdown)?, stop })
+        Ok(Self { running: sidekey_gateway::start(config, None, shutdown)?, stop })
     }
 
     pub(crate) fn at(&self) -> SocketAddr {

@@ -1,0 +1,96 @@
+//! The gateway, in this process, in front of Dovecot.
+
+use std::fs::{self, Permissions};
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng as _;
+use sidekey_client::Server;
+use sidekey_gateway::{Config, Identity, Running};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+use super::dovecot::{Dovecot, MASTER, MASTER_PASSWORD};
+use crate::{Hands, Office};
+
+/// A gateway, until it is dropped.
+#[derive(Debug)]
+pub struct Gateway {
+    running: Running,
+    stop: oneshot::Sender<()>,
+    _folder: TempDir,
+}
+
+/// The domain of those whose accounts in Dovecot have none.
+const DOMAIN: &str = "example.org";
+
+impl Gateway {
+    /// Listens, for those whom it trusts alone, as `office`.
+    #[must_use]
+    pub fn trusting(server: &Dovecot) -> Self {
+        Self::start(server, None, &[("office", "trusted = true\nnetworks = ['127.0.0.0/8']")])
+    }
+
+    /// Listens, for an operator's proxy, as `strict` and `change`, under those profiles, and as `unsealed`.
+    #[must_use]
+    pub fn sealing(server: &Dovecot, office: &Office) -> Self {
+        let change = "profile = 'mailbox=allow'";
+        let unsealed = format!("{change}\nsealing = 'off'");
+        let listeners = [("strict", ""), ("change", change), ("unsealed", unsealed.as_str())];
+        let paired = (office.mail.server.clone(), office.system.clock.clone());
+        Self::start(server, Some(paired), &listeners)
+    }
+
+    /// With these listeners, each on a free port in the clear.
+    fn start(server: &Dovecot, paired: Option<(Server, Hands)>, listeners: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        secret(&folder.path().join("master"), MASTER_PASSWORD);
+        let anywhere = "listen = '127.0.0.1:0'\ntls = 'none'\n";
+        let listener = |(name, options): &(&str, &str)| format!("[listeners.{name}]\n{anywhere}{options}\n");
+        let listeners: String = listeners.iter().map(listener).collect();
+        let text = format!(
+            "[upstream]\naddress = '127.0.0.1:{}'\ntls = 'none'\nstrip_domain = '{DOMAIN}'\n\
+             [upstream.master]\nuser = '{MASTER}'\npassword_file = 'master'\n{listeners}\
+             [limits]\nlogin_s = 20\n",
+            server.port
+        );
+        let path = folder.path().join("gateway.toml");
+        fs::write(&path, &text).unwrap();
+        let config = Config::read(&path).unwrap_or_else(|bad| panic!("{bad:?}: {text}"));
+        let identity = paired.map(|(server, clock)| Identity { server, clock: Arc::new(clock), rng: source });
+        let (stop, stopped) = oneshot::channel();
+        let shutdown = async {
+            // Dropped with the test: stopped all the same.
+            let _ = stopped.await;
+        };
+        let running = sidekey_gateway::start(config, identity, shutdown).unwrap();
+        Self { running, stop, _folder: folder }
+    }
+
+    /// Where a listener is.
+    #[must_use]
+    pub fn port(&self, listener: &str) -> u16 {
+        self.running.address(listener).as_ref().map(SocketAddr::port).unwrap()
+    }
+
+    /// Stops it, and waits for that.
+    pub async fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.running.finished().await;
+    }
+}
+
+/// The same in every run, another one for each connection.
+fn source() -> Box<dyn rand_core::CryptoRng + Send> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    Box::new(ChaCha20Rng::seed_from_u64(NEXT.fetch_add(1, Ordering::SeqCst)))
+}
+
+fn secret(path: &Path, content: &str) {
+    fs::write(path, content).unwrap();
+    fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+}
