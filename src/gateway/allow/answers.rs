@@ -109,7 +109,7 @@ const CODES: [&str; 20] = [
 ];
 
 /// Capabilities whose commands are ruled above, each of them.
-const CAPABILITIES: [&str; 20] = [
+pub(super) const CAPABILITIES: [&str; 20] = [
     "IMAP4rev1",
     "BINARY",
     "CHILDREN",
@@ -133,4 +133,4 @@ const CAPABILITIES: [&str; 20] = [
 ];
 
 /// Those of what only [`Profile::MailboxAllow`] allows.
-const CAPABILITIES_OF_CHANGE: [&str; 1] = ["MOVE"];
+pub(super) const CAPABILITIES_OF_CHANGE: [&str; 1] = ["MOVE"];

@@ -246,6 +246,36 @@ fn what_is_denied_is_not_advertised() {
     assert!(advertised(Profile::MailboxAllow, &server, &session).has("MOVE"));
 }
 
+/// README.md tells what of a mail server's extensions passes. Here each of its rows is asked.
+#[test]
+fn the_readme_tells_what_passes() {
+    let readme = include_str!("../../../README.md");
+    let (_, table) = readme.split_once("| extension | through the gateway |\n|---|---|\n").unwrap();
+    let rows = table.lines().map_while(|line| line.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | "));
+    let passes = |profile, name: &str| {
+        let mut server = Capabilities::default();
+        server.add(name);
+        advertised(profile, &server, &[]).has(name)
+    };
+    let mut told = Vec::new();
+    for (names, fate) in rows {
+        for name in names.trim_end_matches(", and every other").split(", ") {
+            let seen = [Profile::Strict, Profile::MailboxAllow].map(|profile| passes(profile, name));
+            let expected = match fate {
+                "withheld" | "answered by the gateway, whatever the mail server says" => [false, false],
+                "passes under the profile `mailbox=allow`" => [false, true],
+                _ => [true, true],
+            };
+            assert_eq!(seen, expected, "{name}: {fate}");
+            told.push(name);
+        }
+    }
+    assert!(told.len() > 60, "{told:?}");
+    for listed in answers::CAPABILITIES.iter().chain(&answers::CAPABILITIES_OF_CHANGE) {
+        assert!(told.contains(listed), "{listed} passes, and no row tells");
+    }
+}
+
 #[test]
 fn profiles_have_names() {
     for profile in [Profile::Strict, Profile::MailboxAllow] {
