@@ -16,6 +16,7 @@ use sidekey_protocol::pairing::PublicUrl;
 use sidekey_service::Config;
 use sidekey_service::config::host;
 
+use crate::check::doors::Doors;
 use crate::check::instance::{self, Holder};
 use crate::check::surroundings::{self, Times};
 use crate::check::{self, Check, certificate, files, network};
@@ -28,6 +29,9 @@ use crate::remote::{self, Admin};
 ///
 /// Changes nothing, and runs whether the service does or not: what cannot be checked is said, and why. On another
 /// machine than the service's it checks the way there. Ends with 1 when something is wrong.
+///
+/// With --gateway it looks at a gateway's configuration instead, and tries a proxy credential on every other door to the
+/// same mail: none may open.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Doctor {
@@ -38,6 +42,8 @@ pub struct Doctor {
     free: u64,
     #[command(flatten)]
     admin: Admin,
+    #[command(flatten)]
+    doors: Doors,
 }
 
 /// Where the service is, and who asks.
@@ -63,6 +69,9 @@ impl Doctor {
     /// # Errors
     /// There is nothing to look at: no folder, no credential.
     pub async fn run(self) -> Result<Report, Stop> {
+        if let Some(checks) = self.doors.checks().await? {
+            return Ok(summed_up(&checks));
+        }
         let begun = (Instant::now(), check::now());
         let (config, mut checks) = self.configured()?;
         let holder = config.as_ref().map(|config| instance::holder(&config.data));
@@ -85,12 +94,7 @@ impl Doctor {
         let ahead_s = if let Some(Reached::Yes(ahead)) = reached { Some(ahead) } else { None };
         let times = Times { now: begun.1, gone_s: [check::now().since_s(begun.1), gone_s], written, ahead_s };
         checks.insert(1, surroundings::clock(&times));
-        let did = match checks.iter().filter(|check| check.is_finding()).count() {
-            0 => format!("{} checks, no fault:", checks.len()),
-            1 => format!("{} checks, 1 fault:", checks.len()),
-            n => format!("{} checks, {n} faults:", checks.len()),
-        };
-        Ok(check::report(did, &checks, Exit::Failed))
+        Ok(summed_up(&checks))
     }
 
     /// The configuration, if it is here.
@@ -296,6 +300,15 @@ async fn carriers(admin: Option<admin::Admin>) -> Check {
     }
 }
 
+fn summed_up(checks: &[Check]) -> Report {
+    let did = match checks.iter().filter(|check| check.is_finding()).count() {
+        0 => format!("{} checks, no fault:", checks.len()),
+        1 => format!("{} checks, 1 fault:", checks.len()),
+        n => format!("{} checks, {n} faults:", checks.len()),
+    };
+    check::report(did, checks, Exit::Failed)
+}
+
 fn store(roots: &Roots) -> RootCertStore {
     let mut store = RootCertStore::empty();
     match roots {
@@ -331,4 +344,5 @@ const EXAMPLES: &str = "\
 Examples:
   sidekey doctor
   sidekey doctor --data /var/lib/sidekey -o json
-  sidekey doctor --profile work";
+  sidekey doctor --profile work
+  sidekey doctor --gateway gateway.toml --user ann@example.org --credential-file credential.txt";

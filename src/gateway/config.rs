@@ -28,6 +28,9 @@ pub struct Config {
     pub upstream: Upstream,
     /// Where clients and operators' proxies reach it, by names of the administrator's.
     pub listeners: BTreeMap<String, Listener>,
+    /// Other doors to the same mail, by names of the administrator's, which a proxy credential must not open.
+    #[serde(default)]
+    pub doors: BTreeMap<String, Door>,
     /// A limit on everything that grows or waits.
     #[serde(default)]
     pub limits: Limits,
@@ -144,6 +147,33 @@ pub enum Sealing {
     Off,
 }
 
+/// Another door to the same mail.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Door {
+    /// What is spoken there.
+    pub kind: DoorKind,
+    /// `host:port`.
+    pub address: String,
+    /// How TLS begins there.
+    #[serde(default)]
+    pub tls: Tls,
+}
+
+/// What is spoken at a door.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum DoorKind {
+    /// IMAP.
+    Imap,
+    /// POP3.
+    Pop3,
+    /// ManageSieve.
+    Sieve,
+    /// Submission of mail.
+    Submission,
+}
+
 /// How TLS begins.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "lowercase")]
@@ -192,6 +222,19 @@ pub enum BadOption {
     /// It names no host, or no port.
     #[error("upstream.address is {0:?}: a host, a colon and a port, as mail.example.org:993")]
     Address(String),
+    /// The same, of a door.
+    #[error("doors.{name}.address is {address:?}: a host, a colon and a port, as mail.example.org:4190")]
+    DoorAddress {
+        /// Which door.
+        name: String,
+        /// What it says.
+        address: String,
+    },
+    /// A credential would cross a network in the clear.
+    #[error(
+        "doors.{0}.tls is \"none\" and its address is not this machine: only a loopback address is tried in the clear"
+    )]
+    DoorExposed(String),
     /// Mail and passwords would cross a network in the clear.
     #[error(
         "upstream.tls is \"none\" and {0} is not this machine: only a loopback address is reached in the clear"
@@ -291,6 +334,15 @@ impl Config {
                 return Err(BadOption::NoAccounts(name.clone()));
             }
         }
+        for (name, door) in &self.doors {
+            if door.host_and_port().is_none() {
+                let (name, address) = (name.clone(), door.address.clone());
+                return Err(BadOption::DoorAddress { name, address });
+            }
+            if door.tls == Tls::None && !is_here(&door.address) {
+                return Err(BadOption::DoorExposed(name.clone()));
+            }
+        }
         self.limits.check()
     }
 
@@ -311,19 +363,46 @@ impl Config {
     }
 }
 
-impl Upstream {
-    /// The address' host, without the brackets of an IPv6 address, and its port.
+/// An address' host, without the brackets of an IPv6 address, and its port.
+fn host_and_port(address: &str) -> Option<(&str, u16)> {
+    let (host, port) = address.rsplit_once(':')?;
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let port = port.parse().ok().filter(|port| *port > 0)?;
+    (!host.is_empty()).then_some((host, port))
+}
+
+/// Whether it is this machine's own: a name means whatever a resolver says.
+fn is_here(address: &str) -> bool {
+    let host = host_and_port(address).map(|(host, _)| host);
+    host.is_some_and(|host| host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()))
+}
+
+impl Door {
+    /// The address' host and port.
     pub(crate) fn host_and_port(&self) -> Option<(&str, u16)> {
-        let (host, port) = self.address.rsplit_once(':')?;
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let port = port.parse().ok().filter(|port| *port > 0)?;
-        (!host.is_empty()).then_some((host, port))
+        host_and_port(&self.address)
+    }
+}
+
+impl Upstream {
+    /// The address' host and port.
+    pub(crate) fn host_and_port(&self) -> Option<(&str, u16)> {
+        host_and_port(&self.address)
+    }
+
+    /// The names that a user may have at the mail server.
+    #[must_use]
+    pub fn names_of(&self, user: &str) -> Vec<String> {
+        let stripped = self.strip_domain.as_ref().and_then(|domain| user.strip_suffix(&format!("@{domain}")));
+        let own = self.accounts.get(user).map(|account| account.user.as_str());
+        [Some(user), stripped, own].into_iter().flatten().map(str::to_owned).collect()
     }
 
     fn check(&self) -> Result<(), BadOption> {
-        let (host, _) = self.host_and_port().ok_or_else(|| BadOption::Address(self.address.clone()))?;
-        let here = host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-        if self.tls == Tls::None && !here {
+        if self.host_and_port().is_none() {
+            return Err(BadOption::Address(self.address.clone()));
+        }
+        if self.tls == Tls::None && !is_here(&self.address) {
             return Err(BadOption::UpstreamExposed(self.address.clone()));
         }
         match &self.master {

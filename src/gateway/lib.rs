@@ -14,6 +14,7 @@ mod accounts;
 pub mod allow;
 pub mod config;
 mod credentials;
+pub mod doors;
 mod drive;
 mod files;
 mod guests;

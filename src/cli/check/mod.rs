@@ -1,6 +1,7 @@
 //! Checks of a service, of its files and of the way to it. Each says what it found, and when that is a fault, its mend.
 
 pub mod certificate;
+pub mod doors;
 pub mod files;
 pub mod instance;
 pub mod network;

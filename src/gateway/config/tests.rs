@@ -103,6 +103,20 @@ fn nothing_is_in_the_clear_but_on_this_machine() {
 }
 
 #[test]
+fn a_door_has_an_address_and_is_not_knocked_at_in_the_clear() {
+    let check = |door: &str| {
+        let mut config = with(&format!("listen = '127.0.0.1:993'\n{HERE}{CERTIFIED}"));
+        config.doors.insert("pop".to_owned(), toml::from_str(&format!("kind = 'pop3'\n{door}")).unwrap());
+        config.check()
+    };
+    assert_eq!(check("address = 'mail.example.org:995'"), Ok(()));
+    let (name, address) = ("pop".to_owned(), "mail.example.org".to_owned());
+    assert_eq!(check("address = 'mail.example.org'"), Err(BadOption::DoorAddress { name, address }));
+    let exposed = check("address = 'mail.example.org:110'\ntls = 'none'");
+    assert_eq!(exposed, Err(BadOption::DoorExposed("pop".to_owned())));
+}
+
+#[test]
 fn limits_that_serve_nobody_or_cut_the_patient_are_refused() {
     for (limit, least, most) in
         [("connections = 0", 1, 1_000_000), ("idle_s = 1799", 1800, 86_400), ("drain_s = 26", 0, 25)]
