@@ -1,11 +1,11 @@
 //! Items of FETCH, as a client asks for them and a server names them.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroU32;
 
 use super::Refusal;
-use super::cursor::{Cursor, is_atom_char, read_number};
+use super::cursor::{Cursor, read_number};
+use super::fields::{Fields, Spelling};
 use crate::scanner::Kind;
 
 /// What of a message: RFC 3501's items, with BINARY (RFC 3516), CONDSTORE (RFC 7162), OBJECTID (RFC 8474) and PREVIEW
@@ -60,10 +60,6 @@ pub enum SectionText {
     Fields(Fields),
     FieldsNot(Fields),
 }
-
-/// Names of header fields: upper case, sorted, each once, at least one.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct Fields(BTreeSet<String>);
 
 /// `<origin.count>`.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -247,49 +243,6 @@ impl Section {
             }
         };
         if self.part.0.is_empty() { text } else { format!("{}.{text}", self.part) }
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Spelling {
-    /// As a frame is bound to it: nothing is quoted.
-    Canonical,
-    /// As it is sent: what is no atom is quoted.
-    Wire,
-}
-
-impl Fields {
-    /// These names; `None` without any, or where one is no name of a field (RFC 5322's ftext).
-    #[must_use]
-    pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<Self> {
-        let names: BTreeSet<_> = names.into_iter().map(str::to_ascii_uppercase).collect();
-        let valid =
-            |name: &String| !name.is_empty() && name.bytes().all(|c| c.is_ascii_graphic() && c != b':');
-        (!names.is_empty() && names.iter().all(valid)).then_some(Self(names))
-    }
-
-    /// The names in their order.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
-    }
-
-    fn read(cursor: &mut Cursor<'_>) -> Result<Self, Refusal> {
-        cursor.space().map_err(|_| Refusal::SectionMalformed)?;
-        let names = cursor.list(|cursor| match cursor.peek() {
-            // A literal here would put a line's end where some see none.
-            Some(Kind::Literal(_)) => Err(Refusal::LiteralMisplaced),
-            _ => String::from_utf8(cursor.astring()?.into_owned()).map_err(|_| Refusal::SectionMalformed),
-        })?;
-        Self::new(names.iter().map(String::as_str)).ok_or(Refusal::SectionMalformed)
-    }
-
-    fn spelled(&self, spelling: Spelling) -> String {
-        let quoted = |name: &str| format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""));
-        let spell = |name: &String| match spelling {
-            Spelling::Wire if name == "NIL" || !name.bytes().all(is_atom_char) => quoted(name),
-            _ => name.clone(),
-        };
-        self.0.iter().map(spell).collect::<Vec<_>>().join(" ")
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod cursor;
 mod date;
+mod fields;
 mod item;
 mod line;
 mod parse;
@@ -24,7 +25,8 @@ pub(crate) use cursor::{Cursor, is_astring_char, read_number, unquote};
 pub(crate) use line::Line;
 
 pub use date::{Date, DateTime};
-pub use item::{Asked, Fields, Item, Part, Partial, Section, SectionText};
+pub use fields::Fields;
+pub use item::{Asked, Item, Part, Partial, Section, SectionText};
 pub use reader::{Append, Broken, Event, Reader};
 pub use refusal::Refusal;
 pub use search::{Charset, EntryType, Key, Measure, Place, Search, SearchReturn, State, When};

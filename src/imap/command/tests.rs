@@ -78,11 +78,11 @@ fn a_command_has_one_spelling() {
         ),
         (
             "fetch 1 (body.peek[1.2.header.fields (\"to\" From from)] binary.size[1] binary.peek[2.1]<5.6>)",
-            "FETCH 1 (BODY.PEEK[1.2.HEADER.FIELDS (FROM TO)] BINARY.SIZE[1] BINARY.PEEK[2.1]<5.6>)",
+            "FETCH 1 (BODY.PEEK[1.2.HEADER.FIELDS (TO FROM)] BINARY.SIZE[1] BINARY.PEEK[2.1]<5.6>)",
         ),
         (
             "fetch 1 body[header.fields.not (\"x\\\"y\" a]b nil)]",
-            "FETCH 1 (BODY[HEADER.FIELDS.NOT (\"A]B\" \"NIL\" \"X\\\"Y\")])",
+            "FETCH 1 (BODY[HEADER.FIELDS.NOT (\"X\\\"Y\" \"A]B\" \"NIL\")])",
         ),
         ("search charset utf-8 text {2}\r\n\u{e9}", "SEARCH CHARSET UTF-8 TEXT {2+}\r\n\u{e9}"),
         (
