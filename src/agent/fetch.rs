@@ -167,7 +167,17 @@ pub(crate) const fn is_clear(item: &Item) -> bool {
 
 /// Whether a mail server gives it after those that it has at hand.
 pub(crate) const fn is_streamed(item: &Item) -> bool {
-    matches!(item, Item::Rfc822 | Item::Rfc822Header | Item::Rfc822Text | Item::Section(_) | Item::Binary(_))
+    matches!(
+        item,
+        Item::Binary(_)
+            | Item::Body
+            | Item::BodyStructure
+            | Item::Envelope
+            | Item::Rfc822
+            | Item::Rfc822Header
+            | Item::Rfc822Text
+            | Item::Section(_)
+    )
 }
 
 /// The item that the exact size is read from (proto/object/spec.md, section 6.3).

@@ -21,6 +21,8 @@ mod relay;
 pub mod serve;
 pub mod session;
 pub mod state;
+pub mod stream;
+mod stub;
 pub mod tally;
 pub mod tls;
 mod told;

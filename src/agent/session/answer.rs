@@ -37,7 +37,7 @@ pub(super) enum Incoming {
     /// A frame, and whether all of it has come.
     Frame { ask: usize, opening: Box<Opening>, ended: bool },
     /// What should be sealed and is not.
-    Plain,
+    Plain { ask: usize },
 }
 
 struct Entry {

@@ -9,11 +9,11 @@ use sidekey_imap::response::{Attribute, Condition, Form, Status, Taken, ValueKin
 use sidekey_protocol::object::{Context, Reject};
 
 use super::answer::{Answer, Incoming, Omitted, Value, clear};
-use super::upstream::Gone;
-use super::{Ended, Running, Selected, Session, Unfit, What, Wish, Wished, program};
+use super::{Ended, Failing, Running, Session, Unfit, What, Wish, Wished, program};
 use crate::alert::{Alert, Changed, Forgery, Plain, Wrong};
 use crate::fetch::{Plan, is_clear, read_descriptor};
 use crate::object::{Failed, Missing, Opened, Opening, Share, Sink};
+use crate::stub;
 use crate::told::Expected;
 use crate::uids::{Uids, may_name};
 
@@ -86,7 +86,7 @@ impl Session {
             ValueKind::List => Incoming::List { ask, octets: Vec::new() },
             ValueKind::Literal => self.opening(ask, taken.message.uid, Form::Text, false),
             ValueKind::Literal8 => self.opening(ask, taken.message.uid, Form::Octets, false),
-            ValueKind::Nil | ValueKind::Quoted | ValueKind::Atom => Incoming::Plain,
+            ValueKind::Nil | ValueKind::Quoted | ValueKind::Atom => Incoming::Plain { ask },
         }
     }
 
@@ -95,12 +95,12 @@ impl Session {
         let (Some(Running { what: What::Fetch(fetching), .. }), Some(mailbox)) =
             (&self.running, &self.mailbox)
         else {
-            return Incoming::Plain;
+            return Incoming::Plain { ask };
         };
         let (Some(sealed), Some(uid_validity), Some(uid)) =
             (&fetching.plan.asks[ask].sealed, mailbox.uid_validity, uid)
         else {
-            return Incoming::Plain;
+            return Incoming::Plain { ask };
         };
         let expected = Context::fetch(&mailbox.name, uid_validity, uid, &sealed.item, sealed.partial)
             .expect("a partial is asked of an item that has one");
@@ -128,7 +128,7 @@ impl Session {
                 self.stall(missing);
                 Ok(())
             }
-            Incoming::Nothing | Incoming::Skipped | Incoming::Forged | Incoming::Plain => Ok(()),
+            Incoming::Nothing | Incoming::Skipped | Incoming::Forged | Incoming::Plain { .. } => Ok(()),
         }
     }
 
@@ -160,10 +160,10 @@ impl Session {
                 self.add_clear(&item, kind, &octets);
                 Ok(())
             }
-            Incoming::Plain => self.failed(Failed::Plain),
+            Incoming::Plain { ask } => self.failed(ask, Failed::Plain),
             Incoming::List { ask, octets } => self.list(ask, uid, &octets),
             Incoming::Frame { ask, opening, .. } => match opening.finish()? {
-                Err(failed) => self.failed(failed),
+                Err(failed) => self.failed(ask, failed),
                 Ok(opened) => self.opened(ask, opened),
             },
         }
@@ -191,7 +191,7 @@ impl Session {
             Some(Running { what: What::Fetch(fetching), .. }) => fetching.plan.asks[ask].asked.item().clone(),
             _ => return Ok(()),
         };
-        let Some((form, frame)) = frame_within(&item, list) else { return self.failed(Failed::Plain) };
+        let Some((form, frame)) = frame_within(&item, list) else { return self.failed(ask, Failed::Plain) };
         let incoming = self.opening(ask, uid, form, true);
         if let Some(answer) = &mut self.answer {
             answer.incoming = incoming;
@@ -224,17 +224,17 @@ impl Session {
                 (None, None) => {}
             }
         }
-        if malformed { self.failed(Failed::Wrong(Wrong::ValueMalformed)) } else { Ok(()) }
+        if malformed { self.failed(ask, Failed::Wrong(Wrong::ValueMalformed)) } else { Ok(()) }
     }
 
     /// An item gives no value. What says that the whole connection is of no use ends it.
-    fn failed(&mut self, failed: Failed) -> Result<(), Ended> {
-        if let Some(Running { what: What::Fetch(fetching), .. }) = &mut self.running {
-            fetching.omitted.note(failed);
-        }
+    fn failed(&mut self, ask: usize, failed: Failed) -> Result<(), Ended> {
         let opened = self.mailbox.as_ref().is_some_and(|mailbox| mailbox.opened);
         let alert = match failed {
-            Failed::Unreachable => return Ok(()),
+            Failed::Unreachable => {
+                self.omit(failed);
+                return Ok(());
+            }
             Failed::Plain => Alert::Downgrade(Plain::Value),
             Failed::Wrong(Wrong::Frame(Reject::OtherMailbox)) => Alert::Reterminated(Changed::Names),
             Failed::Wrong(Wrong::Frame(Reject::OtherUidValidity)) => Alert::Reterminated(Changed::Numbering),
@@ -247,7 +247,34 @@ impl Session {
             return Err(self.refuse(alert));
         }
         self.alert(alert);
+        match self.settings.failing {
+            Failing::Omit => self.omit(failed),
+            Failing::Stub => self.stand_in(ask),
+        }
         Ok(())
+    }
+
+    fn omit(&mut self, failed: Failed) {
+        if let Some(Running { what: What::Fetch(fetching), .. }) = &mut self.running {
+            fetching.omitted.note(failed);
+        }
+    }
+
+    /// Gives what stands for a message that does not hold.
+    fn stand_in(&mut self, ask: usize) {
+        let (Some(Running { what: What::Fetch(fetching), .. }), Some(answer)) =
+            (&self.running, &mut self.answer)
+        else {
+            return;
+        };
+        let plan = &fetching.plan;
+        for cut in plan.asks[ask].sealed.iter().flat_map(|sealed| &sealed.cuts) {
+            match (cut.shown, plan.place(&Item::Rfc822Size)) {
+                (Some(at), _) => answer.add(plan, at, Value::Written(stub::value(&plan.shown[at]))),
+                (None, Some(at)) => answer.add(plan, at, Value::Written(stub::SIZE.to_string().into())),
+                (None, None) => {}
+            }
+        }
     }
 }
 
@@ -316,56 +343,6 @@ impl Session {
         let alert = Alert::Missing { messages };
         self.alert(alert);
         self.answer(tag, "NO", &alert.to_string());
-    }
-}
-
-impl Selected {
-    /// A message was named by its number and its UID.
-    fn see(&mut self, number: NonZeroU32, uid: NonZeroU32) {
-        self.seen.insert(uid.get());
-        let at = number.get() as usize;
-        if number.get() <= self.exists {
-            if self.numbers.len() < at {
-                self.numbers.resize(at, 0);
-            }
-            self.numbers[at - 1] = uid.get();
-        }
-    }
-
-    /// Messages are gone.
-    pub(super) fn forget(&mut self, gone: &Gone) {
-        match gone {
-            Gone::Number(number) => {
-                self.vanished += 1;
-                self.exists = self.exists.saturating_sub(1);
-                let at = *number as usize - 1;
-                match if at < self.numbers.len() { self.numbers.remove(at) } else { 0 } {
-                    0 => self.unattributed += 1,
-                    uid => self.seen.remove(uid),
-                }
-            }
-            Gone::Uids { set, earlier } => {
-                let count = crate::uids::count(set);
-                self.seen.remove_all(set);
-                self.numbers.clear();
-                if !earlier {
-                    self.vanished += count;
-                    self.exists = self.exists.saturating_sub(u32::try_from(count).unwrap_or(u32::MAX));
-                }
-            }
-        }
-    }
-
-    /// How many messages are named, were here before, and have not come.
-    fn missing(&self, set: &Set, by: By, came: &Uids) -> u64 {
-        self.missing_of(self.exists, set, by, came)
-    }
-
-    fn missing_of(&self, exists: u32, set: &Set, by: By, came: &Uids) -> u64 {
-        match by {
-            By::Uid => self.seen.left_over(set, came),
-            By::Sequence => Uids::up_to(exists).left_over(set, came),
-        }
     }
 }
 

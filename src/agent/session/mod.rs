@@ -13,6 +13,7 @@
 mod answer;
 mod ended;
 mod fetching;
+mod mailbox;
 mod outbox;
 mod program;
 mod sealing;
@@ -22,7 +23,6 @@ mod wish;
 use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use rand_core::CryptoRng;
@@ -36,12 +36,12 @@ use sidekey_protocol::object;
 use crate::alert::Alert;
 use crate::object::Ring;
 use crate::told;
-use crate::uids::Uids;
 use answer::Answer;
+use mailbox::Selected;
 use outbox::Outbox;
 
 pub use ended::{Ended, Unfit};
-pub use wish::{Keys, Settings, Unavailable, Wish};
+pub use wish::{Failing, Keys, Settings, Unavailable, Wish};
 
 /// One connection.
 pub struct Session {
@@ -82,26 +82,6 @@ enum Wished {
     Untold(Wish),
     /// To be answered.
     Unanswered(Wish),
-}
-
-/// The mailbox that is selected.
-struct Selected {
-    name: object::Mailbox,
-    uid_validity: Option<NonZeroU32>,
-    /// Messages in it.
-    exists: u32,
-    /// UIDs that were seen in it.
-    seen: Uids,
-    /// The UIDs in the mailbox's order, as far as they are known; 0 where not.
-    numbers: Vec<u32>,
-    /// Whether a frame of it has opened.
-    opened: bool,
-    /// Messages that have vanished.
-    vanished: u64,
-    /// Those of them whose UID was not known.
-    unattributed: u64,
-    /// Those of them that nobody here asked for; `None` once that was confirmed.
-    unasked: Option<u64>,
 }
 
 /// The command that is upstream.
@@ -316,22 +296,6 @@ impl Session {
     /// The name that frames are bound to.
     fn canonical(&self, mailbox: &Mailbox) -> object::Mailbox {
         object::Mailbox::new(mailbox.as_str(), self.separator).expect("both have the same names")
-    }
-}
-
-impl Selected {
-    const fn new(name: object::Mailbox) -> Self {
-        Self {
-            name,
-            uid_validity: None,
-            exists: 0,
-            seen: Uids::new(),
-            numbers: Vec::new(),
-            opened: false,
-            vanished: 0,
-            unattributed: 0,
-            unasked: Some(0),
-        }
     }
 }
 

@@ -15,6 +15,8 @@ use super::Session;
 pub struct Settings {
     /// This device's own pairing: the sender of its frames.
     pub pairing: PartyId,
+    /// What the program is given in place of what does not hold.
+    pub failing: Failing,
     /// Messages that may vanish from a mailbox without the program having asked for it; more are held until confirmed.
     pub deletions_max: u64,
     /// Whether frames are asked for as octets: smaller, and not every proxy passes them.
@@ -25,8 +27,18 @@ impl Settings {
     /// The usual ones.
     #[must_use]
     pub const fn new(pairing: PartyId) -> Self {
-        Self { pairing, deletions_max: DELETIONS_MAX, octets: false }
+        Self { pairing, failing: Failing::Omit, deletions_max: DELETIONS_MAX, octets: false }
     }
+}
+
+/// What a program is given in place of what does not hold. Never a part of it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Failing {
+    /// Nothing: the item is left out, and the command ends NO.
+    #[default]
+    Omit,
+    /// A message that says what happened: for programs that give up a whole folder for one item.
+    Stub,
 }
 
 /// A session key as a connection needs it.

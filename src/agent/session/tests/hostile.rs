@@ -73,6 +73,35 @@ fn plaintext_in_place_of_a_frame() {
 }
 
 #[test]
+fn a_program_that_cannot_bear_a_gap_is_told_in_a_message() {
+    let mut rig = Rig::new();
+    rig.session.settings.failing = Failing::Stub;
+    let mut rig = rig.asked(
+        "FETCH 1 (RFC822.SIZE BODY.PEEK[]<0.30>)",
+        "FETCH 1 (UID RFC822.SIZE BODY.PEEK[HEADER.FIELDS (SIDEKEY-DESCRIPTOR)] BODY.PEEK[]<0.16384>)",
+    );
+    rig.server(
+        b"* 1 FETCH (UID 7 RFC822.SIZE 9 BODY[HEADER.FIELDS (SIDEKEY-DESCRIPTOR)] {5}\r\nhello BODY[]<0> \"hello\")\r\n\
+          s3 OK done\r\n",
+    );
+    assert_eq!(
+        rig.said(),
+        format!(
+            "* 1 FETCH (RFC822.SIZE {} BODY[]<0> {{30}}\r\nFrom: Sidekey <sidekey@localho)\r\nq OK done\r\n",
+            crate::stub::SIZE
+        )
+    );
+    assert_eq!(rig.alerts, [Alert::Downgrade(Plain::Value); 2]);
+    // What only cannot be had now is not stood in for: it would be kept.
+    let mut rig = Rig::new();
+    (rig.session.settings.failing, rig.reachable) = (Failing::Stub, false);
+    let mut rig = rig.asked("FETCH 1 BODY.PEEK[]", "FETCH 1 (UID BODY.PEEK[])");
+    let good = of(7, "BODY[]").text(Kind::Literal, HELLO);
+    rig.server(format!("* 1 FETCH (UID 7 BODY[] {good})\r\ns3 OK done\r\n").as_bytes());
+    assert_eq!(rig.said(), "q NO [UNAVAILABLE] its keys cannot be had now\r\n");
+}
+
+#[test]
 fn another_message_in_its_place() {
     let other = of(8, "BODY[]").text(Kind::Literal, HELLO);
     // Before any has opened, the numbers are somebody else's.

@@ -1,0 +1,93 @@
+//! What is known of the mailbox that is selected.
+
+use std::num::NonZeroU32;
+
+use sidekey_imap::command::{By, Set};
+use sidekey_protocol::object;
+
+use super::upstream::Gone;
+use crate::uids::{self, Uids};
+
+/// The mailbox that is selected.
+pub(super) struct Selected {
+    pub(super) name: object::Mailbox,
+    pub(super) uid_validity: Option<NonZeroU32>,
+    /// Messages in it.
+    pub(super) exists: u32,
+    /// UIDs that were seen in it.
+    seen: Uids,
+    /// The UIDs in the mailbox's order, as far as they are known; 0 where not.
+    numbers: Vec<u32>,
+    /// Whether a frame of it has opened.
+    pub(super) opened: bool,
+    /// Messages that have vanished.
+    pub(super) vanished: u64,
+    /// Those of them whose UID was not known.
+    pub(super) unattributed: u64,
+    /// Those of them that nobody here asked for; `None` once that was confirmed.
+    pub(super) unasked: Option<u64>,
+}
+
+impl Selected {
+    pub(super) const fn new(name: object::Mailbox) -> Self {
+        Self {
+            name,
+            uid_validity: None,
+            exists: 0,
+            seen: Uids::new(),
+            numbers: Vec::new(),
+            opened: false,
+            vanished: 0,
+            unattributed: 0,
+            unasked: Some(0),
+        }
+    }
+
+    /// A message was named by its number and its UID.
+    pub(super) fn see(&mut self, number: NonZeroU32, uid: NonZeroU32) {
+        self.seen.insert(uid.get());
+        let at = number.get() as usize;
+        if number.get() <= self.exists {
+            if self.numbers.len() < at {
+                self.numbers.resize(at, 0);
+            }
+            self.numbers[at - 1] = uid.get();
+        }
+    }
+
+    /// Messages are gone.
+    pub(super) fn forget(&mut self, gone: &Gone) {
+        match gone {
+            Gone::Number(number) => {
+                self.vanished += 1;
+                self.exists = self.exists.saturating_sub(1);
+                let at = *number as usize - 1;
+                match if at < self.numbers.len() { self.numbers.remove(at) } else { 0 } {
+                    0 => self.unattributed += 1,
+                    uid => self.seen.remove(uid),
+                }
+            }
+            Gone::Uids { set, earlier } => {
+                let count = uids::count(set);
+                self.seen.remove_all(set);
+                self.numbers.clear();
+                if !earlier {
+                    self.vanished += count;
+                    self.exists = self.exists.saturating_sub(u32::try_from(count).unwrap_or(u32::MAX));
+                }
+            }
+        }
+    }
+
+    /// How many messages are named, were here before, and have not come.
+    pub(super) fn missing(&self, set: &Set, by: By, came: &Uids) -> u64 {
+        self.missing_of(self.exists, set, by, came)
+    }
+
+    pub(super) fn missing_of(&self, exists: u32, set: &Set, by: By, came: &Uids) -> u64 {
+        match by {
+            By::Uid => self.seen.left_over(set, came),
+            By::Sequence => Uids::up_to(exists).left_over(set, came),
+        }
+    }
+}
