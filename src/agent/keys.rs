@@ -76,7 +76,7 @@ impl Keys {
         self.strangers().admit(session, generation, Instant::now())?;
         match self.client.session_key_of(session, generation).await {
             Ok(key) => {
-                self.strangers().known(session);
+                self.strangers().known(session, generation);
                 Ok(key)
             }
             Err(error) => Err(self.refused(session, generation, error)),
@@ -93,7 +93,7 @@ impl Keys {
         {
             match self.client.session_key(session).await {
                 Ok(key) => {
-                    self.strangers().known(session);
+                    self.strangers().known(session, ANY);
                     return Ok(key);
                 }
                 Err(error) => match self.refused(session, ANY, error) {
@@ -105,7 +105,7 @@ impl Keys {
         let sessions = self.client.current().await.map_err(why)?;
         let newest = sessions.first().ok_or(NoKey::Unknown)?.session;
         let key = self.client.session_key(newest).await.map_err(why)?;
-        self.strangers().known(newest);
+        self.strangers().known(newest, ANY);
         Ok(key)
     }
 
@@ -172,8 +172,8 @@ async fn follow(client: Client, told: watch::Sender<Option<Arc<str>>>, count: wa
 /// Sessions that frames name and the service has not told of.
 #[derive(Default)]
 struct Strangers {
-    /// Those that were ours once.
-    known: Vec<SessionId>,
+    /// Those that were ours once, with the generations that there were.
+    known: Vec<(SessionId, u32)>,
     /// Those that were not, and until when that is believed.
     unknown: HashMap<(SessionId, u32), Instant>,
     /// When questions about others were asked.
@@ -186,7 +186,7 @@ impl Strangers {
         if self.unknown.get(&(session, generation)).is_some_and(|until| now < *until) {
             return Err(NoKey::Unknown);
         }
-        if self.known.contains(&session) {
+        if self.known.contains(&(session, generation)) {
             return Ok(());
         }
         self.asked.retain(|at| now.duration_since(*at) < MINUTE);
@@ -197,12 +197,12 @@ impl Strangers {
         Ok(())
     }
 
-    fn known(&mut self, session: SessionId) {
-        if !self.known.contains(&session) {
+    fn known(&mut self, session: SessionId, generation: u32) {
+        if !self.known.contains(&(session, generation)) {
             if self.known.len() >= KNOWN_MAX {
                 self.known.remove(0);
             }
-            self.known.push(session);
+            self.known.push((session, generation));
         }
     }
 
@@ -217,11 +217,11 @@ impl Strangers {
 /// No generation is this one: of the newest, whichever that is.
 const ANY: u32 = u32::MAX;
 const MINUTE: Duration = Duration::from_secs(60);
-/// About sessions that were never ours.
+/// About sessions and generations that were never ours.
 const QUESTIONS_PER_MINUTE: usize = 20;
 /// For how long the service's "there is none" is believed.
 const BELIEVED: Duration = Duration::from_secs(30);
-/// As many as a user's mail server has gateways, and some that were before.
+/// As many as a user's mail server has gateways, and the generations of some hours.
 const KNOWN_MAX: usize = 64;
 const UNKNOWN_MAX: usize = 1024;
 
@@ -236,12 +236,14 @@ mod tests {
     #[test]
     fn strangers_are_asked_about_seldom_and_sessions_of_ours_always() {
         let (mut strangers, now) = (Strangers::default(), Instant::now());
-        strangers.known(session(200));
+        strangers.known(session(200), 7);
         for n in 0..20 {
             assert!(strangers.admit(session(n), 0, now).is_ok(), "{n}");
         }
         assert!(matches!(strangers.admit(session(21), 0, now), Err(NoKey::Unreachable)));
         assert!(strangers.admit(session(200), 7, now).is_ok());
+        let other = strangers.admit(session(200), 8, now);
+        assert!(matches!(other, Err(NoKey::Unreachable)), "generations can be invented too");
         assert!(strangers.admit(session(21), 0, now + MINUTE).is_ok());
     }
 
@@ -254,9 +256,7 @@ mod tests {
         assert!(strangers.admit(session(1), 0, now + BELIEVED).is_ok());
         for n in 0..5000_u32 {
             strangers.unknown(session(2), n, now);
-            strangers.known(SessionId::from_bytes(
-                [n.to_be_bytes(), [0; 4], [0; 4], [0; 4]].concat().try_into().unwrap(),
-            ));
+            strangers.known(session(2), n);
         }
         assert_eq!((strangers.unknown.len(), strangers.known.len()), (UNKNOWN_MAX, KNOWN_MAX));
     }
