@@ -14,11 +14,11 @@ use sidekey_imap::command::Password;
 use tokio::sync::watch;
 
 use crate::alert::Alert;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::keys::{self, NoKey};
 use crate::numbers::Numbers;
 use crate::password::{Attempts, Hash};
-use crate::session::{Keys, Settings, Unavailable, Wish};
+use crate::session::{Failing, Keys, Settings, Unavailable, Wish};
 use crate::state::Folder;
 use crate::tally::Tally;
 use crate::tls::BadTls;
@@ -70,6 +70,10 @@ impl Agent {
         randomness: Randomness,
     ) -> Result<Self, BadTls> {
         let mut settings = Settings::new(client.pairing());
+        settings.failing = match config.failing {
+            config::Failing::Omit => Failing::Omit,
+            config::Failing::Stub => Failing::Stub,
+        };
         settings.deletions_max = config.deletions_max;
         settings.octets = config.proxy.octets;
         Ok(Self {

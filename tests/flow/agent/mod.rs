@@ -82,6 +82,19 @@ async fn what_was_altered_is_not_shown_and_is_counted() {
 }
 
 #[tokio::test]
+async fn what_was_altered_may_be_a_message_that_says_so() {
+    let rig = Rig::start("failing = 'stub'").await;
+    let key = rig.office.session().await;
+    let mut program = rig.reading().await;
+    let mut frame = rig.letter(&key, LETTER).await;
+    *frame.last_mut().unwrap() ^= 1;
+    rig.gateway.answer_letter(&frame);
+    let said = program.ask("FETCH 1 BODY.PEEK[]").await;
+    assert!(said.contains("Subject: ") && !said.contains("lunch") && said.ends_with("OK done\r\n"), "{said}");
+    assert_eq!(rig.agent.tally().alerts()["tampered"], 1);
+}
+
+#[tokio::test]
 async fn a_revoked_device_is_told_why_and_its_agent_ends() {
     let rig = Rig::start("").await;
     let mut program = rig.reading().await;
