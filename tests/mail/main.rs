@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
 
 mod gateway;
+mod sealed;
 mod stock;
 mod store;
 mod trusted;

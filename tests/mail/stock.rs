@@ -1,12 +1,12 @@
 //! Stock proxies straight in front of a stock server: what the operator reads, and what his users do. This is mail before
 //! anything is sealed.
 
-use sidekey_tests::imap::USER;
 use sidekey_tests::imap::client::{CLIENTS, assert_same};
 use sidekey_tests::imap::corpus::{Corpus, MARKERS, MESSAGES};
 use sidekey_tests::imap::dovecot::Dovecot;
 use sidekey_tests::imap::proxy::Proxy;
 use sidekey_tests::imap::tap::Tap;
+use sidekey_tests::imap::{Account, USER};
 use sidekey_tests::others::authority::Authority;
 
 #[tokio::test]
@@ -32,8 +32,8 @@ async fn the_operator_reads_all(proxy: impl AsyncFn(u16) -> Proxy) {
     for client in CLIENTS {
         let tap = Tap::start(server.port).await;
         let proxy = proxy(tap.port).await;
-        let (direct, through) =
-            tokio::join!(client.sync(server.port, MESSAGES), client.sync(proxy.port, MESSAGES));
+        let (direct, through) = (Account::at(server.port), Account::at(proxy.port));
+        let (direct, through) = tokio::join!(client.sync(&direct, MESSAGES), client.sync(&through, MESSAGES));
         assert_same(&direct, &through, &format!("{client:?}"));
         assert_eq!(corpus.markers.found_in(&tap.carried()).len(), MARKERS, "{client:?}");
     }

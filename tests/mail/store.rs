@@ -1,12 +1,12 @@
 //! What operators do who end IMAP at their door, or keep the mail: nothing of it can be undone behind their back.
 
-use sidekey_tests::imap::USER;
 use sidekey_tests::imap::client::{Client, Synced};
 use sidekey_tests::imap::corpus::{Corpus, MESSAGES};
 use sidekey_tests::imap::dovecot::Dovecot;
 use sidekey_tests::imap::proxy::{Proxy, Store};
 use sidekey_tests::imap::session::Session;
 use sidekey_tests::imap::tap::Tap;
+use sidekey_tests::imap::{Account, USER};
 use sidekey_tests::others::authority::Authority;
 
 #[tokio::test]
@@ -15,8 +15,8 @@ async fn imapc_fetches_for_itself_and_not_what_was_asked() {
     server.deliver(USER, None, &Corpus::new(1).messages);
     let tap = Tap::start(server.port).await;
     let proxy = Proxy::imapc(tap.port).await;
-    let direct = Client::ImapFlow.sync(server.port, MESSAGES).await;
-    let through = Client::ImapFlow.sync(proxy.port, MESSAGES).await;
+    let direct = Client::ImapFlow.sync(&Account::at(server.port), MESSAGES).await;
+    let through = Client::ImapFlow.sync(&Account::at(proxy.port), MESSAGES).await;
     assert_eq!(bodies(&direct), bodies(&through));
     let asked: Vec<u8> = tap.connections().into_iter().flat_map(|one| one.asked).collect();
     let asked = String::from_utf8(asked).unwrap();
@@ -48,7 +48,7 @@ async fn a_pulled_mailbox_has_other_uids() {
     session.ask("STORE 1 +FLAGS.SILENT (\\Deleted)").await;
     session.ask("EXPUNGE").await;
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::of(server.port, &authority, folder.path()).await;
+    let store = Store::of(&Account::at(server.port), &authority, folder.path()).await;
     let mut stored = Session::login(store.server.port, USER).await;
     let subject = "FETCH 1 (UID BODY.PEEK[HEADER.FIELDS (SUBJECT)])";
     for session in [&mut session, &mut stored] {

@@ -1,12 +1,12 @@
 //! A connection that is trusted is a relay: it says what the server alone would say.
 
-use sidekey_tests::imap::USER;
 use sidekey_tests::imap::client::{Client, assert_same};
 use sidekey_tests::imap::corpus::{Corpus, MESSAGES};
 use sidekey_tests::imap::dovecot::Dovecot;
 use sidekey_tests::imap::exchange::{EXCHANGES, differences};
 use sidekey_tests::imap::gateway::Gateway;
 use sidekey_tests::imap::proxy::Proxy;
+use sidekey_tests::imap::{Account, USER};
 use sidekey_tests::others::authority::Authority;
 
 #[tokio::test]
@@ -57,8 +57,8 @@ mod the_gateway_brings_every_octet_to {
         let server = Dovecot::start(&Authority::new()).await;
         server.deliver(USER, None, &Corpus::new(1).messages);
         let gateway = Gateway::trusting(&server);
-        let direct = client.sync(server.port, MESSAGES).await;
-        let through = client.sync(gateway.port("office"), MESSAGES).await;
+        let direct = client.sync(&Account::at(server.port), MESSAGES).await;
+        let through = client.sync(&Account::at(gateway.port("office")), MESSAGES).await;
         assert_same(&direct, &through, &format!("{client:?}"));
         let octets: usize = direct.values().map(Vec::len).sum();
         assert!(octets > 4_000_000, "it fetches all of it: {octets}");

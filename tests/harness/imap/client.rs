@@ -1,5 +1,6 @@
 //! Mail programs that others wrote, and what each has after it has fetched everything.
 
+mod mirror;
 mod program;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,10 @@ use std::time::Duration;
 
 use tokio::process::Command;
 use tokio::time::timeout;
+
+use super::Account;
+
+pub use self::mirror::Mirror;
 
 /// A mail program.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -57,7 +62,8 @@ pub fn assert_same(direct: &Synced, other: &Synced, what: &str) {
 }
 
 /// An IMAP store of mbsync's.
-pub(super) fn account(name: &str, port: u16, user: &str, password: &str) -> String {
+pub(super) fn store(name: &str, account: &Account) -> String {
+    let Account { port, user, password } = account;
     format!(
         "IMAPAccount {name}\nHost 127.0.0.1\nPort {port}\nUser {user}\nPass {password}\nSSLType None\nAuthMechs LOGIN\n\n\
          IMAPStore {name}\nAccount {name}\n\n"

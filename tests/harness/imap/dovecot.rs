@@ -10,7 +10,7 @@ use super::{PASSWORD, greets};
 use crate::others::authority::Authority;
 use crate::others::process::{Process, free_port, listening};
 
-/// Everybody's mailboxes. Every name is a user, with [`PASSWORD`].
+/// Everybody's mailboxes. Every name is a user, with [`PASSWORD`]; a domain behind it makes no difference.
 #[derive(Debug)]
 pub struct Dovecot {
     /// IMAP without TLS.
@@ -39,6 +39,7 @@ impl Dovecot {
              ssl_cert = <{certificate}\n\
              ssl_key = <{key}\n\
              auth_master_user_separator = *\n\
+             auth_username_format = %n\n\
              mail_location = maildir:~/Maildir\n\
              service imap-login {{\n inet_listener imaps {{\n port = {tls_port}\n ssl = yes\n }}\n}}\n\
              passdb {{\n driver = passwd-file\n args = scheme=PLAIN username_format=%u {at}/master\n master = yes\n \

@@ -11,6 +11,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 #![expect(clippy::missing_panics_doc, reason = "what fails here fails its test")]
 
+pub mod agent;
 pub mod client;
 pub mod corpus;
 pub mod dovecot;
@@ -36,6 +37,25 @@ use crate::others::process::PATIENCE;
 pub const USER: &str = "alice";
 /// Every user's.
 pub const PASSWORD: &str = "secret";
+
+/// How a mail program reaches its user's mail.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// On this machine, without TLS.
+    pub port: u16,
+    /// His name there.
+    pub user: String,
+    /// His password there.
+    pub password: String,
+}
+
+impl Account {
+    /// [`USER`]'s, with [`PASSWORD`].
+    #[must_use]
+    pub fn at(port: u16) -> Self {
+        Self { port, user: USER.to_owned(), password: PASSWORD.to_owned() }
+    }
+}
 
 /// What mail programs are told.
 fn counterparts() -> PathBuf {

@@ -8,7 +8,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::dovecot::{self, Dovecot, folder, give_away, is_root};
-use super::{PASSWORD, USER, client, greets};
+use super::{Account, client, greets};
 use crate::others::authority::Authority;
 use crate::others::process::{Process, free_port};
 use crate::others::server::{Say, Server};
@@ -123,14 +123,14 @@ pub struct Store {
 }
 
 impl Store {
-    /// Pulls once.
-    pub async fn of(upstream: u16, authority: &Authority, folder: &Path) -> Self {
+    /// Pulls once, with this folder for its notes.
+    pub async fn of(account: &Account, authority: &Authority, folder: &Path) -> Self {
         let server = Dovecot::start(authority).await;
-        let account = |name: &str, port: u16| client::account(name, port, USER, PASSWORD);
+        let near = Account { user: account.user.clone(), ..Account::at(server.port) };
         let settings = format!(
             "{}{}Channel all\nFar :far:\nNear :near:\nPatterns *\nCreate Near\nSync Pull\nSyncState {}/state/\n",
-            account("far", upstream),
-            account("near", server.port),
+            client::store("far", account),
+            client::store("near", &near),
             folder.display(),
         );
         client::mbsync(&settings, folder).await;

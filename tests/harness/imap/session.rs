@@ -6,7 +6,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::PASSWORD;
+use super::Account;
 use crate::others::process::PATIENCE;
 
 /// One connection.
@@ -29,10 +29,15 @@ impl Session {
         session
     }
 
-    /// Connects, and logs in as this user.
+    /// Connects, and logs in as this user with [`super::PASSWORD`].
     pub async fn login(port: u16, user: &str) -> Self {
-        let mut session = Self::connect(port).await;
-        let answer = session.ask(&format!("LOGIN \"{user}\" \"{PASSWORD}\"")).await;
+        Self::of(&Account { user: user.to_owned(), ..Account::at(port) }).await
+    }
+
+    /// Connects, and logs in.
+    pub async fn of(Account { port, user, password }: &Account) -> Self {
+        let mut session = Self::connect(*port).await;
+        let answer = session.ask(&format!("LOGIN \"{user}\" \"{password}\"")).await;
         assert!(answer.contains(" OK "), "{answer}");
         session
     }

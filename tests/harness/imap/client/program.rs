@@ -3,29 +3,29 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Client, Synced, account, mbsync, run};
-use crate::imap::{PASSWORD, USER, counterparts};
+use super::{Client, Synced, mbsync, run, store};
+use crate::imap::{Account, counterparts};
 
 impl Client {
     /// Fetches all of INBOX, which has so many messages.
-    pub async fn sync(self, port: u16, messages: usize) -> Synced {
+    pub async fn sync(self, account: &Account, messages: usize) -> Synced {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
         fs::create_dir(at.join("synced")).unwrap();
         match self {
-            Self::Curl => curl(port, messages, at).await,
-            Self::Fetchmail => fetchmail(port, at).await,
+            Self::Curl => curl(account, messages, at).await,
+            Self::Fetchmail => fetchmail(account, at).await,
             Self::ImapClient => {
                 let python = counterparts().join("../.venv/bin/python");
-                script(python.to_str().unwrap(), "sync.py", port, at).await;
+                script(python.to_str().unwrap(), "sync.py", account, at).await;
             }
-            Self::ImapFilter => imapfilter(port, at).await,
-            Self::ImapFlow => script("node", "sync.js", port, at).await,
-            Self::MailImapClient => script("perl", "sync.pl", port, at).await,
-            Self::Mailutil => return mailutil(port, at).await,
-            Self::Mbsync => return pulled(port, at).await,
-            Self::Neomutt => return copied(port, at).await,
-            Self::OfflineImap => return downloaded(port, at).await,
+            Self::ImapFilter => imapfilter(account, at).await,
+            Self::ImapFlow => script("node", "sync.js", account, at).await,
+            Self::MailImapClient => script("perl", "sync.pl", account, at).await,
+            Self::Mailutil => return mailutil(account, at).await,
+            Self::Mbsync => return pulled(account, at).await,
+            Self::Neomutt => return copied(account, at).await,
+            Self::OfflineImap => return downloaded(account, at).await,
         }
         files(&at.join("synced")).collect()
     }
@@ -51,24 +51,27 @@ fn numbered(folder: &Path) -> Synced {
     maildir(folder).map(named).collect()
 }
 
-async fn script(interpreter: &str, name: &str, port: u16, folder: &Path) {
+async fn script(interpreter: &str, name: &str, account: &Account, folder: &Path) {
+    let Account { port, user, password } = account;
     let script = counterparts().join(name);
-    run(interpreter, &[script.to_str().unwrap(), &port.to_string(), USER, PASSWORD, "synced"], folder).await;
+    run(interpreter, &[script.to_str().unwrap(), &port.to_string(), user, password, "synced"], folder).await;
 }
 
-async fn curl(port: u16, messages: usize, folder: &Path) {
+async fn curl(account: &Account, messages: usize, folder: &Path) {
+    let Account { port, user, password } = account;
     let one = |number: usize| {
         format!("url = \"imap://127.0.0.1:{port}/INBOX;MAILINDEX={number}\"\noutput = \"synced/{number}\"\n")
     };
-    let settings = format!("silent\nshow-error\nfail-early\nuser = \"{USER}:{PASSWORD}\"\n");
+    let settings = format!("silent\nshow-error\nfail-early\nuser = \"{user}:{password}\"\n");
     fs::write(folder.join("curlrc"), settings + &(1..=messages).map(one).collect::<String>()).unwrap();
     run("curl", &["--config", "curlrc"], folder).await;
 }
 
-async fn fetchmail(port: u16, folder: &Path) {
+async fn fetchmail(account: &Account, folder: &Path) {
+    let Account { port, user, password } = account;
     let settings = format!(
-        "set invisible\nset no syslog\npoll 127.0.0.1 service {port} proto IMAP bad-header accept user {USER} pass \
-         {PASSWORD} is root here mda \"cat >>{}/synced/all\" keep fetchall sslproto \"\"\n",
+        "set invisible\nset no syslog\npoll 127.0.0.1 service {port} proto IMAP bad-header accept user \"{user}\" pass \
+         {password} is root here mda \"cat >>{}/synced/all\" keep fetchall sslproto \"\"\n",
         folder.display(),
     );
     let path = folder.join("fetchmailrc");
@@ -77,31 +80,33 @@ async fn fetchmail(port: u16, folder: &Path) {
     run("fetchmail", &["--silent", "--fetchmailrc", "fetchmailrc", "--pidfile", "pid"], folder).await;
 }
 
-async fn imapfilter(port: u16, folder: &Path) {
+async fn imapfilter(account: &Account, folder: &Path) {
+    let Account { port, user, password } = account;
     let script = counterparts().join("sync.lua");
-    let settings = format!("port, user, password, folder = {port}, '{USER}', '{PASSWORD}', 'synced'\n");
+    let settings = format!("port, user, password, folder = {port}, '{user}', '{password}', 'synced'\n");
     fs::write(folder.join("imapfilter.lua"), settings + &fs::read_to_string(script).unwrap()).unwrap();
     run("imapfilter", &["-c", "imapfilter.lua"], folder).await;
 }
 
 /// Without the message at the beginning with which c-client keeps its own counts.
-async fn mailutil(port: u16, folder: &Path) -> Synced {
-    let from = format!("{{127.0.0.1:{port}/imap/notls/readonly/user={USER}}}INBOX");
+async fn mailutil(account: &Account, folder: &Path) -> Synced {
+    let Account { port, user, password } = account;
+    let from = format!("{{127.0.0.1:{port}/imap/notls/readonly/user=\"{user}\"}}INBOX");
     let to = format!("#driver.unix{}/synced/all", folder.display());
     // It asks for the password where one types it.
-    let command = format!("echo {PASSWORD} | mailutil copy '{from}' '{to}'");
+    let command = format!("echo {password} | mailutil copy '{from}' '{to}'");
     run("sh", &["-c", &command], folder).await;
     let all = fs::read(folder.join("synced/all")).unwrap();
     let begin = all.windows(7).position(|window| window == b"\n\nFrom ").unwrap();
     Synced::from([("all".to_owned(), all[begin..].to_vec())])
 }
 
-async fn pulled(port: u16, folder: &Path) -> Synced {
+async fn pulled(account: &Account, folder: &Path) -> Synced {
     let at = folder.display();
     let settings = format!(
         "{}MaildirStore near\nPath {at}/\nInbox {at}/synced\n\nChannel all\nFar :far:\nNear :near:\nPatterns INBOX\n\
          Create Near\nSync Pull\nSyncState *\n",
-        account("far", port, USER, PASSWORD),
+        store("far", account),
     );
     fs::remove_dir(folder.join("synced")).unwrap();
     mbsync(&settings, folder).await;
@@ -116,10 +121,11 @@ fn unmarked(message: &[u8]) -> Vec<u8> {
 }
 
 /// Its files have names by chance: in the order of what is in them.
-async fn copied(port: u16, folder: &Path) -> Synced {
+async fn copied(account: &Account, folder: &Path) -> Synced {
+    let Account { port, user, password } = account;
     let settings = format!(
-        "set folder = \"imap://{USER}@127.0.0.1:{port}/\"\nset spoolfile = \"+INBOX\"\nset imap_user = {USER}\n\
-         set imap_pass = {PASSWORD}\nset ssl_starttls = no\nset ssl_force_tls = no\nset imap_check_subscribed = no\n\
+        "set folder = \"imap://127.0.0.1:{port}/\"\nset spoolfile = \"+INBOX\"\nset imap_user = \"{user}\"\n\
+         set imap_pass = {password}\nset ssl_starttls = no\nset ssl_force_tls = no\nset imap_check_subscribed = no\n\
          set quit = yes\nset confirmappend = no\nset confirmcreate = no\nset mbox_type = Maildir\n\
          push '<tag-pattern>.<enter><tag-prefix><copy-message>{}/synced/all<enter><quit>'\n",
         folder.display(),
@@ -132,11 +138,12 @@ async fn copied(port: u16, folder: &Path) -> Synced {
     all.into_iter().enumerate().map(|(at, message)| (format!("{at:03}"), message)).collect()
 }
 
-async fn downloaded(port: u16, folder: &Path) -> Synced {
+async fn downloaded(account: &Account, folder: &Path) -> Synced {
+    let Account { port, user, password } = account;
     let settings = format!(
         "[general]\naccounts = all\nmetadata = state\nui = quiet\n[Account all]\nlocalrepository = near\n\
          remoterepository = far\n[Repository near]\ntype = Maildir\nlocalfolders = synced\n[Repository far]\n\
-         type = IMAP\nremotehost = 127.0.0.1\nremoteport = {port}\nremoteuser = {USER}\nremotepass = {PASSWORD}\n\
+         type = IMAP\nremotehost = 127.0.0.1\nremoteport = {port}\nremoteuser = {user}\nremotepass = {password}\n\
          ssl = no\nstarttls = no\nreadonly = True\nfolderfilter = lambda name: name == 'INBOX'\n",
     );
     fs::write(folder.join("offlineimaprc"), settings).unwrap();
