@@ -87,6 +87,7 @@ impl Path {
             profile: Profile::MailboxAllow,
             sealing: gateway::Sealing::On,
             capabilities: capabilities.into(),
+            replays: Default::default(),
         };
         let rng = || Box::new(ChaCha20Rng::seed_from_u64(7));
         let reader = || Reader::new(Limits::CLIENT);

@@ -79,15 +79,20 @@ fn pick<T: Copy>(items: &[T], n: usize) -> Option<T> {
     items.get(n.checked_rem(items.len())?).copied()
 }
 
-async fn take(data: &mut Data, known: &mut Known, step: Step) {
-    let parties: Vec<PartyId> =
-        data.store.pairings(EVERYTHING, &Default::default()).items.iter().map(|party| party.id).collect();
+/// A gateway's pairing that is live, if there is one.
+fn gateway(data: &Data) -> PartyId {
     let gateways = super::super::Filter {
         role: Some(Role::Server),
         state: Some(Standing::Active),
         ..Default::default()
     };
-    let by = data.store.pairings(EVERYTHING, &gateways).items.first().map_or(ADMIN, |party| party.id);
+    data.store.pairings(EVERYTHING, &gateways).items.first().map_or(ADMIN, |party| party.id)
+}
+
+async fn take(data: &mut Data, known: &mut Known, step: Step) {
+    let parties: Vec<PartyId> =
+        data.store.pairings(EVERYTHING, &Default::default()).items.iter().map(|party| party.id).collect();
+    let by = gateway(data);
     let store = data.store.clone();
     // A refusal is as good an outcome as any: what counts is that the state is the same afterwards.
     match step {
@@ -125,21 +130,12 @@ async fn take(data: &mut Data, known: &mut Known, step: Step) {
                 act(data, pairing, &step).await;
             }
         }
-        Step::RevokeCredential(_)
-        | Step::RevokeInvitation(_)
-        | Step::RevokePairing(_)
-        | Step::RevokeSession(_)
-        | Step::RevokeUser(_) => {
-            revoke(data, known, &parties, step).await;
-        }
-        Step::Rotate(n) => {
+        Step::Rotate(n) | Step::End(n) => {
             if let Some(session) = pick(&known.sessions, n) {
-                let _ = store.rotate(by, session).await;
-            }
-        }
-        Step::End(n) => {
-            if let Some(session) = pick(&known.sessions, n) {
-                let _ = store.end(by, session).await;
+                let _ = match step {
+                    Step::End(_) => store.end(by, session).await.map(drop),
+                    _ => store.rotate(by, session).await.map(drop),
+                };
             }
         }
         Step::Spend(n) => {
@@ -147,6 +143,7 @@ async fn take(data: &mut Data, known: &mut Known, step: Step) {
                 let _ = store.spend_attempt(invitation).await;
             }
         }
+        revoked => revoke(data, known, &parties, revoked).await,
     }
 }
 
