@@ -2,6 +2,7 @@
 //! [`Checked`], and only [`Claim::check`] makes one: nothing can be claimed that was not checked.
 
 mod deliver;
+mod imap;
 
 use serde::Serialize;
 use sidekey_client::Error;
@@ -80,15 +81,16 @@ impl Checked {
     }
 }
 
-/// All claims, in the order of the story; of a key that came by this bearer too.
+/// All claims, in the order of the story; of the way through others' programs and of a key that came by this bearer too.
 #[must_use]
-pub fn claims(via: Option<Via>) -> Vec<Claim> {
+pub fn claims(imap: bool, via: Option<Via>) -> Vec<Claim> {
     let lies = ATTACKS.iter().map(lie_claim).chain([after_claim()]);
     let steps = [
         start_claims(),
         pair_claims(),
         issue_claims(),
         sealed_claims(),
+        if imap { imap::claims() } else { Vec::new() },
         via.map(deliver::claims).unwrap_or_default(),
         lies.collect(),
         revoke_claims(),

@@ -22,6 +22,8 @@ pub enum Step {
     Clear,
     /// All letters go with it.
     Sealed,
+    /// Letters go the way that others' programs make up.
+    Imap,
     /// A key comes by another bearer.
     Deliver,
     /// The proxy lies.
@@ -65,6 +67,9 @@ pub struct Evidence {
     pub clear: Option<Passage>,
     /// Of the letters with it.
     pub sealed: Vec<Passage>,
+    /// Of the way through others' programs, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub imap: Option<Imap>,
     /// Of the key that came by another bearer, where one was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deliver: Option<Deliver>,
@@ -175,6 +180,38 @@ pub struct Proxy {
     pub sought: u64,
     /// And found.
     pub found: u64,
+}
+
+/// Letters that went through others' programs, the gateway and the agent.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Imap {
+    /// The programs, with their versions.
+    pub programs: Vec<String>,
+    /// What each end and the proxy has of the last letter.
+    pub hops: Vec<Hop>,
+    /// How many letters were asked for.
+    pub letters: u64,
+    /// And came as they were.
+    pub whole: u64,
+    /// How many pieces of them were looked for.
+    pub sought: u64,
+    /// And found on the mail server's wire.
+    pub found_inside: u64,
+    /// And on the proxy's.
+    pub found_outside: u64,
+    /// What the gateway answers to the user's own password.
+    pub own_password: Option<String>,
+    /// Milliseconds from the revocation of the proxy's credential to the end of its connection.
+    pub cut_ms: Option<u64>,
+}
+
+/// One end of the way, or the proxy on it.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Hop {
+    /// For eyes: who, and how it comes by it.
+    pub who: String,
+    /// Two lines.
+    pub sees: [String; 2],
 }
 
 /// A key that came by another bearer than HTTPS.

@@ -17,6 +17,7 @@ pub mod deliver;
 pub mod ends;
 pub mod evidence;
 pub mod glance;
+pub mod imap;
 mod letters;
 pub mod lie;
 pub mod mail;
@@ -146,7 +147,8 @@ impl Demo {
     }
 }
 
-/// Tells the story with these letters and lies, and with a bearer that is asked for; `show` is called at the end of each step.
+/// Tells the story with these letters and lies, through others' programs and with a bearer where they are asked for; `show`
+/// is called at the end of each step.
 ///
 /// # Errors
 /// [`Trouble`]: it came to no end. Claims that do not hold are no error here.
@@ -157,7 +159,7 @@ pub async fn tell(
     show: &mut Show<'_>,
 ) -> Result<Told, Trouble> {
     let (evidence, chapters, since) = (Evidence::default(), Vec::new(), Instant::now());
-    let mut teller = Teller { via: by.via, evidence, chapters, since, show };
+    let mut teller = Teller { imap: by.imap, via: by.via, evidence, chapters, since, show };
 
     let (service, start) = story::start(by).await?;
     teller.evidence.start = start;
@@ -171,12 +173,17 @@ pub async fn tell(
     teller.evidence.issue = issue;
     teller.end(Step::Issue)?;
 
-    let path = Path::start(letters)?;
+    let path = Path::start(letters.clone())?;
     teller.evidence.clear = Some(path.clear()?);
     teller.end(Step::Clear)?;
 
     teller.evidence.sealed = path.sealed(&parties, &keys)?;
     teller.end(Step::Sealed)?;
+
+    if by.imap {
+        teller.evidence.imap = Some(imap::tell(&letters, &service, &parties, keys.session()).await?);
+        teller.end(Step::Imap)?;
+    }
 
     if let Some(bearer) = &service.bearer {
         teller.evidence.deliver = Some(path.deliver(&service, bearer, &parties, &keys).await?);
@@ -198,6 +205,7 @@ pub async fn tell(
 pub type Show<'a> = dyn FnMut(&Chapter, &Evidence) -> Result<(), Trouble> + 'a;
 
 struct Teller<'a> {
+    imap: bool,
     via: Option<Via>,
     evidence: Evidence,
     chapters: Vec<Chapter>,
@@ -209,7 +217,7 @@ impl Teller<'_> {
     /// A step is over: what may be said of it is checked, and shown.
     fn end(&mut self, step: Step) -> Result<(), Trouble> {
         let took = self.since.elapsed();
-        let claims = claims(self.via).into_iter().filter(|claim| claim.step == step);
+        let claims = claims(self.imap, self.via).into_iter().filter(|claim| claim.step == step);
         let claims = claims.map(|claim| claim.check(&self.evidence)).collect();
         let chapter = Chapter { step, took, claims };
         (self.show)(&chapter, &self.evidence)?;
@@ -278,6 +286,7 @@ Examples:
   sidekey demo
   sidekey demo --mail ~/Maildir
   sidekey demo --mail archive.mbox -o json
+  sidekey demo --imap
   sidekey demo --via sms
   sidekey demo --via sms --smsc kms:secret@smsc.example.net:2775 --to +491700000000
   sidekey demo --via xdms --xcap https://xcap.example.net/xcap-root/org.example.keys --xcap-login ann:secret

@@ -7,7 +7,7 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::Chapter;
 use super::claims::{COLUMN, Checked};
-use super::evidence::{Evidence, Passage, Step};
+use super::evidence::{Evidence, Hop, Passage, Step};
 use super::glance::Glance;
 use super::stay::Command;
 
@@ -76,6 +76,7 @@ impl Page {
             }
             Step::Clear => self.passages(&mut text, evidence.clear.as_slice()),
             Step::Sealed => self.passages(&mut text, &evidence.sealed),
+            Step::Imap => self.hops(&mut text, evidence),
             Step::Deliver => self.delivered(&mut text, evidence),
             Step::Lies => self.columns(&mut text, "THE PROXY …"),
             Step::Revoke => facts(&mut text, &[("reason", &evidence.revoke.reason)]),
@@ -125,6 +126,15 @@ impl Page {
         }
     }
 
+    fn hops(self, text: &mut String, evidence: &Evidence) {
+        let Some(seen) = &evidence.imap else { return };
+        facts(text, &[("programs", &seen.programs.join(", ")), ("path", HOPS)]);
+        for Hop { who, sees } in &seen.hops {
+            let [first, second] = sees.each_ref().map(|line| clean(line));
+            facts(text, &[(who, &first), ("", &second)]);
+        }
+    }
+
     fn delivered(self, text: &mut String, evidence: &Evidence) {
         if let Some(seen) = &evidence.deliver {
             facts(text, &[("bearer", &seen.whose), ("session", &seen.session)]);
@@ -166,6 +176,8 @@ impl Page {
     }
 }
 
+const HOPS: &str = "curl → agent → nginx (the operator's proxy) → gateway → Dovecot";
+
 const OPENING: &str = "
 A mail app's cloud, a push vendor or a mobile operator often stands between a phone and its mail
 server: its proxy logs in for the user, and reads all mail. Sidekey gives the mail server and the
@@ -180,8 +192,7 @@ All of this now runs on this machine. The key service and the code at both ends 
 only IMAP, between mail server and devices, is a simpler stand-in. Every line with a ✓ was checked.
 ";
 
-const ELSE: &str =
-    "demo --mail PATH sends mail of yours too; --via sms or xdms brings a key by it; --stay keeps it up.";
+const ELSE: &str = "demo --imap goes through Dovecot, nginx and curl; --via sms or xdms brings a key by it; --mail PATH; --stay.";
 
 fn title(step: Step) -> &'static str {
     match step {
@@ -190,6 +201,7 @@ fn title(step: Step) -> &'static str {
         Step::Issue => "The mail server asks for a session key for Ann",
         Step::Clear => "A letter without Sidekey",
         Step::Sealed => "Ann's mail with Sidekey",
+        Step::Imap => "The same through programs of others, with our gateway and agent at its ends",
         Step::Deliver => "The phone's key by another bearer, which its operator may read and forge",
         Step::Lies => "The proxy lies, and is refused",
         Step::Revoke => "Ann's phone is lost: an administrator revokes it",

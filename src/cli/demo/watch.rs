@@ -54,6 +54,21 @@ impl Watch {
     /// The next piece.
     pub fn see(&mut self, piece: &[u8]) {
         self.plain.see(piece);
+        self.see_base64(piece);
+    }
+
+    /// The next piece of what is more than one literal: each run of base64 in it is decoded by itself.
+    pub fn see_stream(&mut self, piece: &[u8]) {
+        self.plain.see(piece);
+        for (at, run) in piece.split(|&octet| !base64::is_symbol(octet)).enumerate() {
+            if at > 0 {
+                self.text = Some(Vec::new());
+            }
+            self.see_base64(run);
+        }
+    }
+
+    fn see_base64(&mut self, piece: &[u8]) {
         let Some(mut text) = self.text.take() else { return };
         text.extend_from_slice(piece);
         let whole = text.len() / 4 * 4;
@@ -118,6 +133,10 @@ mod tests {
             assert_eq!(found_in(TEXT, step), 2, "{step}");
             assert_eq!(found_in(&text, step), 2, "{step}");
             assert_eq!(found_in(&[b"noise, then ", TEXT].concat(), step), 2, "{step}");
+            let wire = [b"* 1 FETCH (BODY[] {94}\r\n", &text[..], b" FLAGS ())\r\n"].concat();
+            let mut watch = Watch::new(&Needles::of(TEXT));
+            wire.chunks(step).for_each(|piece| watch.see_stream(piece));
+            assert_eq!(watch.found(), 2, "{step}");
         }
         assert_eq!(found_in(b"nothing of that kind here", 7), 0);
     }

@@ -43,6 +43,14 @@ pub enum Trouble {
     /// The mail that was asked for.
     #[error("{0}")]
     Mail(#[from] Unreadable),
+    /// A program of others.
+    #[error("{program} is not on this machine; install it: apt-get install {packages}")]
+    Missing {
+        /// Which.
+        program: &'static str,
+        /// Debian's names of what brings it.
+        packages: &'static str,
+    },
     /// The service does not run.
     #[error("the service does not run: {0}")]
     Service(#[from] Stop),

@@ -31,9 +31,12 @@ pub enum Via {
     Xdms,
 }
 
-/// By which bearer, and whose.
+/// Through whose programs, by which bearer, and whose.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct By {
+    /// Send the mail through Dovecot, nginx and curl too, with our gateway and agent at the ends
+    #[arg(long)]
+    pub imap: bool,
     /// Send the phone's key by this bearer too, and let the bearer lie
     #[arg(long, value_enum, value_name = "BEARER")]
     pub via: Option<Via>,
