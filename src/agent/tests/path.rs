@@ -9,6 +9,7 @@ use rand_chacha::rand_core::SeedableRng as _;
 use sidekey_agent::alert::Alert;
 use sidekey_agent::session as agent;
 use sidekey_gateway::allow::Profile;
+use sidekey_gateway::replay::Replays;
 use sidekey_gateway::session as gateway;
 use sidekey_imap::command::Reader;
 use sidekey_imap::response::Capabilities;
@@ -87,7 +88,7 @@ impl Path {
             profile: Profile::MailboxAllow,
             sealing: gateway::Sealing::On,
             capabilities: capabilities.into(),
-            replays: Default::default(),
+            replays: Replays::default(),
         };
         let rng = || Box::new(ChaCha20Rng::seed_from_u64(7));
         let reader = || Reader::new(Limits::CLIENT);
@@ -133,8 +134,16 @@ impl Path {
             self.grant();
             let asked = mem::take(self.agent.to_server());
             for mut octets in asked.chunks(self.piece) {
+                while !octets.is_empty() {
+                    let before = octets.len();
+                    self.gateway.client(&mut octets, NOW).unwrap();
+                    let granted = self.gateway.wish().is_some();
+                    if granted {
+                        self.gateway.key(Ok(Held::new()));
+                    }
+                    assert!(granted || octets.len() < before, "it is stuck");
+                }
                 self.gateway.client(&mut octets, NOW).unwrap();
-                assert!(octets.is_empty());
             }
             self.answer(b"", got);
             if (left.len(), got.len()) == before && asked.is_empty() {

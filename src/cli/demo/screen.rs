@@ -192,7 +192,8 @@ All of this now runs on this machine. The key service and the code at both ends 
 only IMAP, between mail server and devices, is a simpler stand-in. Every line with a ✓ was checked.
 ";
 
-const ELSE: &str = "demo --imap goes through Dovecot, nginx and curl; --via sms or xdms brings a key by it; --mail PATH; --stay.";
+const ELSE: &str =
+    "--imap goes through Dovecot, nginx and curl; --via sms or xdms brings a key; --mail PATH; --stay.";
 
 fn title(step: Step) -> &'static str {
     match step {

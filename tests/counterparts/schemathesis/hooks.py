@@ -20,6 +20,7 @@ import schemathesis
 UNSAID = {
     ("query_invalid", "page_token"): "opaque: only what a page gave is one",
     ("query_invalid", "user"): "a server says whose; a client need not, and the document is one for both",
+    ("rate_limited", None): "past five wrong secrets of a user in a minute; every other limit is far away here",
     ("share_invalid", None): "no schema says which octets are a point of a curve, or an encapsulation key",
 }
 
