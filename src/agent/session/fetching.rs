@@ -119,6 +119,9 @@ impl Session {
             Incoming::Clear { octets: kept, .. } if kept.len() + octets.len() > CLEAR_MAX => {
                 Err(self.unfit(Unfit::TooLong))
             }
+            Incoming::List { octets: kept, .. } if kept.len() + octets.len() > LIST_MAX => {
+                Err(self.unfit(Unfit::TooLong))
+            }
             Incoming::Clear { octets: kept, .. } | Incoming::List { octets: kept, .. } => {
                 kept.extend_from_slice(octets);
                 Ok(())
@@ -354,3 +357,5 @@ fn read_size(mut value: impl std::io::Read) -> Result<Option<u64>, Ended> {
 
 /// Octets of the longest value in the clear: flags.
 const CLEAR_MAX: usize = 64 * 1024;
+/// Octets of a list with a frame in it: an ENVELOPE of 60,000 recipients has 2.6 million, and half as many more in base64.
+const LIST_MAX: usize = 8 * 1024 * 1024;

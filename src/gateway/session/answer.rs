@@ -1,5 +1,8 @@
 //! The mail server's side: responses, of which items are sealed.
 
+use std::io::{Read as _, Write as _};
+
+use sidekey_client::spool::{Spool, Spooled};
 use sidekey_imap::command::Item;
 use sidekey_imap::response::{
     Attribute, Code, Condition, Data, Message, Piece, Policy, Status, Taken, Verdict,
@@ -19,8 +22,19 @@ pub(super) enum Value {
     /// The size of a message, until all its digits are there.
     Size(Message, String),
     Frame(Box<Frame>),
+    /// A list whose length is not known before its end.
+    Spooling(Box<Spooling>),
+    /// It is whole, and is sealed as there is room.
+    Unspooling(Box<Frame>, Box<Spooled>),
     /// The frame's value is whole; the rest of it is made as there is room.
     Ending(Box<Frame>),
+}
+
+/// What it is to become, and what there is of it.
+pub(super) struct Spooling {
+    wanted: Wanted,
+    message: Message,
+    spool: Spool,
 }
 
 /// What becomes of responses while something is done.
@@ -67,10 +81,7 @@ impl Policy for Shown<'_> {
 impl Session {
     pub(super) fn take(&mut self, input: &mut &[u8]) -> Result<(), Ended> {
         while self.reads_server() {
-            if let Value::Ending(frame) = &mut self.value {
-                if frame.end(&mut self.to_client).map_err(unsealable)? {
-                    self.value = Value::None;
-                }
+            if self.go_on()? {
                 continue;
             }
             let (mut part, rest) = input.split_at(input.len().min(PART_MAX));
@@ -94,6 +105,29 @@ impl Session {
         self.send_octets()
     }
 
+    /// Makes more of a frame whose value is whole; whether there was one.
+    fn go_on(&mut self) -> Result<bool, Ended> {
+        match &mut self.value {
+            Value::Unspooling(frame, spooled) => {
+                let mut part = vec![0; SPOOLED_PART];
+                let read = spooled.read(&mut part).map_err(|_| Ended::Spool)?;
+                frame.feed(&part[..read], &mut self.to_client).map_err(unsealable)?;
+                if read == 0
+                    && let Value::Unspooling(frame, _) = std::mem::replace(&mut self.value, Value::None)
+                {
+                    self.value = Value::Ending(frame);
+                }
+            }
+            Value::Ending(frame) => {
+                if frame.end(&mut self.to_client).map_err(unsealable)? {
+                    self.value = Value::None;
+                }
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
     fn piece(&mut self, piece: Piece<'_>) -> Result<(), Ended> {
         match piece {
             Piece::Wire(octets) => self.to_client.extend_from_slice(&octets),
@@ -103,6 +137,7 @@ impl Session {
             Piece::Take(taken) => self.begin_value(&taken)?,
             Piece::Octets(octets) => match &mut self.value {
                 Value::Frame(frame) => frame.feed(&octets, &mut self.to_client).map_err(unsealable)?,
+                Value::Spooling(spooling) => spooling.spool.write_all(&octets).map_err(|_| Ended::Spool)?,
                 Value::Size(_, digits) if digits.len() + octets.len() <= DIGITS_MAX => {
                     digits.push_str(&String::from_utf8_lossy(&octets));
                 }
@@ -111,7 +146,8 @@ impl Session {
             Piece::Taken => match std::mem::replace(&mut self.value, Value::None) {
                 Value::Frame(frame) => self.value = Value::Ending(frame),
                 Value::Size(message, digits) => self.size(message, &digits)?,
-                Value::None | Value::Ending(_) => {}
+                Value::Spooling(spooling) => self.seal_spooled(*spooling)?,
+                Value::None | Value::Unspooling(..) | Value::Ending(_) => {}
             },
         }
         Ok(())
@@ -198,8 +234,21 @@ impl Session {
         let wanted = fetching(&self.state).and_then(|plan| plan.wanted(&taken.attribute));
         let wanted = wanted.ok_or_else(malformed)?.clone();
         let kind = kind(taken.kind).ok_or_else(malformed)?;
-        let frame = self.frame(&wanted, &taken.message, kind, taken.size)?;
+        let Some(size) = taken.size else {
+            let (message, spool) = (taken.message, Spool::new(&mut self.rng));
+            self.value = Value::Spooling(Box::new(Spooling { wanted, message, spool }));
+            return Ok(());
+        };
+        let frame = self.frame(&wanted, &taken.message, kind, size)?;
         self.value = Value::Frame(Box::new(frame));
+        Ok(())
+    }
+
+    /// A list is whole, and its length known.
+    fn seal_spooled(&mut self, Spooling { wanted, message, spool }: Spooling) -> Result<(), Ended> {
+        let spooled = spool.finish().map_err(|_| Ended::Spool)?;
+        let frame = self.frame(&wanted, &message, Kind::List, spooled.len())?;
+        self.value = Value::Unspooling(Box::new(frame), Box::new(spooled));
         Ok(())
     }
 
@@ -268,5 +317,7 @@ const fn unsealable(unsealable: Unsealable) -> Ended {
 
 /// Data that answers a command, and is given to nobody who did not ask.
 const ASKED_FOR: [&str; 7] = ["ENABLED", "ESEARCH", "LIST", "LSUB", "NAMESPACE", "SEARCH", "STATUS"];
+/// Octets of a list that are sealed at once.
+const SPOOLED_PART: usize = 16 * 1024;
 /// Octets of a number.
 const DIGITS_MAX: usize = 20;

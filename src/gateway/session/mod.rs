@@ -105,8 +105,8 @@ pub enum Ended {
     Client(Broken),
     /// The mail server's octets cannot go on. The client's connection is cut where it stands.
     Server(Unfit),
-    /// What was kept of a client's messages cannot be read any more. The mail server's connection is cut in the midst of
-    /// them, so that it keeps none.
+    /// A temporary file fails: what was kept of a client's messages, whose connection to the mail server is cut in the
+    /// midst of them, so that it keeps none; or of a long list of the mail server's, in whose midst the client's is cut.
     Spool,
     /// The mail server is gone. Where a response had begun, the client's connection is cut in it.
     ServerGone,
@@ -300,7 +300,8 @@ impl Session {
     pub fn rests(&self) -> bool {
         let sends =
             matches!(&self.state, State::Sent(Sent { doing: Doing::Append(outgoing), .. }) if outgoing.goes);
-        let says = self.responses.has_next() || matches!(self.value, Value::Ending(_));
+        let says =
+            self.responses.has_next() || matches!(self.value, Value::Unspooling(..) | Value::Ending(_));
         let has_room = |waiting: &Vec<u8>| waiting.len() < WAITING_MAX;
         self.over || !(sends && has_room(&self.to_server) || says && has_room(&self.to_client))
     }

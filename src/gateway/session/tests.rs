@@ -3,6 +3,7 @@
 mod frames;
 #[path = "../tests/held.rs"]
 mod held;
+mod lists;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;

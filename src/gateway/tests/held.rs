@@ -128,7 +128,10 @@ impl Agent<'_> {
                 Piece::Octets(octets) => value.extend_from_slice(&octets),
                 Piece::Taken => {
                     let taken: Taken = taken.take().unwrap();
-                    assert_eq!(taken.size, value.len() as u64, "the size was known before");
+                    assert!(
+                        taken.size.is_none_or(|size| size == value.len() as u64),
+                        "the size was known before"
+                    );
                     out.extend(self.value(&taken, &std::mem::take(&mut value)));
                 }
                 Piece::Data(data) => panic!("{data:?}"),

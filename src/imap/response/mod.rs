@@ -81,7 +81,7 @@ pub enum ValueKind {
     List,
 }
 
-/// An item that was taken. As many octets as its size follow.
+/// An item that was taken. Its octets follow.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Taken {
     /// Whose.
@@ -90,8 +90,8 @@ pub struct Taken {
     pub attribute: Attribute,
     /// What kind of value it is.
     pub kind: ValueKind,
-    /// Its octets.
-    pub size: u64,
+    /// How many octets it has; unknown is that of a list which is too long to be kept.
+    pub size: Option<u64>,
 }
 
 /// Why a server's octets are no responses. One variant per check.

@@ -14,8 +14,11 @@ use crate::scanner::{Kind, Token};
 const LINE_MAX: usize = 1024 * 1024 + 4096;
 /// Its lexemes.
 const LEXEMES_MAX: usize = 64 * 1024;
-/// Octets of a list that is taken: an ENVELOPE or a BODYSTRUCTURE, or the frame in its place.
-const LIST_MAX: usize = 2 * 1024 * 1024;
+/// Octets of a list that is handed over whole: an ENVELOPE or a BODYSTRUCTURE, or the frame in its place. A longer one is
+/// handed over as it comes.
+const HELD_MAX: usize = 256 * 1024;
+/// Octets of any list that is taken.
+const LIST_MAX: u64 = 64 * 1024 * 1024;
 /// Octets after which what goes on goes on.
 const FLUSH_AT: usize = 16 * 1024;
 
@@ -31,6 +34,8 @@ pub(super) struct Walk {
     opening: Option<Vec<u8>>,
     /// A list that is taken, or an atom.
     value: Vec<u8>,
+    /// Octets of the list that were handed over, once it is longer than is kept.
+    handed: u64,
     in_brackets: bool,
     message: Message,
     attribute: Attribute,
@@ -70,6 +75,7 @@ impl Walk {
             line: Line::new(LINE_MAX, LEXEMES_MAX),
             opening: None,
             value: Vec::new(),
+            handed: 0,
             in_brackets: false,
             message: Message { number: NonZeroU32::MIN, uid: None },
             attribute: Attribute::Unknown(String::new()),
@@ -292,13 +298,7 @@ impl Walk {
             }
             (Verdict::Take, kind) if lone => Ok(self.take(kind, token.octets)),
             (Verdict::Take, _) => {
-                if self.value.len() + token.octets.len() > LIST_MAX {
-                    return Err(Reason::TooLong);
-                }
-                self.value.extend_from_slice(token.octets);
-                if ends {
-                    self.take_value(ValueKind::List);
-                }
+                self.list(token.octets, ends)?;
                 Ok(Hand::Kept)
             }
         }
@@ -314,7 +314,7 @@ impl Walk {
             }
             Kind::Literal(literal) => {
                 let kind = if literal.binary { ValueKind::Literal8 } else { ValueKind::Literal };
-                self.begin_take(kind, literal.size);
+                self.begin_take(kind, Some(literal.size));
             }
             Kind::Chunk { left } => {
                 if left == 0 {
@@ -328,16 +328,42 @@ impl Walk {
         Hand::Kept
     }
 
-    fn begin_take(&mut self, kind: ValueKind, size: u64) {
+    fn begin_take(&mut self, kind: ValueKind, size: Option<u64>) {
         self.flush();
         let attribute = self.attribute.clone();
         self.queue.push_back(Piece::Take(Taken { message: self.message, attribute, kind, size }));
     }
 
+    /// More of a list.
+    fn list(&mut self, octets: &[u8], ends: bool) -> Result<(), Reason> {
+        self.value.extend_from_slice(octets);
+        if self.handed + self.value.len() as u64 > LIST_MAX {
+            return Err(Reason::TooLong);
+        }
+        if self.handed == 0 && self.value.len() <= HELD_MAX {
+            if ends {
+                self.take_value(ValueKind::List);
+            }
+            return Ok(());
+        }
+        if self.handed == 0 {
+            self.begin_take(ValueKind::List, None);
+        }
+        if ends || self.value.len() >= FLUSH_AT {
+            self.handed += self.value.len() as u64;
+            self.queue.push_back(Piece::Octets(mem::take(&mut self.value).into()));
+        }
+        if ends {
+            self.queue.push_back(Piece::Taken);
+            self.handed = 0;
+        }
+        Ok(())
+    }
+
     /// Takes the value that was kept.
     fn take_value(&mut self, kind: ValueKind) {
         let value = mem::take(&mut self.value);
-        self.begin_take(kind, value.len() as u64);
+        self.begin_take(kind, Some(value.len() as u64));
         if !value.is_empty() {
             self.queue.push_back(Piece::Octets(value.into()));
         }
@@ -355,7 +381,7 @@ impl Walk {
             Kind::Atom | Kind::Nil | Kind::BracketOpen | Kind::BracketClose => {
                 match verdict {
                     Verdict::Pass => self.pass(token.octets),
-                    Verdict::Take if self.value.len() + token.octets.len() > LIST_MAX => {
+                    Verdict::Take if self.value.len() + token.octets.len() > HELD_MAX => {
                         return Err(Reason::TooLong);
                     }
                     Verdict::Take => self.value.extend_from_slice(token.octets),

@@ -67,7 +67,7 @@ fn rewrite(octets: &[u8], piece: usize, replace: impl Fn(&Taken, &[u8]) -> Vec<u
                 Piece::Octets(octets) => value.extend_from_slice(&octets),
                 Piece::Taken => {
                     let announced = taken.pop_front().unwrap();
-                    assert_eq!(announced.size, value.len() as u64, "the size was known before");
+                    assert_eq!(announced.size, Some(value.len() as u64), "the size was known before");
                     out.extend(replace(&announced, &std::mem::take(&mut value)));
                 }
                 other => panic!("{other:?}"),

@@ -46,6 +46,22 @@ fn what_is_sealed_is_presented_as_it_was_in_pieces_of_any_size() {
     }
 }
 
+/// As one of 60,000 recipients has.
+#[test]
+fn an_envelope_of_megabytes_is_read_too() {
+    let list = format!(
+        "(NIL \"x\" NIL NIL NIL ({}) NIL NIL NIL NIL)",
+        "(NIL NIL \"recipient\" \"corp.example\")".repeat(60_000)
+    );
+    let mut rig = Rig::in_pieces(4096).asked("FETCH 1 ENVELOPE", "FETCH 1 (UID ENVELOPE)");
+    rig.server(
+        format!("* 1 FETCH (UID 7 ENVELOPE {})\r\ns3 OK done\r\n", envelope(7, list.as_bytes())).as_bytes(),
+    );
+    assert_eq!((&rig.alerts, &rig.ended), (&vec![], &None));
+    let expected = octets(&[b"* 1 FETCH (ENVELOPE ", list.as_bytes(), b")\r\nq OK done\r\n"]);
+    assert!(rig.said == expected, "{:.200?}", rig.said.escape_ascii().to_string());
+}
+
 #[test]
 fn sizes_are_the_exact_ones_and_stand_where_they_were_asked_for() {
     let size = b"SIDEKEY-DESCRIPTOR: size=00000000000000012345\r\n\r\n";
