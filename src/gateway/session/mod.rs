@@ -11,6 +11,7 @@
 mod answer;
 mod append;
 mod command;
+mod ended;
 mod fetch;
 mod inbound;
 mod place;
@@ -21,17 +22,19 @@ use std::fmt;
 use std::sync::Arc;
 
 use rand_core::CryptoRng;
-use sidekey_imap::command::{Broken, Literals, Reader, Tag};
-use sidekey_imap::response::{Capabilities, Responses, Unreadable};
+use sidekey_imap::command::{Literals, Reader, Tag};
+use sidekey_imap::response::{Capabilities, Responses};
 use sidekey_imap::scanner::Limits;
 use sidekey_protocol::ids::{SessionId, Timestamp};
-use sidekey_protocol::object::{ObjectKeys, Unsealable};
+use sidekey_protocol::object::ObjectKeys;
 
 use crate::allow::Profile;
 use crate::replay::Replays;
 use answer::Value;
 use command::Doing;
 use place::Places;
+
+pub use ended::{Ended, Unavailable, Unfit};
 
 /// How a user's connections are ruled.
 #[derive(Clone, Debug)]
@@ -85,46 +88,6 @@ pub enum Wish {
     /// That of this session and generation, which a frame of a client names: one of the user's sessions that this
     /// process has opened, or none.
     KeyOf(SessionId, u32),
-}
-
-/// Why there is no key.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Unavailable {
-    /// Nobody could be asked: later, perhaps.
-    Later,
-    /// The user has none, or it is of no session of his.
-    Refused,
-}
-
-/// Why a connection is over. What waits in [`Session::to_client`] is to be sent first.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Ended {
-    /// The client logged out.
-    LoggedOut,
-    /// The client's octets are no IMAP.
-    Client(Broken),
-    /// The mail server's octets cannot go on. The client's connection is cut where it stands.
-    Server(Unfit),
-    /// A temporary file fails: what was kept of a client's messages, whose connection to the mail server is cut in the
-    /// midst of them, so that it keeps none; or of a long list of the mail server's, in whose midst the client's is cut.
-    Spool,
-    /// The mail server is gone. Where a response had begun, the client's connection is cut in it.
-    ServerGone,
-}
-
-/// What of a mail server's octets cannot go on.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Unfit {
-    /// They are no responses.
-    Unreadable(Unreadable),
-    /// They complete a command that was not sent.
-    TagUnknown,
-    /// They complete an APPEND before all of it was sent.
-    TooEarly,
-    /// The value of an item is none that the item has.
-    ValueMalformed,
-    /// A value is not as it was announced, or longer than was asked for.
-    Unsealable(Unsealable),
 }
 
 /// An untrusted connection after its login.
@@ -379,42 +342,6 @@ impl fmt::Debug for Session {
 pub fn announcement(keys: &dyn Keys) -> String {
     format!("* OK [XENCRYPTED session={} generation={}] sealed\r\n", keys.session(), keys.generation())
 }
-
-impl fmt::Display for Unavailable {
-    /// As a client is told it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Later => write!(f, "[UNAVAILABLE] {NO_KEY}"),
-            Self::Refused => f.write_str("[NOPERM] this user has no such session"),
-        }
-    }
-}
-
-impl fmt::Display for Unfit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreadable(unreadable) => unreadable.fmt(f),
-            Self::TagUnknown => f.write_str("an answer to a command that was not sent"),
-            Self::TooEarly => f.write_str("an answer to a message before its end"),
-            Self::ValueMalformed => f.write_str("an item with a value that it cannot have"),
-            Self::Unsealable(unsealable) => unsealable.fmt(f),
-        }
-    }
-}
-
-impl fmt::Display for Ended {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::LoggedOut => f.write_str("the client logged out"),
-            Self::Client(broken) => write!(f, "the client sent no IMAP: {broken}"),
-            Self::Server(unfit) => write!(f, "the mail server's answer cannot go on: {unfit}"),
-            Self::Spool => f.write_str("a temporary file cannot be read"),
-            Self::ServerGone => f.write_str("the mail server is gone"),
-        }
-    }
-}
-
-impl std::error::Error for Ended {}
 
 /// Octets that are read at once, so that what is made of them has a bound.
 const PART_MAX: usize = 32 * 1024;

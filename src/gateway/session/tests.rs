@@ -7,6 +7,7 @@ mod lists;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
+use sidekey_protocol::object::Unsealable;
 
 use super::*;
 use held::{Agent, Held};
