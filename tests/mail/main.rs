@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
 
 mod gateway;
+mod library;
 mod sealed;
 mod stock;
 mod store;

@@ -20,19 +20,19 @@ use sidekey_tests::others::authority::Authority;
 use sidekey_tests::{ANN, MAIL, Office, server, user};
 
 /// Ann's mail, all of what stands between it and her programs, and who listens.
-struct Path {
+pub(crate) struct Path {
     dovecot: Dovecot,
-    office: Office,
+    pub(crate) office: Office,
     gateway: Gateway,
-    credential: CredentialIssued,
+    pub(crate) credential: CredentialIssued,
     _proxy: Proxy,
     agent: Agent,
     /// On either side of the proxy.
-    taps: [Tap; 2],
+    pub(crate) taps: [Tap; 2],
 }
 
 impl Path {
-    async fn through(proxy: impl AsyncFn(u16) -> Proxy, messages: &[Vec<u8>]) -> Self {
+    pub(crate) async fn through(proxy: impl AsyncFn(u16) -> Proxy, messages: &[Vec<u8>]) -> Self {
         let dovecot = Dovecot::start(&Authority::new()).await;
         dovecot.deliver("ann", None, messages);
         let office = Office::open().await;
@@ -54,7 +54,7 @@ impl Path {
     }
 
     /// Ann, at her mail server itself.
-    fn direct(&self) -> Account {
+    pub(crate) fn direct(&self) -> Account {
         Account { user: ANN.to_owned(), ..Account::at(self.dovecot.port) }
     }
 
@@ -66,7 +66,7 @@ impl Path {
     }
 
     /// What the proxy's wire carried shows none of them.
-    fn assert_sealed(&self, markers: &Markers) {
+    pub(crate) fn assert_sealed(&self, markers: &Markers) {
         for tap in &self.taps {
             let carried = tap.carried();
             assert!(carried.len() > 1000, "the proxy is on the way");
