@@ -17,7 +17,7 @@ pub enum Unavailable {
     Refused,
 }
 
-/// Why a connection is over. What waits in [`Session::to_client`] is to be sent first.
+/// Why a connection is over. What waits in [`super::Session::to_client`] is to be sent first.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Ended {
     /// The client logged out.
