@@ -1,5 +1,6 @@
 //! What of the other end's words a mail program is told: lists of what is allowed.
 
+use sidekey_imap::passes::{CAPABILITIES, CAPABILITIES_OF_CHANGE, CODES, LITERALS, lists};
 use sidekey_imap::response::{Capabilities, Code, Condition, Status};
 
 use crate::alert::{Alert, Changed, Forgery, Plain};
@@ -75,9 +76,11 @@ fn judge(code: &Code, expected: Expected) -> Result<bool, Forgery> {
 /// What a program is told that can be done here: what the gateway offers and the agent can present.
 pub(crate) fn capabilities(upstream: &Capabilities) -> Capabilities {
     let mut shown = upstream.clone();
-    shown.retain(|name| CAPABILITIES.iter().any(|known| known.eq_ignore_ascii_case(name)));
+    shown.retain(|name| {
+        [&CAPABILITIES[..], &CAPABILITIES_OF_CHANGE, &[LITERAL_PLUS]].iter().any(|list| lists(list, name))
+    });
     // Of the program's own literals, which end here.
-    shown.add("LITERAL+");
+    shown.add(LITERAL_PLUS);
     shown
 }
 
@@ -87,8 +90,10 @@ pub(crate) fn is_gateway(upstream: &Capabilities) -> Result<(), Alert> {
         return Ok(());
     }
     let known = |name: &str| {
-        let listed = CAPABILITIES.iter().chain(&BEFORE_LOGIN).any(|known| known.eq_ignore_ascii_case(name));
-        listed || name.to_ascii_uppercase().starts_with("AUTH=")
+        [&CAPABILITIES[..], &CAPABILITIES_OF_CHANGE, &LITERALS, &BEFORE_LOGIN]
+            .iter()
+            .any(|list| lists(list, name))
+            || name.to_ascii_uppercase().starts_with("AUTH=")
     };
     Err(if upstream.iter().all(known) {
         Alert::Downgrade(Plain::NotOffered)
@@ -102,56 +107,10 @@ const NOT_SHOWN: &str = "what was said here is not shown";
 /// They ask people, or programs, to do something.
 const WORDS: [&str; 2] = ["ALERT", "REFERRAL"];
 
-/// Response codes that say how a command went.
-const CODES: [&str; 20] = [
-    "ALREADYEXISTS",
-    "AUTHORIZATIONFAILED",
-    "CANNOT",
-    "CLOSED",
-    "CORRUPTION",
-    "EXPUNGEISSUED",
-    "HASCHILDREN",
-    "INUSE",
-    "LIMIT",
-    "MAILBOXID",
-    "NOMODSEQ",
-    "NONEXISTENT",
-    "NOPERM",
-    "OVERQUOTA",
-    "READ-ONLY",
-    "READ-WRITE",
-    "SERVERBUG",
-    "TRYCREATE",
-    "UIDNOTSTICKY",
-    "UNAVAILABLE",
-];
-
-/// What a gateway offers and the agent presents.
-const CAPABILITIES: [&str; 20] = [
-    "IMAP4rev1",
-    "BINARY",
-    "CHILDREN",
-    "CONDSTORE",
-    "ENABLE",
-    "ESEARCH",
-    "ID",
-    "IDLE",
-    "LIST-EXTENDED",
-    "LIST-STATUS",
-    "LITERAL+",
-    "MOVE",
-    "MULTIAPPEND",
-    "NAMESPACE",
-    "OBJECTID",
-    "PREVIEW",
-    "QRESYNC",
-    "SPECIAL-USE",
-    "UIDPLUS",
-    "UNSELECT",
-];
+const LITERAL_PLUS: &str = "LITERAL+";
 
 /// What proxies name besides, that say them by themselves.
-const BEFORE_LOGIN: [&str; 5] = ["LITERAL-", "LOGIN-REFERRALS", "LOGINDISABLED", "SASL-IR", "STARTTLS"];
+const BEFORE_LOGIN: [&str; 4] = ["LOGIN-REFERRALS", "LOGINDISABLED", "SASL-IR", "STARTTLS"];
 
 #[cfg(test)]
 mod tests {

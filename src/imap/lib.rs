@@ -7,5 +7,6 @@
 pub mod command;
 pub mod login;
 pub mod mailbox;
+pub mod passes;
 pub mod response;
 pub mod scanner;

@@ -1,5 +1,6 @@
 //! What of a mail server's answers an untrusted connection is shown.
 
+use sidekey_imap::passes::{CAPABILITIES, CAPABILITIES_OF_CHANGE, CODES, LITERALS, lists};
 use sidekey_imap::response::{Attribute, Capabilities, Code, Message, Policy, Status, Verdict};
 
 use super::{Profile, Treatment, treatment};
@@ -69,8 +70,9 @@ pub fn shown(profile: Profile, session: &[&str], status: &Status) -> String {
 pub fn advertised(profile: Profile, server: &Capabilities, session: &[&str]) -> Capabilities {
     let mut shown = server.clone();
     shown.retain(|name| {
-        let listed = |list: &[&str]| list.iter().any(|known| known.eq_ignore_ascii_case(name));
-        listed(&CAPABILITIES) || (profile == Profile::MailboxAllow && listed(&CAPABILITIES_OF_CHANGE))
+        lists(&CAPABILITIES, name)
+            || lists(&LITERALS, name)
+            || (profile == Profile::MailboxAllow && lists(&CAPABILITIES_OF_CHANGE, name))
     });
     for name in session {
         if *name == XENCRYPTED {
@@ -83,54 +85,3 @@ pub fn advertised(profile: Profile, server: &Capabilities, session: &[&str]) -> 
 }
 
 const XENCRYPTED: &str = "XENCRYPTED";
-
-/// Response codes that say how a command went.
-const CODES: [&str; 20] = [
-    "ALREADYEXISTS",
-    "AUTHORIZATIONFAILED",
-    "CANNOT",
-    "CLOSED",
-    "CORRUPTION",
-    "EXPUNGEISSUED",
-    "INUSE",
-    "LIMIT",
-    "MAILBOXID",
-    "NOMODSEQ",
-    "NONEXISTENT",
-    "NOPERM",
-    "OVERQUOTA",
-    "READ-ONLY",
-    "READ-WRITE",
-    "SERVERBUG",
-    "TRYCREATE",
-    "UIDNOTSTICKY",
-    "UNAVAILABLE",
-    "HASCHILDREN",
-];
-
-/// Capabilities whose commands are ruled above, each of them.
-pub(super) const CAPABILITIES: [&str; 20] = [
-    "IMAP4rev1",
-    "BINARY",
-    "CHILDREN",
-    "CONDSTORE",
-    "ENABLE",
-    "ESEARCH",
-    "ID",
-    "IDLE",
-    "LIST-EXTENDED",
-    "LIST-STATUS",
-    "LITERAL+",
-    "LITERAL-",
-    "MULTIAPPEND",
-    "NAMESPACE",
-    "OBJECTID",
-    "PREVIEW",
-    "QRESYNC",
-    "SPECIAL-USE",
-    "UIDPLUS",
-    "UNSELECT",
-];
-
-/// Those of what only [`Profile::MailboxAllow`] allows.
-pub(super) const CAPABILITIES_OF_CHANGE: [&str; 1] = ["MOVE"];
