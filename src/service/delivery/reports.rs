@@ -13,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 use super::bearer::Bearer;
 use crate::store::{Error, Store, bare_receipt};
 
-/// Reports about nothing that is known so far, oldest first.
+/// Reports about nothing that is known so far, oldest first, by their ids as they are compared.
 #[derive(Debug, Default)]
-pub(super) struct Early(Mutex<VecDeque<Report>>);
+pub(super) struct Early(Mutex<VecDeque<(String, Report)>>);
 
 impl Early {
     fn hold(&self, report: Report) {
@@ -23,20 +23,22 @@ impl Early {
         if held.len() == EARLY_MAX {
             held.pop_front();
         }
-        held.push_back(report);
+        held.push_back((bare_receipt(report.id.as_str()), report));
     }
 
     /// Lets go of what was held for one of these ids.
-    fn take(&self, ids: &[&str]) -> Vec<Report> {
-        let meant =
-            |report: &Report| ids.iter().any(|id| bare_receipt(id) == bare_receipt(report.id.as_str()));
+    fn take<'a>(&self, ids: impl Iterator<Item = &'a str>) -> Vec<Report> {
         let mut held = self.held();
-        let (taken, rest): (Vec<_>, Vec<_>) = held.drain(..).partition(meant);
+        if held.is_empty() {
+            return Vec::new();
+        }
+        let ids: Vec<_> = ids.map(bare_receipt).collect();
+        let (taken, rest): (Vec<_>, Vec<_>) = held.drain(..).partition(|(id, _)| ids.contains(id));
         *held = rest.into();
-        taken
+        taken.into_iter().map(|(_, report)| report).collect()
     }
 
-    fn held(&self) -> MutexGuard<'_, VecDeque<Report>> {
+    fn held(&self) -> MutexGuard<'_, VecDeque<(String, Report)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -47,18 +49,20 @@ impl Early {
 /// None but a fault's.
 pub(super) async fn keep(store: &Store, bearer: &Bearer, report: Report) -> Result<(), Error> {
     bearer.meter.reported();
-    // Held before it is looked for: whoever settles looks here afterwards, so one of us finds the other.
+    if write(store, bearer, &report).await? {
+        return Ok(());
+    }
+    // Held, and looked for once more: whoever settled in between did not find it here yet.
     bearer.early.hold(report.clone());
     if write(store, bearer, &report).await? {
-        bearer.early.take(&[report.id.as_str()]);
+        bearer.early.take([report.id.as_str()].into_iter());
     }
     Ok(())
 }
 
 /// Keeps what was said too early about a sending that is settled now.
 pub(super) async fn keep_early(store: &Store, bearer: &Bearer, receipts: &[String]) {
-    let ids: Vec<&str> = receipts.iter().map(String::as_str).collect();
-    for report in bearer.early.take(&ids) {
+    for report in bearer.early.take(receipts.iter().map(String::as_str)) {
         if let Err(error) = write(store, bearer, &report).await {
             not_kept(bearer, &error);
         }
