@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The shipped file: every option, explained.
 pub const SHIPPED: &str = include_str!("../../config/agent.toml");
@@ -111,7 +111,7 @@ pub struct Limits {
 }
 
 /// What is said on standard error.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
     /// The least serious level that is shown.
@@ -121,7 +121,7 @@ pub struct Log {
 }
 
 /// How serious an event is.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "they are called what everybody calls them")]
 pub enum Level {
@@ -134,7 +134,7 @@ pub enum Level {
 }
 
 /// How log lines are written.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// For people.

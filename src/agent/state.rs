@@ -5,6 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use sidekey_client::refuse_readable_by_others;
 use zeroize::Zeroizing;
 
 /// The folder.
@@ -85,7 +86,7 @@ impl Folder {
 /// # Errors
 /// It cannot be read, others may read it, or it is no line.
 pub fn secret(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    let mut content = read_to_end(refuse_readable_by_others(path)?)?;
+    let mut content = read_to_end(open_private(path)?)?;
     while matches!(content.last(), Some(b'\n' | b'\r')) {
         content.pop();
     }
@@ -96,14 +97,10 @@ pub fn secret(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
 }
 
 /// Opens what its user alone may read.
-pub(crate) fn refuse_readable_by_others(path: &Path) -> io::Result<File> {
-    use std::os::unix::fs::PermissionsExt as _;
-
+pub(crate) fn open_private(path: &Path) -> io::Result<File> {
     let file = File::open(path)?;
-    if file.metadata()?.permissions().mode() & 0o077 == 0 {
-        return Ok(file);
-    }
-    Err(io::Error::new(io::ErrorKind::PermissionDenied, "others may read it: chmod 600"))
+    refuse_readable_by_others(&file)?;
+    Ok(file)
 }
 
 fn read_to_end(file: File) -> io::Result<Zeroizing<Vec<u8>>> {

@@ -44,7 +44,7 @@ pub fn client(authority: Option<&Path>) -> Result<Arc<ClientConfig>, BadTls> {
 /// The file that is wrong, and [`BadTls`].
 pub fn server<'p>(certificate: &'p Path, key: &'p Path) -> Result<Arc<ServerConfig>, (&'p Path, BadTls)> {
     let chain = chain(certificate).map_err(|bad| (certificate, bad))?;
-    let private = super::state::refuse_readable_by_others(key).map_err(|error| (key, error.into()))?;
+    let private = super::state::open_private(key).map_err(|error| (key, error.into()))?;
     let private = PrivateKeyDer::from_pem_reader(private).map_err(|error| (key, no_pem(error, "key")))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider)

@@ -9,7 +9,6 @@ use serde_json::json;
 use sidekey_client::SystemClock;
 use sidekey_gateway::config::BadConfig;
 use sidekey_gateway::{Config, Identity, Reloader};
-use sidekey_service::{config as service, telemetry};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::exit::{Exit, Stop};
@@ -18,7 +17,7 @@ use crate::output::{Screen, shell};
 use crate::profile::Profile;
 use crate::remote::Timeout;
 use crate::serve::{chain, unbound};
-use crate::signals;
+use crate::{logs, signals};
 
 /// Stand in front of an IMAP server, until SIGTERM or Ctrl-C
 ///
@@ -63,7 +62,7 @@ impl Gateway {
             );
             return Ok(());
         }
-        telemetry::init(&logged(config.log)).map_err(|error| Stop::new(Exit::Failed, "log", error))?;
+        logs::init(&config.log)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime =
             runtime.map_err(|error| Stop::new(Exit::Failed, "runtime", format!("cannot start: {error}")))?;
@@ -125,24 +124,6 @@ fn unstarted(stop: &sidekey_gateway::Stop) -> Stop {
         S::File(bad @ BadFile::Exposed { .. }) => Stop::new(Exit::Denied, "file_exposed", chain(bad)),
         S::File(bad) => Stop::new(Exit::Failed, "file_unusable", chain(bad)),
     }
-}
-
-/// As the service has it.
-fn logged(log: sidekey_gateway::config::Log) -> service::Log {
-    use sidekey_gateway::config::{Format, Level};
-
-    let level = match log.level {
-        Level::Error => service::Level::Error,
-        Level::Warn => service::Level::Warn,
-        Level::Info => service::Level::Info,
-        Level::Debug => service::Level::Debug,
-        Level::Trace => service::Level::Trace,
-    };
-    let format = match log.format {
-        Format::Text => service::Format::Text,
-        Format::Json => service::Format::Json,
-    };
-    service::Log { level, format }
 }
 
 /// The one in this folder, unless only the package's is there.

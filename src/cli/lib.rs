@@ -24,6 +24,7 @@ pub mod init;
 pub mod invitation;
 pub mod join;
 pub mod key;
+mod logs;
 pub mod manager;
 pub mod output;
 pub mod owner;

@@ -139,18 +139,26 @@ fn private(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
+/// Refuses a file with a secret that others than its user may read or write; where there is no such thing, none.
+///
+/// # Errors
+/// [`io::ErrorKind::PermissionDenied`]; its permissions cannot be seen.
 #[cfg(unix)]
-pub(crate) fn refuse_readable_by_others(file: &File) -> io::Result<()> {
+pub fn refuse_readable_by_others(file: &File) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
 
     if file.metadata()?.permissions().mode() & 0o077 == 0 {
         return Ok(());
     }
-    Err(io::Error::new(io::ErrorKind::PermissionDenied, "others may read or write this profile: chmod 600"))
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, "others may read it: chmod 600"))
 }
 
+/// As on Unix, where files have such permissions.
+///
+/// # Errors
+/// None.
 #[cfg(not(unix))]
-pub(crate) fn refuse_readable_by_others(_: &File) -> io::Result<()> {
+pub fn refuse_readable_by_others(_: &File) -> io::Result<()> {
     Ok(())
 }
 

@@ -49,7 +49,7 @@ pub use ambient::{Ambient, Clock, SystemClock};
 pub use approval::{Confirmed, KeptWaiting, Progress};
 pub use audit::AuditLog;
 pub use error::Error;
-pub use keystore::{FileKeyStore, KeyStore, MemoryKeyStore};
+pub use keystore::{FileKeyStore, KeyStore, MemoryKeyStore, refuse_readable_by_others};
 pub use pairing::{Invitation, Paired, pair};
 pub use profile::{KeptPolicy, Profile};
 pub use revocation::{Notice, Watch};

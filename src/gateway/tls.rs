@@ -11,6 +11,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme,
 };
+use sidekey_client::Roots;
 
 use crate::config::{Listener, Upstream};
 use crate::files::{self, BadFile};
@@ -49,23 +50,14 @@ pub(crate) fn of_listener(listener: &Listener) -> Result<Option<Arc<ServerConfig
 pub(crate) fn of_upstream(
     upstream: &Upstream,
 ) -> Result<(Arc<ClientConfig>, Option<ServerName<'static>>), BadFile> {
-    let roots = match &upstream.ca_file {
-        Some(path) => roots(path)?,
-        None => {
-            let mut store = RootCertStore::empty();
-            // One unreadable certificate of a system's hundreds must not cost it all the others.
-            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            store
+    let (roots, untrusting) = match &upstream.ca_file {
+        None => (Roots::Native, BadFile::NoAuthority),
+        Some(path) => {
+            let pem = String::from_utf8(files::read(path)?).map_err(|_| no_certificate(path))?;
+            (Roots::Pem(pem), no_certificate(path))
         }
     };
-    if roots.is_empty() {
-        return Err(BadFile::NoAuthority);
-    }
-    let tls = ClientConfig::builder_with_provider(provider())
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .expect("the provider knows TLS 1.3")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let tls = roots.client_config().map_err(|_| untrusting)?;
     let host = upstream.host_and_port().map(|(host, _)| host);
     let name = upstream.name.as_deref().or(host).and_then(|name| ServerName::try_from(name.to_owned()).ok());
     Ok((Arc::new(tls), name))

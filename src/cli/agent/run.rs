@@ -7,7 +7,7 @@ use std::sync::Arc;
 use getrandom::SysRng;
 use rand_core::UnwrapErr;
 use serde_json::json;
-use sidekey_agent::config::{Config, Format, Level, Listen, Log};
+use sidekey_agent::config::{Config, Listen};
 use sidekey_agent::control::Control;
 use sidekey_agent::listener::Listener;
 use sidekey_agent::numbers::{self, Numbers};
@@ -17,7 +17,6 @@ use sidekey_agent::tls::{self, BadTls};
 use sidekey_agent::work::{Agent, PASSWORD, Randomness};
 use sidekey_client::error::Usage;
 use sidekey_client::{Ambient, Client, Error, FileKeyStore};
-use sidekey_service::{config as service, telemetry};
 
 use super::{Place, folder, unusable};
 use crate::exit::{Exit, Stop};
@@ -25,7 +24,7 @@ use crate::manager::Manager;
 use crate::output::{Screen, shell};
 use crate::remote::refusal;
 use crate::serve::chain;
-use crate::{signals, urls};
+use crate::{logs, signals, urls};
 
 /// Runs it, until a signal or until its pairing is over.
 pub(super) fn run(place: &Place, listen: Option<Listen>, screen: Screen) -> Result<(), Stop> {
@@ -40,7 +39,7 @@ pub(super) fn run(place: &Place, listen: Option<Listen>, screen: Screen) -> Resu
             .next(format!("sidekey agent password{}", place.profile.option())));
     }
     proxy_password(&config)?;
-    telemetry::init(&logged(config.log)).map_err(|error| Stop::new(Exit::Failed, "log", error))?;
+    logs::init(&config.log)?;
     let held = hold(&folder)?;
     let failed = |error: io::Error| Stop::new(Exit::Failed, "runtime", format!("cannot start: {error}"));
     // One thread: a mail program asks for one thing after the other, and threads cost memory.
@@ -172,20 +171,4 @@ fn bad_tls(file: &Path, option: &str, bad: &BadTls) -> Stop {
     let what = format!("{}: {}", file.display(), chain(bad));
     Stop::new(Exit::Failed, "certificate", what)
         .next(format!("correct {option} in the agent's configuration"))
-}
-
-/// As the service logs.
-fn logged(log: Log) -> service::Log {
-    let level = match log.level {
-        Level::Error => service::Level::Error,
-        Level::Warn => service::Level::Warn,
-        Level::Info => service::Level::Info,
-        Level::Debug => service::Level::Debug,
-        Level::Trace => service::Level::Trace,
-    };
-    let format = match log.format {
-        Format::Text => service::Format::Text,
-        Format::Json => service::Format::Json,
-    };
-    service::Log { level, format }
 }

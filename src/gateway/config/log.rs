@@ -1,9 +1,9 @@
 //! `[log]`: what is said on standard error.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// What is said on standard error.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
     /// The least serious level that is shown.
@@ -13,7 +13,7 @@ pub struct Log {
 }
 
 /// How serious an event is.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// We failed.
@@ -29,7 +29,7 @@ pub enum Level {
 }
 
 /// How log lines are written.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// For people.

@@ -165,7 +165,8 @@ pub fn name() -> CarrierName {
     "bearer".parse().expect("a few letters")
 }
 
-fn secret(file: &Path, text: &str) -> io::Result<()> {
+/// Writes a file that its owner alone reads.
+pub(super) fn secret(file: &Path, text: &str) -> io::Result<()> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?.write_all(text.as_bytes())
 }
 

@@ -8,10 +8,9 @@
 mod programs;
 mod tap;
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::fs;
+use std::io::{self, Read as _};
 use std::net::Ipv4Addr;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -38,6 +37,7 @@ use zeroize::Zeroizing;
 
 use self::programs::{MASTER, MASTER_PASSWORD, OWN_PASSWORD, Program, Programs};
 use self::tap::Tap;
+use super::bearer::secret;
 use super::evidence::{Hop, Imap};
 use super::glance::Reader;
 use super::mail::Letter;
@@ -288,10 +288,6 @@ fn whole(letter: &Letter) -> io::Result<Vec<u8>> {
 fn unix(messages: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let lines = |message: &Vec<u8>| message.iter().copied().filter(|octet| *octet != b'\r').collect();
     messages.iter().map(lines).collect()
-}
-
-fn secret(file: &Path, text: &str) -> io::Result<()> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?.write_all(text.as_bytes())
 }
 
 /// Letters that go this way, and how large.
