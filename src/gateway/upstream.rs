@@ -162,8 +162,8 @@ impl<S: Duplex> Talk<S> {
     /// What the mail server says first.
     async fn greeting(&mut self) -> Result<Status, Unreached> {
         let mut capabilities = None;
-        match self.status(None, &mut capabilities).await? {
-            greeting if greeting.condition == Condition::Ok => Ok(greeting),
+        match self.reaction(None, &mut capabilities).await? {
+            Some(greeting) if greeting.condition == Condition::Ok => Ok(greeting),
             _ => Err(Unreached::Declined),
         }
     }
@@ -176,23 +176,30 @@ impl<S: Duplex> Talk<S> {
     async fn ask(&mut self, tag: &str, body: Body) -> Result<Answer, Unreached> {
         let tag = Tag::new(tag).expect("a tag of our own");
         let command = Command { tag: tag.clone(), body };
+        let mut capabilities = None;
+        let mut answer = None;
         for segment in command.write(Literals::Waiting) {
             self.side.send(&segment).await?;
+            // It asks for what follows an announcement, or says at once how the command went.
+            answer = self.reaction(Some(&tag), &mut capabilities).await?;
+            if answer.is_some() {
+                break;
+            }
         }
-        let mut capabilities = None;
-        let status = self.status(Some(&tag), &mut capabilities).await?;
+        let status = answer.ok_or(Unreached::NoImap)?;
         if let Some(Code::Capability(told)) = &status.code {
             capabilities = Some(told.clone());
         }
         Ok(Answer { status, capabilities })
     }
 
-    /// The next status with this tag; what is told of capabilities on the way is kept.
-    async fn status(
+    /// The next status with this tag, or `None` where the mail server asks for more; what is told of capabilities on the
+    /// way is kept.
+    async fn reaction(
         &mut self,
         tag: Option<&Tag>,
         capabilities: &mut Option<Capabilities>,
-    ) -> Result<Status, Unreached> {
+    ) -> Result<Option<Status>, Unreached> {
         let mut heard = 0;
         loop {
             let mut input = self.input.as_slice();
@@ -202,7 +209,8 @@ impl<S: Duplex> Talk<S> {
                     Some(Piece::Status(status)) if status.condition == Condition::Bye => {
                         return Err(Unreached::Declined);
                     }
-                    Some(Piece::Status(status)) if status.tag.as_ref() == tag => found = Some(status),
+                    Some(Piece::Status(status)) if status.tag.as_ref() == tag => found = Some(Some(status)),
+                    Some(Piece::Continuation(_)) => found = Some(None),
                     Some(Piece::Data(data)) => *capabilities = data.capabilities().or(capabilities.take()),
                     Some(_) => {}
                     None => break,
@@ -210,8 +218,8 @@ impl<S: Duplex> Talk<S> {
             }
             let taken = self.input.len() - input.len();
             self.input.drain(..taken);
-            if let Some(status) = found {
-                return Ok(status);
+            if let Some(found) = found {
+                return Ok(found);
             }
             let more = self.side.read(&mut self.input).await?;
             heard += self.input.len();
@@ -237,3 +245,33 @@ impl Policy for Capability {
 
 /// Octets of one answer, before login.
 const INPUT_MAX: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use sidekey_imap::command::Password;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+    use super::*;
+
+    /// How a login with a password that is no quoted string goes with a server that has said this, and all that it is sent.
+    async fn logged_in(said: &str) -> (Option<Condition>, String) {
+        let (near, mut far) = duplex(4096);
+        far.write_all(said.as_bytes()).await.unwrap();
+        let login = Body::Login { user: b"ann*gw".to_vec(), password: Password::new("pässword".into()) };
+        let answer = Talk::new(Side::new(near)).ask("l0", login).await;
+        let mut sent = String::new();
+        far.read_to_string(&mut sent).await.unwrap();
+        (answer.ok().map(|answer| answer.status.condition), sent)
+    }
+
+    #[tokio::test]
+    async fn what_follows_an_announcement_is_sent_when_it_is_asked_for() {
+        let announced = "l0 LOGIN \"ann*gw\" {9}\r\n";
+        let refused = logged_in("l0 NO not here\r\n").await;
+        assert_eq!(refused, (Some(Condition::No), announced.to_owned()), "it is not sent");
+        let taken = logged_in("+ go on\r\nl0 OK done\r\n").await;
+        assert_eq!(taken, (Some(Condition::Ok), format!("{announced}pässword\r\n")));
+        let endless = logged_in("+ go on\r\n+ and on\r\n").await;
+        assert_eq!(endless.0, None);
+    }
+}
