@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use sidekey_client::error;
 use sidekey_protocol::object::Reject;
 
 /// What was noticed.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Alert {
     /// A sealed value is not what was sealed, or not what was asked for.
     Tampered(Wrong),
@@ -25,6 +26,8 @@ pub enum Alert {
     },
     /// The other end is a mail server of the operator's, with names or numbers of its own.
     Reterminated(Changed),
+    /// A key, or what it hangs on, is not what was made and agreed: it is not used.
+    Key(Distrust),
 }
 
 /// Why a sealed value does not hold.
@@ -45,6 +48,20 @@ pub enum Plain {
     NotOffered,
     /// A value without a frame.
     Value,
+}
+
+/// Why a key is not used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Distrust {
+    /// Its envelope, the policy or a signature is not what its maker sealed or signed.
+    #[error(transparent)]
+    Tampered(error::Tampered),
+    /// It is weaker, or older, than what this device has agreed to or seen.
+    #[error(transparent)]
+    Downgrade(error::Downgrade),
+    /// It was made under other lists than this device was shown.
+    #[error(transparent)]
+    Mismatch(error::Mismatch),
 }
 
 /// What nobody asked for.
@@ -78,8 +95,8 @@ impl Alert {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::Tampered(_) => "tampered",
-            Self::Downgrade(_) => "downgrade",
+            Self::Tampered(_) | Self::Key(Distrust::Tampered(_)) => "tampered",
+            Self::Downgrade(_) | Self::Key(Distrust::Downgrade(_) | Distrust::Mismatch(_)) => "downgrade",
             Self::Missing { .. } => "missing",
             Self::Forged(_) => "forged",
             Self::MassDeletion { .. } => "mass_deletion",
@@ -106,6 +123,7 @@ impl Alert {
             Self::Reterminated(Changed::Names) => "names",
             Self::Reterminated(Changed::Numbering) => "numbering",
             Self::Reterminated(Changed::Uids) => "uids",
+            Self::Key(distrust) => distrust.reason(),
         }
     }
 
@@ -114,9 +132,11 @@ impl Alert {
     pub const fn ends(&self) -> bool {
         match self {
             Self::Downgrade(Plain::NotOffered) | Self::MassDeletion { .. } | Self::Reterminated(_) => true,
-            Self::Downgrade(Plain::Value) | Self::Tampered(_) | Self::Missing { .. } | Self::Forged(_) => {
-                false
-            }
+            Self::Downgrade(Plain::Value)
+            | Self::Tampered(_)
+            | Self::Missing { .. }
+            | Self::Forged(_)
+            | Self::Key(_) => false,
         }
     }
 }
@@ -155,6 +175,46 @@ impl fmt::Display for Alert {
                 "Your operator's own mail server answers instead of your enterprise's: {changed}. Mail cannot be read \
                  through it; use a connection that your operator passes through unchanged."
             ),
+            Self::Key(distrust @ Distrust::Tampered(_)) => write!(
+                f,
+                "The key to your mail is not what your enterprise made ({distrust}) and is not used. Report it to your \
+                 mail administrator."
+            ),
+            Self::Key(distrust) => write!(
+                f,
+                "The key to your mail is weaker or older than what was agreed ({distrust}) and is not used. Report it to \
+                 your mail administrator."
+            ),
+        }
+    }
+}
+
+impl Distrust {
+    /// That of an error of the key service's client, unless it says only that no key can be had.
+    #[must_use]
+    pub const fn of(error: &error::Error) -> Option<Self> {
+        match error {
+            error::Error::Tampered(tampered) => Some(Self::Tampered(*tampered)),
+            error::Error::Downgrade(downgrade) => Some(Self::Downgrade(*downgrade)),
+            error::Error::Mismatch(mismatch) => Some(Self::Mismatch(*mismatch)),
+            _ => None,
+        }
+    }
+
+    const fn reason(&self) -> &'static str {
+        match self {
+            Self::Tampered(error::Tampered::Envelope(_)) | Self::Downgrade(error::Downgrade::Envelope(_)) => {
+                "session_key"
+            }
+            Self::Tampered(error::Tampered::Keys(_)) | Self::Downgrade(error::Downgrade::Keys(_)) => {
+                "signing_keys"
+            }
+            Self::Tampered(error::Tampered::Policy(_)) | Self::Downgrade(error::Downgrade::Policy(_)) => {
+                "policy"
+            }
+            Self::Tampered(error::Tampered::Rekey(_)) => "rekey",
+            Self::Tampered(_) | Self::Downgrade(_) => "key_service",
+            Self::Mismatch(_) => "lists",
         }
     }
 }

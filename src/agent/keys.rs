@@ -12,6 +12,8 @@ use sidekey_client::{Client, Error, Notice, SessionKey};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use crate::alert::Distrust;
+
 /// The keys of one pairing, followed for as long as this lives.
 pub struct Keys {
     client: Client,
@@ -32,7 +34,7 @@ pub enum NoKey {
     Unreachable,
     /// What came in place of a key is an attack, or a service that cannot be believed.
     #[error(transparent)]
-    Refused(Error),
+    Refused(Distrust),
 }
 
 impl Keys {
@@ -138,13 +140,9 @@ fn why(error: Error) -> NoKey {
     match error {
         Error::Expired => NoKey::Unknown,
         Error::Refused { ref code, .. } if code == "not_found" => NoKey::Unknown,
-        Error::Tampered(_) | Error::Downgrade(_) | Error::Mismatch(_) | Error::Untrusted => {
-            tracing::warn!(%error, "no session key");
-            NoKey::Refused(error)
-        }
         error => {
             tracing::warn!(%error, "no session key");
-            NoKey::Unreachable
+            Distrust::of(&error).map_or(NoKey::Unreachable, NoKey::Refused)
         }
     }
 }
@@ -227,10 +225,33 @@ const UNKNOWN_MAX: usize = 1024;
 
 #[cfg(test)]
 mod tests {
+    use sidekey_client::error::{Downgrade, Mismatch, Tampered, Unavailable};
+    use sidekey_client::protocol::session::envelope::Reject;
+
     use super::*;
 
     fn session(n: u8) -> SessionId {
         SessionId::from_bytes([n; 16])
+    }
+
+    #[test]
+    fn an_attack_is_told_from_a_service_that_is_away() {
+        let downgrade = Downgrade::Envelope(Reject::SuiteDowngraded);
+        assert!(matches!(
+            why(Error::Downgrade(downgrade)),
+            NoKey::Refused(Distrust::Downgrade(refused)) if refused == downgrade
+        ));
+        let tampered = Tampered::Envelope(Reject::KekForeign);
+        assert!(matches!(why(Error::Tampered(tampered)), NoKey::Refused(Distrust::Tampered(_))));
+        let foreign = Error::Mismatch(Mismatch::Policy);
+        assert!(matches!(why(foreign), NoKey::Refused(Distrust::Mismatch(Mismatch::Policy))));
+        let busy = Error::Retry { after: MINUTE, why: Unavailable::Busy };
+        assert!(matches!(why(busy), NoKey::Unreachable));
+        assert!(
+            matches!(why(Error::Untrusted), NoKey::Unreachable),
+            "a certificate that has ended, most likely"
+        );
+        assert!(matches!(why(Error::Expired), NoKey::Unknown));
     }
 
     #[test]

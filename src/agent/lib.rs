@@ -18,6 +18,7 @@ pub mod numbers;
 mod object;
 pub mod password;
 mod relay;
+pub mod seen;
 pub mod serve;
 pub mod session;
 pub mod state;

@@ -12,7 +12,7 @@ use sidekey_protocol::object::{
     Context, HEADER_SIZE, Header, Kind, Opener, PREFIX_SIZE, Reject, ServerToClient,
 };
 
-use crate::alert::Wrong;
+use crate::alert::{Distrust, Wrong};
 use crate::session::{Keys, Unavailable};
 
 /// A frame that comes in.
@@ -66,6 +66,8 @@ pub(crate) enum Failed {
     Wrong(Wrong),
     /// The key could not be had.
     Unreachable,
+    /// The key is not one to be used.
+    Distrusted(Distrust),
 }
 
 /// The keys of a connection, and the sessions that are known to be none.
@@ -74,6 +76,8 @@ pub(crate) struct Ring {
     keys: Vec<Arc<dyn Keys>>,
     unknown: Vec<(SessionId, u32)>,
     unreachable: Option<(SessionId, u32)>,
+    /// The last one that is not to be used.
+    distrusted: Option<(Missing, Distrust)>,
 }
 
 enum Found {
@@ -235,12 +239,19 @@ impl Ring {
                 }
             }
             Err(Unavailable::Unreachable) => self.unreachable = Some((session, generation)),
+            Err(Unavailable::Refused(distrust)) => self.distrusted = Some(((session, generation), distrust)),
         }
     }
 
     /// Forgets the keys: who needs one asks again.
     pub(crate) fn forget(&mut self) {
         self.keys.clear();
+        self.retry();
+    }
+
+    /// Another command begins: a key that was not to be used may be another one by now.
+    pub(crate) const fn retry(&mut self) {
+        self.distrusted = None;
     }
 
     /// An answer that none could be had counts once.
@@ -252,6 +263,9 @@ impl Ring {
         }
         if self.unreachable.take_if(|named| *named == (session, generation)).is_some() {
             return Found::Not(Failed::Unreachable);
+        }
+        if let Some((_, distrust)) = self.distrusted.filter(|(named, _)| *named == (session, generation)) {
+            return Found::Not(Failed::Distrusted(distrust));
         }
         if self.unknown.contains(&(session, generation)) || self.unknown.len() == UNKNOWN_MAX {
             return Found::Not(Failed::Wrong(Wrong::SessionUnknown));

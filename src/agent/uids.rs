@@ -48,22 +48,55 @@ impl Uids {
 
     /// Removes those that a set names.
     pub(crate) fn remove_all(&mut self, set: &Set) {
-        for range in set.ranges() {
-            let (Number::At(from), Number::At(to)) = (range.from(), range.to()) else { continue };
-            let (from, to) = (from.get(), to.get());
-            let begins = self.ranges.range(..=from).next_back().map_or(from, |(first, _)| *first);
-            let touched: Vec<_> =
-                self.ranges.range(begins..=to).map(|(first, last)| (*first, *last)).collect();
-            for (first, last) in touched.into_iter().filter(|(_, last)| *last >= from) {
-                self.ranges.remove(&first);
-                if first < from {
-                    self.ranges.insert(first, from - 1);
-                }
-                if last > to {
-                    self.ranges.insert(to + 1, last);
-                }
+        for (from, to) in closed(set) {
+            self.remove_range(from, to);
+        }
+    }
+
+    fn remove_range(&mut self, from: u32, to: u32) {
+        let begins = self.ranges.range(..=from).next_back().map_or(from, |(first, _)| *first);
+        let touched: Vec<_> = self.ranges.range(begins..=to).map(|(first, last)| (*first, *last)).collect();
+        for (first, last) in touched.into_iter().filter(|(_, last)| *last >= from) {
+            self.ranges.remove(&first);
+            if first < from {
+                self.ranges.insert(first, from - 1);
+            }
+            if last > to {
+                self.ranges.insert(to + 1, last);
             }
         }
+    }
+
+    /// Adds those that a set names; of what is open at its end, nothing.
+    pub(crate) fn add_all(&mut self, set: &Set) {
+        for (from, to) in closed(set) {
+            self.remove_range(from, to);
+            self.ranges.insert(from, to);
+        }
+    }
+
+    /// Adds others.
+    pub(crate) fn append(&mut self, others: &Self) {
+        for (from, to) in &others.ranges {
+            self.remove_range(*from, *to);
+            self.ranges.insert(*from, *to);
+        }
+    }
+
+    /// How many of these a set names.
+    pub(crate) fn within(&self, set: &Set) -> u64 {
+        let mut named = self.clone();
+        named.remove_all(set);
+        self.len() - named.len()
+    }
+
+    fn len(&self) -> u64 {
+        self.ranges.iter().map(|(first, last)| u64::from(last - first) + 1).sum()
+    }
+
+    /// Into how many ranges they fall.
+    pub(crate) fn ranges(&self) -> usize {
+        self.ranges.len()
     }
 
     /// From 1 to this one.
@@ -89,6 +122,14 @@ impl Uids {
         }
         left_over
     }
+}
+
+/// The ranges of a set that are not open at their end.
+fn closed(set: &Set) -> impl Iterator<Item = (u32, u32)> + '_ {
+    set.ranges().iter().filter_map(|range| match (range.from(), range.to()) {
+        (Number::At(from), Number::At(to)) => Some((from.get(), to.get())),
+        _ => None,
+    })
 }
 
 /// Whether the set names it for certain: `*` is the last message, whichever that is.
@@ -164,6 +205,15 @@ mod tests {
         assert_eq!(numbers(&uids), [1, 2, 5, 6, 7, 8, 9, 21]);
         uids.remove_all(&set("1:4294967295"));
         assert_eq!(uids, Uids::default());
+    }
+
+    #[test]
+    fn a_set_of_them_is_added_once_and_counted() {
+        let mut uids = Uids::default();
+        uids.add_all(&set("1:10,5:6,9:12,20,30:*"));
+        assert_eq!((uids.len(), uids.within(&set("1:4294967295"))), (13, 13));
+        assert_eq!((uids.within(&set("10:20")), uids.within(&set("13:19,21:40"))), (4, 0));
+        assert!(!uids.insert(12) && uids.insert(13) && uids.contains(5));
     }
 
     #[test]

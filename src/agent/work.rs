@@ -210,7 +210,8 @@ fn shared(key: Result<Arc<SessionKey>, NoKey>) -> Result<Arc<dyn Keys>, Unavaila
     match key {
         Ok(key) => Ok(key),
         Err(NoKey::Unknown) => Err(Unavailable::Unknown),
-        Err(NoKey::Unreachable | NoKey::Refused(_)) => Err(Unavailable::Unreachable),
+        Err(NoKey::Unreachable) => Err(Unavailable::Unreachable),
+        Err(NoKey::Refused(distrust)) => Err(Unavailable::Refused(distrust)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! One FETCH response, from its parts as they come to what the program is given.
 
+use std::borrow::Cow;
 use std::io::{self, Read as _};
 use std::num::NonZeroU32;
 
@@ -9,6 +10,7 @@ use sidekey_imap::response::ValueKind;
 use sidekey_protocol::object::Kind;
 
 use super::outbox::Outbox;
+use crate::alert::{Alert, Distrust};
 use crate::fetch::{Plan, is_streamed};
 use crate::object::{Failed, Opening};
 
@@ -155,16 +157,19 @@ pub(super) struct Omitted {
     pub(super) refused: bool,
     /// A key could not be had.
     pub(super) unreachable: bool,
+    /// A key was not one to be used.
+    distrusted: Option<Distrust>,
 }
 
 impl Omitted {
-    pub(super) const NONE: Self = Self { refused: false, unreachable: false };
+    pub(super) const NONE: Self = Self { refused: false, unreachable: false, distrusted: None };
 
     /// What the program is told of it.
-    pub(super) const fn text(self) -> Option<&'static str> {
+    pub(super) fn text(self) -> Option<Cow<'static, str>> {
         match self {
-            Self { refused: true, .. } => Some("some of it does not hold, and is left out"),
-            Self { unreachable: true, .. } => Some("[UNAVAILABLE] its keys cannot be had now"),
+            Self { distrusted: Some(distrust), .. } => Some(Alert::Key(distrust).to_string().into()),
+            Self { refused: true, .. } => Some("some of it does not hold, and is left out".into()),
+            Self { unreachable: true, .. } => Some("[UNAVAILABLE] its keys cannot be had now".into()),
             Self { .. } => None,
         }
     }
@@ -173,6 +178,7 @@ impl Omitted {
         match failed {
             Failed::Unreachable => self.unreachable = true,
             Failed::Plain | Failed::Wrong(_) => self.refused = true,
+            Failed::Distrusted(distrust) => self.distrusted = Some(distrust),
         }
     }
 }

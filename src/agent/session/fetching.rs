@@ -234,7 +234,8 @@ impl Session {
     fn failed(&mut self, ask: usize, failed: Failed) -> Result<(), Ended> {
         let opened = self.mailbox.as_ref().is_some_and(|mailbox| mailbox.opened);
         let alert = match failed {
-            Failed::Unreachable => {
+            // Nothing is known to be wrong with the message; of a key, it was told when it came.
+            Failed::Unreachable | Failed::Distrusted(_) => {
                 self.omit(failed);
                 return Ok(());
             }
@@ -315,7 +316,7 @@ impl Session {
             return self.tell(status, &name, Expected::Usual);
         }
         if let Some(text) = omitted.text() {
-            return self.answer(tag.as_ref(), "NO", text);
+            return self.answer(tag.as_ref(), "NO", &text);
         }
         let Some(mailbox) = &self.mailbox else { return self.tell(status, &name, Expected::Usual) };
         let missing = mailbox.missing(&plan.set, plan.by, &came);

@@ -1,11 +1,13 @@
 //! What is known of the mailbox that is selected.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
-use sidekey_imap::command::{By, Set};
+use sidekey_imap::command::{By, SelectParameter, Set};
 use sidekey_protocol::object;
 
 use super::upstream::Gone;
+use crate::seen::Seen;
 use crate::uids::{self, Uids};
 
 /// The mailbox that is selected.
@@ -26,10 +28,21 @@ pub(super) struct Selected {
     pub(super) unattributed: u64,
     /// Those of them that nobody here asked for; `None` once that was confirmed.
     pub(super) unasked: Option<u64>,
+    /// What has been shown of it on all connections.
+    shown: Arc<Seen>,
+    /// What the program has said that it has of it.
+    had: Uids,
 }
 
 impl Selected {
-    pub(super) const fn new(name: object::Mailbox) -> Self {
+    /// As it is named by a SELECT with these parameters.
+    pub(super) fn new(name: object::Mailbox, parameters: &[SelectParameter], shown: Arc<Seen>) -> Self {
+        let mut had = Uids::new();
+        for parameter in parameters {
+            if let SelectParameter::QResync { known: Some(known), .. } = parameter {
+                had.add_all(known);
+            }
+        }
         Self {
             name,
             uid_validity: None,
@@ -40,18 +53,37 @@ impl Selected {
             vanished: 0,
             unattributed: 0,
             unasked: Some(0),
+            shown,
+            had,
         }
     }
 
     /// A message was named by its number and its UID.
     pub(super) fn see(&mut self, number: NonZeroU32, uid: NonZeroU32) {
         self.seen.insert(uid.get());
+        if let Some(uid_validity) = self.uid_validity {
+            self.shown.insert(&self.name, uid_validity, uid);
+        }
         let at = number.get() as usize;
         if number.get() <= self.exists {
             if self.numbers.len() < at {
                 self.numbers.resize(at, 0);
             }
             self.numbers[at - 1] = uid.get();
+        }
+    }
+
+    /// How many messages are gone that the program may have: of those that vanished earlier, which it was shown or has
+    /// named; the others are numbers that are not in use.
+    pub(super) fn lost(&self, gone: &Gone) -> u64 {
+        match gone {
+            Gone::Number(_) => 1,
+            Gone::Uids { set, earlier: false } => uids::count(set),
+            Gone::Uids { set, earlier: true } => {
+                let mut had = self.shown.of(&self.name, self.uid_validity);
+                had.append(&self.had);
+                had.within(set)
+            }
         }
     }
 
@@ -64,12 +96,17 @@ impl Selected {
                 let at = *number as usize - 1;
                 match if at < self.numbers.len() { self.numbers.remove(at) } else { 0 } {
                     0 => self.unattributed += 1,
-                    uid => self.seen.remove(uid),
+                    uid => {
+                        self.seen.remove(uid);
+                        self.shown.remove(&self.name, uid);
+                    }
                 }
             }
             Gone::Uids { set, earlier } => {
                 let count = uids::count(set);
                 self.seen.remove_all(set);
+                self.had.remove_all(set);
+                self.shown.remove_all(&self.name, set);
                 self.numbers.clear();
                 if !earlier {
                     self.vanished += count;

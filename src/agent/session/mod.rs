@@ -231,6 +231,9 @@ impl Session {
 
     /// The answer to [`Wish::Key`] and [`Wish::Current`].
     pub fn key(&mut self, answer: Result<Arc<dyn Keys>, Unavailable>) {
+        if let Err(Unavailable::Refused(distrust)) = answer {
+            self.alert(Alert::Key(distrust));
+        }
         match self.wish {
             Wished::Unanswered(Wish::Key { session, generation }) => {
                 self.wish = Wished::Nothing;

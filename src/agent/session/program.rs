@@ -1,5 +1,7 @@
 //! What the program says.
 
+use std::sync::Arc;
+
 use sidekey_imap::command::{
     Asked, Body, By, Command, Event, FetchModifier, List, Pattern, Reference, Set, Tag,
 };
@@ -64,10 +66,11 @@ impl Session {
             Body::StartTls | Body::Authenticate { .. } | Body::Login { .. } => {
                 return self.answer(Some(&tag), "BAD", "logged in already");
             }
-            Body::Select(name, _) | Body::Examine(name, _) => {
+            Body::Select(name, parameters) | Body::Examine(name, parameters) => {
                 // Also a SELECT that fails leaves the mailbox that was selected.
                 self.mailbox = None;
-                What::Select(Box::new(Selected::new(self.canonical(name))))
+                let shown = Arc::clone(&self.settings.seen);
+                What::Select(Box::new(Selected::new(self.canonical(name), parameters, shown)))
             }
             Body::Fetch { .. } => return self.fetch(tag, body),
             Body::Search(_, search) if has_strings(&search.keys) => {
@@ -102,6 +105,7 @@ impl Session {
         match self.plan(by, set, items, modifiers) {
             Err(text) => self.answer(Some(&tag), "NO", text),
             Ok(plan) => {
+                self.ring.retry();
                 let body = plan.body();
                 self.start(Some(tag), What::Fetch(Box::new(Fetching::new(plan))), body);
             }

@@ -15,6 +15,7 @@ use sidekey_protocol::ids::SessionId;
 use sidekey_protocol::object::{ClientToServer, Context, Kind, RecordSize, SALT_SIZE, Sealer, Sender};
 
 use super::{Ended, Keys, Running, Session, Unavailable, What, Wish, Wished, outbox};
+use crate::alert::Alert;
 use crate::told::Expected;
 
 /// What waits until it can be sealed.
@@ -112,7 +113,8 @@ impl Session {
                 self.wish = Wished::Untold(Wish::Numbers { session, generation, count });
                 unsealed.keys = Some(keys);
             }
-            _ => self.unavailable(),
+            Ok(_) => self.unavailable(Unavailable::Unreachable),
+            Err(why) => self.unavailable(why),
         }
     }
 
@@ -129,20 +131,25 @@ impl Session {
             (Some(Unsealed { what: Plaintext::Append(append), keys: Some(keys) }), Ok(number)) => {
                 self.seal_append(append, keys.as_ref(), number);
             }
-            (unsealed, _) => {
+            (unsealed, answer) => {
                 self.unsealed = unsealed;
-                self.unavailable();
+                self.unavailable(answer.err().unwrap_or(Unavailable::Unreachable));
             }
         }
     }
 
-    fn unavailable(&mut self) {
-        const TEXT: &str = "[UNAVAILABLE] the keys cannot be had now";
+    fn unavailable(&mut self, why: Unavailable) {
+        let text = match why {
+            Unavailable::Unknown | Unavailable::Unreachable => {
+                "[UNAVAILABLE] the keys cannot be had now".to_owned()
+            }
+            Unavailable::Refused(distrust) => Alert::Key(distrust).to_string(),
+        };
         match self.unsealed.take().map(|unsealed| unsealed.what) {
             None => {}
-            Some(Plaintext::Search { tag, .. }) => self.answer(Some(&tag), "NO", TEXT),
+            Some(Plaintext::Search { tag, .. }) => self.answer(Some(&tag), "NO", &text),
             Some(Plaintext::Append(append)) => {
-                if let Err(ended) = self.unsealed(&append, TEXT) {
+                if let Err(ended) = self.unsealed(&append, &text) {
                     self.end = Some(ended);
                 }
             }

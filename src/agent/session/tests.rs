@@ -65,8 +65,8 @@ struct Rig {
     /// Octets that are handed in at once.
     piece: usize,
     wishes: Vec<Wish>,
-    /// Whether there is a key service.
-    reachable: bool,
+    /// Why the key service gives no key, if it gives none.
+    no_key: Option<Unavailable>,
     said: Vec<u8>,
     sent: Vec<u8>,
     alerts: Vec<Alert>,
@@ -88,7 +88,7 @@ impl Rig {
             session,
             piece,
             wishes: Vec::new(),
-            reachable: true,
+            no_key: None,
             said: Vec::new(),
             sent: Vec::new(),
             alerts: Vec::new(),
@@ -149,10 +149,10 @@ impl Rig {
             self.wishes.push(wish);
             moved = true;
             if let Wish::Key { session, generation } = wish {
-                self.session.key(match (self.reachable, session == SESSION) {
-                    (false, _) => Err(Unavailable::Unreachable),
-                    (true, true) => Ok(Arc::new(Key::new(session, generation))),
-                    (true, false) => Err(Unavailable::Unknown),
+                self.session.key(match (self.no_key, session == SESSION) {
+                    (Some(why), _) => Err(why),
+                    (None, true) => Ok(Arc::new(Key::new(session, generation))),
+                    (None, false) => Err(Unavailable::Unknown),
                 });
             } else {
                 moved = false;

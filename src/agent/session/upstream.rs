@@ -8,7 +8,6 @@ use super::sealing::read_near;
 use super::{Ended, Running, Selected, Session, Unfit, What, Wish, Wished};
 use crate::alert::{Alert, Forgery};
 use crate::told::{self, Expected, Told};
-use crate::uids;
 
 /// All is taken that is not dropped, but for the answers of SEARCH, which may be long.
 struct Everything;
@@ -278,8 +277,9 @@ impl Session {
         let Some(gone) = Gone::read(line) else { return self.alert(Alert::Forged(Forgery::Response)) };
         let limit = self.settings.deletions_max;
         let Some(mailbox) = self.present() else { return };
+        let lost = mailbox.lost(&gone);
         if let (Some(unasked), false) = (&mut mailbox.unasked, asked) {
-            *unasked += gone.count();
+            *unasked += lost;
             if *unasked > limit {
                 self.wish = Wished::Untold(Wish::Deletion { messages: *unasked });
                 self.held = Some(line.to_vec());
@@ -318,13 +318,6 @@ impl Gone {
                 Some(Self::Uids { set: Set::parse(set).ok()?, earlier: true })
             }
             _ => None,
-        }
-    }
-
-    fn count(&self) -> u64 {
-        match self {
-            Self::Number(_) => 1,
-            Self::Uids { set, .. } => uids::count(set),
         }
     }
 }

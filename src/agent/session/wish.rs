@@ -2,10 +2,14 @@
 
 use std::fmt;
 use std::num::NonZeroU64;
+use std::sync::Arc;
 
 use sidekey_client::SessionKey;
 use sidekey_protocol::ids::{PartyId, SessionId, Timestamp};
 use sidekey_protocol::object::ObjectKeys;
+
+use crate::alert::Distrust;
+use crate::seen::Seen;
 
 #[cfg(doc)]
 use super::Session;
@@ -21,13 +25,21 @@ pub struct Settings {
     pub deletions_max: u64,
     /// Whether frames are asked for as octets: smaller, and not every proxy passes them.
     pub octets: bool,
+    /// What the program has been shown, shared by its connections.
+    pub seen: Arc<Seen>,
 }
 
 impl Settings {
     /// The usual ones.
     #[must_use]
-    pub const fn new(pairing: PartyId) -> Self {
-        Self { pairing, failing: Failing::Omit, deletions_max: DELETIONS_MAX, octets: false }
+    pub fn new(pairing: PartyId) -> Self {
+        Self {
+            pairing,
+            failing: Failing::Omit,
+            deletions_max: DELETIONS_MAX,
+            octets: false,
+            seen: Arc::default(),
+        }
     }
 }
 
@@ -111,6 +123,8 @@ pub enum Unavailable {
     Unknown,
     /// The key service cannot be reached.
     Unreachable,
+    /// What came in place of a key is refused.
+    Refused(Distrust),
 }
 
 /// Messages that may vanish unasked, unless it is set otherwise.

@@ -1,8 +1,12 @@
 //! The proxy that lies: one attack for each test, named for the attack (THREATS: "IMAP by the proxy").
 
+use sidekey_client::error;
 use sidekey_protocol::object::Reject;
+use sidekey_protocol::policy;
+use sidekey_protocol::session::envelope;
 
 use super::*;
+use crate::alert::Distrust;
 
 const HELLO: &[u8] = b"hello";
 
@@ -94,7 +98,7 @@ fn a_program_that_cannot_bear_a_gap_is_told_in_a_message() {
     assert_eq!(rig.alerts, [Alert::Downgrade(Plain::Value); 2]);
     // What only cannot be had now is not stood in for: it would be kept.
     let mut rig = Rig::new();
-    (rig.session.settings.failing, rig.reachable) = (Failing::Stub, false);
+    (rig.session.settings.failing, rig.no_key) = (Failing::Stub, Some(Unavailable::Unreachable));
     let mut rig = rig.asked("FETCH 1 BODY.PEEK[]", "FETCH 1 (UID BODY.PEEK[])");
     let good = of(7, "BODY[]").text(Kind::Literal, HELLO);
     rig.server(format!("* 1 FETCH (UID 7 BODY[] {good})\r\ns3 OK done\r\n").as_bytes());
@@ -156,6 +160,42 @@ fn a_random_session_is_asked_for_once() {
         rest.server(format!("* 1 FETCH (UID 7 BODY[] {text})\r\n").as_bytes());
         assert_eq!(rest.wishes.len(), usize::from(number < 64), "many are not asked for at all");
         mem::swap(&mut rest.session.ring, &mut rig.session.ring);
+    }
+}
+
+#[test]
+fn a_key_that_is_not_what_was_made_or_agreed() {
+    let tampered = Distrust::Tampered(error::Tampered::Envelope(envelope::Reject::KekForeign));
+    let weaker = Distrust::Downgrade(error::Downgrade::Policy(policy::Reject::Older));
+    let lists = Distrust::Mismatch(error::Mismatch::Capabilities);
+    for (distrust, name, reason) in [
+        (tampered, "tampered", "session_key"),
+        (weaker, "downgrade", "policy"),
+        (lists, "downgrade", "lists"),
+    ] {
+        let alert = Alert::Key(distrust);
+        assert_eq!((alert.name(), alert.reason(), alert.ends()), (name, reason, false));
+        let mut rig = Rig::new().asked("FETCH 1:2 BODY.PEEK[]", "FETCH 1:2 (UID BODY.PEEK[])");
+        // Nothing stands in for a message of which nothing is known to be wrong.
+        (rig.session.settings.failing, rig.no_key) = (Failing::Stub, Some(Unavailable::Refused(distrust)));
+        for number in 1..=2 {
+            let text = of(number, "BODY[]").text(Kind::Literal, HELLO);
+            rig.server(format!("* {number} FETCH (UID {number} BODY[] {text})\r\n").as_bytes());
+        }
+        rig.server(b"s3 OK done\r\n");
+        assert_eq!(rig.said(), format!("q NO {alert}\r\n"));
+        assert_eq!((rig.wishes.len(), &rig.alerts[..]), (1, &[alert][..]), "it is asked for, and told, once");
+        // By the next command it may be another one.
+        rig.no_key = None;
+        rig.program("r FETCH 1 BODY.PEEK[]\r\n");
+        let text = of(1, "BODY[]").text(Kind::Literal, HELLO);
+        rig.server(format!("* 1 FETCH (UID 1 BODY[] {text})\r\ns4 OK done\r\n").as_bytes());
+        assert_eq!(rig.said(), "* 1 FETCH (BODY[] {5}\r\nhello)\r\nr OK done\r\n");
+        // Nothing is sealed with such a one either.
+        rig.program("t SEARCH TEXT x\r\n");
+        rig.session.key(Err(Unavailable::Refused(distrust)));
+        rig.drain(None);
+        assert_eq!((rig.said(), rig.alerts.len()), (format!("t NO {alert}\r\n"), 2));
     }
 }
 
@@ -246,9 +286,7 @@ fn a_message_that_is_withheld() {
 
 #[test]
 fn a_mailbox_that_is_emptied_is_held_until_it_is_confirmed() {
-    for vanished in
-        ["* 1 EXPUNGE\r\n".repeat(9), "* VANISHED 1:9\r\n".into(), "* VANISHED (EARLIER) 1:500\r\n".into()]
-    {
+    for vanished in ["* 1 EXPUNGE\r\n".repeat(9), "* VANISHED 1:9\r\n".into()] {
         for confirmed in [true, false] {
             let mut rig = Rig::new();
             rig.server_until_held(&vanished);
@@ -273,6 +311,47 @@ fn a_mailbox_that_is_emptied_is_held_until_it_is_confirmed() {
     let mut rig = Rig::new().asked("EXPUNGE", "EXPUNGE");
     rig.server("* 1 EXPUNGE\r\n".repeat(9).as_bytes());
     assert_eq!(rig.wishes, []);
+}
+
+/// What vanished while the program was away counts where the program had it.
+#[test]
+fn a_mailbox_that_was_emptied_earlier() {
+    const EARLIER: &str = "* VANISHED (EARLIER) 1:5000,7000:4294967295\r\n";
+    let select = |rig: &mut Rig, parameters: &str| {
+        rig.program(&format!("r SELECT INBOX{parameters}\r\n"));
+        rig.sent();
+        rig.said();
+        rig.server_until_held(&format!("* 3 EXISTS\r\n* OK [UIDVALIDITY 44] x\r\n{EARLIER}"));
+    };
+    // Of numbers that nobody is known to have, none counts; of 5001 to 6999 nothing is said.
+    for parameters in [" (QRESYNC (44 1))", " (QRESYNC (44 1 1:*))", " (QRESYNC (44 1 4998:6999))"] {
+        let mut rig = Rig::new();
+        select(&mut rig, parameters);
+        assert_eq!((rig.wishes.len(), rig.said().ends_with(EARLIER)), (0, true), "{parameters}");
+    }
+    // Those that the program names, and those that it was shown, here or on another connection.
+    let mut rig = Rig::new();
+    select(&mut rig, " (QRESYNC (44 1 10,20,4999:5002))");
+    assert_eq!(rig.wishes, [Wish::Deletion { messages: 4 }]);
+    assert!(!rig.said().contains("VANISHED"));
+    let mut rig = Rig::new().asked("FETCH 1:4 FLAGS", "FETCH 1:4 (UID FLAGS)");
+    for number in 1..=4 {
+        rig.server(format!("* {number} FETCH (UID {} FLAGS ())\r\n", number + 100).as_bytes());
+    }
+    rig.server(b"s3 OK done\r\n");
+    let mut other = Rig::new();
+    other.session.settings.seen = Arc::clone(&rig.session.settings.seen);
+    for rig in [&mut rig, &mut other] {
+        select(rig, " (QRESYNC (44 1))");
+        assert_eq!(rig.wishes, [Wish::Deletion { messages: 4 }]);
+    }
+    // Confirmed, they are nobody's any more.
+    other.session.deletion(true);
+    other.server(b"s3 OK x\r\n");
+    let mut third = Rig::new();
+    third.session.settings.seen = Arc::clone(&other.session.settings.seen);
+    select(&mut third, " (QRESYNC (44 1))");
+    assert_eq!(third.wishes, []);
 }
 
 impl Rig {

@@ -186,7 +186,7 @@ fn the_end_of_the_other_end_comes_behind_what_it_had_said() {
 #[test]
 fn without_keys_nothing_is_given_and_it_is_said_why() {
     let mut rig = Rig::new().asked("FETCH 1 (FLAGS PREVIEW)", "FETCH 1 (UID FLAGS PREVIEW)");
-    rig.reachable = false;
+    rig.no_key = Some(Unavailable::Unreachable);
     let text = of(7, "PREVIEW").text(Kind::Quoted, b"hello");
     rig.server(format!("* 1 FETCH (UID 7 FLAGS () PREVIEW {text})\r\ns3 OK done\r\n").as_bytes());
     assert_eq!(rig.said(), "* 1 FETCH (FLAGS ())\r\nq NO [UNAVAILABLE] its keys cannot be had now\r\n");
