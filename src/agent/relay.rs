@@ -12,7 +12,7 @@ use sidekey_client::protocol::ids::Timestamp;
 use tokio::time::{Instant, timeout};
 
 use crate::session::{Ended, Session};
-use crate::upstream::Io;
+use crate::upstream::{Io, Upstream};
 use crate::work::{Answer, Connection};
 use side::Side;
 
@@ -154,6 +154,11 @@ impl<'c> Relay<'c> {
             Answer::Key(key) => self.session.key(key),
             Answer::Numbers(first) => self.session.numbers(first),
             Answer::Deletion(confirmed) => self.session.deletion(confirmed),
+            Answer::Again(None) => self.session.again(None),
+            Answer::Again(Some(Upstream { stream, capabilities, input })) => {
+                (self.server, self.server_gone) = (Side::new(stream, input), false);
+                self.session.again(Some(&capabilities));
+            }
         }
     }
 

@@ -30,7 +30,7 @@ pub trait Outside: Send + Sync + 'static {
     /// Unix seconds, now.
     fn now(&self) -> Timestamp;
 
-    /// Fulfils a wish.
+    /// Fulfils a wish; [`Wish::Again`] is none of those that are told here, where there is one connection alone.
     fn grant(&self, wish: Wish) -> impl Future<Output = Granted> + Send;
 
     /// Tells the user.
@@ -189,12 +189,17 @@ where
         .and_then(|()| far.feed(|input| session.server(input, now)));
     session.alerts().into_iter().for_each(|alert| outside.alert(alert));
     let mut moved = before != (near.input.len(), far.input.len());
-    if let (Ok(()), Some(wish)) = (&done, session.wish()) {
-        moved = true;
-        match outside.grant(wish).await {
-            Granted::Key(answer) => session.key(answer),
-            Granted::Numbers(answer) => session.numbers(answer),
-            Granted::Deletion(confirmed) => session.deletion(confirmed),
+    match session.wish().filter(|_| done.is_ok()) {
+        None => {}
+        // There is this connection alone.
+        Some(Wish::Again) => session.again(None),
+        Some(wish) => {
+            moved = true;
+            match outside.grant(wish).await {
+                Granted::Key(answer) => session.key(answer),
+                Granted::Numbers(answer) => session.numbers(answer),
+                Granted::Deletion(confirmed) => session.deletion(confirmed),
+            }
         }
     }
     let (said, sent) = (std::mem::take(session.to_program()), std::mem::take(session.to_server()));
@@ -232,7 +237,7 @@ mod tests {
             match wish {
                 Wish::Key { .. } | Wish::Current { .. } => Granted::Key(Err(Unavailable::Unreachable)),
                 Wish::Numbers { .. } => Granted::Numbers(Err(Unavailable::Unreachable)),
-                Wish::Deletion { .. } => Granted::Deletion(false),
+                Wish::Deletion { .. } | Wish::Again => Granted::Deletion(false),
             }
         }
 

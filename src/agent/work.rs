@@ -22,7 +22,7 @@ use crate::session::{Failing, Keys, Settings, Unavailable, Wish};
 use crate::state::Folder;
 use crate::tally::Tally;
 use crate::tls::BadTls;
-use crate::upstream::Way;
+use crate::upstream::{Upstream, Way};
 
 /// Gives each session randomness of its own.
 pub type Randomness = Arc<dyn Fn() -> Box<dyn CryptoRng + Send> + Send + Sync>;
@@ -55,6 +55,7 @@ pub(crate) enum Answer {
     Key(Result<Arc<dyn Keys>, Unavailable>),
     Numbers(Result<NonZeroU64, Unavailable>),
     Deletion(bool),
+    Again(Option<Upstream>),
 }
 
 impl Agent {
@@ -155,7 +156,24 @@ impl Connection {
                 let patience = Duration::from_secs(agent.config.limits.confirm_s.into());
                 Answer::Deletion(agent.tally.hold(self.number, messages, patience).await)
             }
+            Wish::Again => Answer::Again(self.connect_again().await),
         }
+    }
+
+    /// Another connection in place of one that broke, perhaps because the network did.
+    async fn connect_again(&self) -> Option<Upstream> {
+        tracing::info!(connection = self.number, "connects again: a message was sent, and not answered");
+        for pause_s in PAUSES_S {
+            tokio::time::sleep(Duration::from_secs(pause_s)).await;
+            match self.agent.way.connect().await {
+                Ok(upstream) => return Some(upstream),
+                Err(why) => {
+                    let error = &why as &(dyn std::error::Error + 'static);
+                    tracing::warn!(connection = self.number, error, "no way to the mail server");
+                }
+            }
+        }
+        None
     }
 
     async fn numbers(
@@ -203,6 +221,8 @@ impl Drop for Connection {
     }
 }
 
+/// Before each time that another connection is tried for.
+const PAUSES_S: [u64; 3] = [0, 1, 4];
 /// The file of the hash of the password for mail programs.
 pub const PASSWORD: &str = "password.hash";
 

@@ -67,6 +67,10 @@ impl Driver<'_> {
     /// Drives it to its end. What still waits for the client is sent then, unless he is cut off.
     pub(crate) async fn drive(&self, driven: &mut Driven, mut keys: Option<Following>) -> Over {
         let over = self.until_over(driven, &mut keys).await;
+        if matches!(over, Over::Left | Over::Broken(_)) {
+            let heard = driven.hear_out(&*self.desk.clock);
+            let _ = tokio::time::timeout(HEARING, self.guest.cut.run_until_cancelled(heard)).await;
+        }
         if !matches!(over, Over::Cut | Over::Broken(_) | Over::Left | Over::Ended(Ended::Spool)) {
             let part = async {
                 let last = std::mem::take(driven.session.to_client());
@@ -180,6 +184,31 @@ impl Driven {
         }
     }
 
+    /// The client is gone, and messages of his are on their way to the mail server: what it answers is heard, and kept for
+    /// when he asks again (proto/object/spec.md, section 6.4).
+    async fn hear_out(&mut self, clock: &dyn Clock) {
+        poll_fn(|cx| {
+            while self.session.appends() {
+                self.session.to_client().clear();
+                match self.poll_behind(cx, clock.now()) {
+                    Ok(true) => {}
+                    Ok(false) => return Poll::Pending,
+                    Err(_) => break,
+                }
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    /// The mail server's side alone; whether there may be more to do.
+    fn poll_behind(&mut self, cx: &mut Context<'_>, now: Timestamp) -> Result<bool, Over> {
+        poll_forward(cx, &mut self.server, self.session.to_server())?;
+        let mut more = give(&mut self.from_server, |input| self.session.server(input, now))?;
+        more |= self.poll_server(cx, now)?;
+        Ok(more || self.server.is_drained() && !self.session.to_server().is_empty())
+    }
+
     /// Sends what waits, gives the session what it takes; whether there may be more to do.
     fn poll_once(&mut self, cx: &mut Context<'_>, now: Timestamp) -> Result<bool, Over> {
         poll_forward(cx, &mut self.client, self.session.to_client())?;
@@ -273,6 +302,8 @@ fn give(left: &mut Vec<u8>, take: impl FnOnce(&mut &[u8]) -> Result<(), Ended>) 
     Ok(taken > 0)
 }
 
+/// For the mail server's answer to messages whose client is gone.
+const HEARING: Duration = Duration::from_secs(30);
 /// For the last words to be read.
 const PARTING: Duration = Duration::from_secs(5);
 /// When the gateway stops, a connection on which nothing has moved for so long is over.

@@ -39,7 +39,7 @@ impl Outside for App {
             }
             Wish::Current { .. } => Granted::Key(Err(Unavailable::Unreachable)),
             Wish::Numbers { .. } => Granted::Numbers(Err(Unavailable::Unreachable)),
-            Wish::Deletion { .. } => Granted::Deletion(false),
+            Wish::Deletion { .. } | Wish::Again => Granted::Deletion(false),
         }
     }
 

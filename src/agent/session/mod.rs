@@ -5,12 +5,14 @@
 //!           ◀─ to_program() ─ opened, compared, in its own spelling ◀── server() ──
 //!                                   │ wish()
 //!                                   ▼
-//!                        key() · numbers() · deletion()     what only the outside can do
+//!                        key() · numbers() · deletion() · again()     what only the outside can do
 //! ```
 //! Both sides hand in octets in pieces that end anywhere; what could not be taken yet stays in the input, and is handed
 //! in again once buffers were drained or a wish was answered.
 
+mod again;
 mod answer;
+mod appending;
 mod ended;
 mod fetching;
 mod mailbox;
@@ -109,7 +111,9 @@ enum What {
         copies: bool,
     },
     Copy,
-    Append(Box<sealing::Appending>),
+    Append(Box<appending::Appending>),
+    /// One that is sent once more.
+    Again(Box<again::Again>),
     Fetch(Box<fetching::Fetching>),
     /// Whether what was missing is gone.
     Recount(Box<fetching::Recount>),
@@ -133,18 +137,13 @@ impl Session {
         rng: Box<dyn CryptoRng + Send>,
     ) -> Result<Self, Alert> {
         told::is_gateway(upstream)?;
-        let literals = match (upstream.has("LITERAL+"), upstream.has("LITERAL-")) {
-            (true, _) => Literals::Plus,
-            (false, true) => Literals::Minus,
-            (false, false) => Literals::Waiting,
-        };
         let mut session = Self {
             settings,
             rng,
             now: Timestamp(0),
             reader,
             responses: Responses::new(Limits::SERVER),
-            literals,
+            literals: literals(upstream),
             capabilities: told::capabilities(upstream),
             separator: None,
             mailbox: None,
@@ -306,6 +305,15 @@ impl fmt::Debug for Session {
     /// That there is one; what it holds is somebody's mail.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session").field("wish", &self.wish).finish_non_exhaustive()
+    }
+}
+
+/// How the other end takes literals.
+fn literals(upstream: &Capabilities) -> Literals {
+    match (upstream.has("LITERAL+"), upstream.has("LITERAL-")) {
+        (true, _) => Literals::Plus,
+        (false, true) => Literals::Minus,
+        (false, false) => Literals::Waiting,
     }
 }
 

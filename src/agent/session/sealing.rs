@@ -10,11 +10,11 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use sidekey_imap::command::{Append, Body, By, Key, Search, Tag};
-use sidekey_imap::response::Status;
 use sidekey_protocol::ids::SessionId;
 use sidekey_protocol::object::{ClientToServer, Context, Kind, RecordSize, SALT_SIZE, Sealer, Sender};
 
-use super::{Ended, Keys, Running, Session, Unavailable, What, Wish, Wished, outbox};
+use super::appending::text_len;
+use super::{Ended, Keys, Running, Session, Unavailable, What, Wish, Wished};
 use crate::alert::Alert;
 use crate::told::Expected;
 
@@ -27,37 +27,6 @@ pub(super) struct Unsealed {
 enum Plaintext {
     Search { tag: Tag, by: By, search: Search },
     Append(Append),
-}
-
-/// An APPEND that is upstream.
-pub(super) struct Appending {
-    /// The message that comes.
-    append: Append,
-    text: Text,
-    sealer: Option<Sealer>,
-    /// Whether the other end is to say that it goes on.
-    waits: bool,
-    /// Whether the program was told that it may send the message.
-    begun: bool,
-    /// Whether the program has ended the command.
-    ended: bool,
-    /// What the other end answered before that.
-    answered: Option<Status>,
-}
-
-impl Appending {
-    /// Whether octets of a message are awaited, or another message.
-    pub(super) const fn reads(&self) -> bool {
-        self.begun && !self.ended && !self.pads()
-    }
-
-    /// Whether padding of the message is to be made.
-    const fn pads(&self) -> bool {
-        match &self.sealer {
-            Some(sealer) => sealer.value_left() == 0 && self.begun,
-            None => false,
-        }
-    }
 }
 
 /// What is wished for.
@@ -177,7 +146,7 @@ impl Session {
 
 /// What is sealed.
 impl Session {
-    fn sender(&self, number: NonZeroU64) -> Sender {
+    pub(super) fn sender(&self, number: NonZeroU64) -> Sender {
         Sender::new(self.settings.pairing, number)
     }
 
@@ -217,115 +186,16 @@ impl Session {
         frame
     }
 
-    fn sealer(&mut self, keys: &dyn Keys, context: &Context<ClientToServer>, kind: Kind, len: u64) -> Sealer {
+    pub(super) fn sealer(
+        &mut self,
+        keys: &dyn Keys,
+        context: &Context<ClientToServer>,
+        kind: Kind,
+        len: u64,
+    ) -> Sealer {
         let salt = self.salt();
         Sealer::new(&keys.object().c2s, context, kind, len, RecordSize::default(), salt)
             .expect("a literal is no longer than a value may be")
-    }
-
-    fn seal_append(&mut self, mut append: Append, keys: &dyn Keys, number: NonZeroU64) {
-        let date = append.date.map(|date| u64::try_from(date.unix_s()).ok());
-        // A date before 1970 has no place in a frame's context.
-        if date == Some(None) {
-            append.date = None;
-        }
-        let name = self.canonical(&append.mailbox);
-        let flags: Vec<_> = append.flags.iter().map(sidekey_imap::command::Flag::as_str).collect();
-        let context = Context::append(&name, self.sender(number), &flags, date.flatten());
-        let kind = if append.literal.binary { Kind::Literal8 } else { Kind::Literal };
-        let sealer = self.sealer(keys, &context, kind, append.literal.size);
-        let size = sealer.frame_len().div_ceil(3) * 4;
-        let running = self.running.take();
-        let mut running = running.unwrap_or_else(|| self.running(Some(append.tag.clone()), What::Plain));
-        let sent = Append { tag: running.ours.clone(), ..append.clone() };
-        running.unsent = sent.write(size, false, self.literals).into();
-        running.what = What::Append(Box::new(Appending {
-            append,
-            text: Text(Vec::new()),
-            sealer: Some(sealer),
-            waits: self.literals.waits(size),
-            begun: false,
-            ended: false,
-            answered: None,
-        }));
-        if let Some(segment) = running.unsent.pop_front() {
-            self.to_server.extend_from_slice(&segment);
-        }
-        self.running = Some(running);
-        self.announced();
-    }
-
-    /// What was to be sent before a continuation is sent.
-    pub(super) fn announced(&mut self) {
-        if let Some(Running { unsent, what: What::Append(appending), .. }) = &self.running
-            && unsent.is_empty()
-            && !appending.waits
-        {
-            self.begin_message();
-        }
-    }
-
-    /// The program may send its message; whether one was awaited.
-    pub(super) fn begin_message(&mut self) -> bool {
-        let Some(Running { what: What::Append(appending), .. }) = &mut self.running else { return false };
-        if appending.begun {
-            return false;
-        }
-        appending.begun = true;
-        if !appending.append.literal.plus {
-            self.out.put(b"+ go on\r\n");
-        }
-        true
-    }
-
-    pub(super) fn message(&mut self, mut octets: &[u8]) {
-        let Some(Running { what: What::Append(appending), .. }) = &mut self.running else { return };
-        let Some(sealer) = &mut appending.sealer else { return };
-        while !octets.is_empty() {
-            let sealed = sealer.feed(&mut octets).expect("a message is as long as was announced");
-            appending.text.encode(sealed, &mut self.to_server);
-        }
-        self.pad();
-    }
-
-    /// Makes as much padding as there is room for.
-    pub(super) fn pad(&mut self) {
-        let Some(Running { what: What::Append(appending), .. }) = &mut self.running else { return };
-        while appending.pads() && self.to_server.len() < outbox::ROOM {
-            let sealed = appending.sealer.as_mut().map(|sealer| sealer.pad());
-            match sealed.transpose().expect("a message is as long as was announced").flatten() {
-                Some(octets) => appending.text.encode(octets, &mut self.to_server),
-                None => {
-                    appending.text.finish(&mut self.to_server);
-                    appending.sealer = None;
-                }
-            }
-        }
-    }
-
-    /// The program has ended its command.
-    pub(super) fn appended(&mut self) {
-        self.to_server.extend_from_slice(b"\r\n");
-        let Some(Running { tag, what: What::Append(appending), .. }) = &mut self.running else { return };
-        appending.ended = true;
-        let Some(status) = appending.answered.take() else { return };
-        let tag = tag.take();
-        self.running = None;
-        if let Some(tag) = tag {
-            self.tell(&status, tag.as_str(), Expected::Append);
-        }
-    }
-
-    /// The other end has answered; `false` when the program is told later: what was announced is sent nevertheless.
-    pub(super) fn append_answered(&mut self, appending: &mut Appending, status: &Status) -> bool {
-        if appending.begun && !appending.ended {
-            appending.answered = Some(status.clone());
-            return false;
-        }
-        if !appending.begun {
-            self.reader.decline(&appending.append);
-        }
-        true
     }
 }
 
@@ -365,41 +235,4 @@ fn for_each_string(keys: &mut [Key], change: &mut impl FnMut(&str, Option<&str>,
 /// The session that the other end says it uses.
 pub(super) fn read_near(words: &str) -> Option<SessionId> {
     words.split(' ').find_map(|word| word.strip_prefix("session=")).and_then(|id| id.parse().ok())
-}
-
-/// Octets on the wire of a message of this size.
-fn text_len(size: u64) -> u64 {
-    let class = sidekey_protocol::object::Class::Body;
-    sidekey_protocol::object::frame_len(class, size, 0, RecordSize::default()).div_ceil(3) * 4
-}
-
-/// Base64 as it goes.
-struct Text(Vec<u8>);
-
-impl Text {
-    fn encode(&mut self, mut octets: &[u8], out: &mut Vec<u8>) {
-        if !self.0.is_empty() {
-            let (taken, rest) = octets.split_at(octets.len().min(3 - self.0.len()));
-            self.0.extend_from_slice(taken);
-            octets = rest;
-            if self.0.len() < 3 {
-                return;
-            }
-            self.finish(out);
-        }
-        let (groups, rest) = octets.split_at(octets.len() / 3 * 3);
-        put(groups, out);
-        self.0.extend_from_slice(rest);
-    }
-
-    fn finish(&mut self, out: &mut Vec<u8>) {
-        put(&self.0, out);
-        self.0.clear();
-    }
-}
-
-fn put(octets: &[u8], out: &mut Vec<u8>) {
-    let at = out.len();
-    out.resize(at + octets.len().div_ceil(3) * 4, 0);
-    BASE64_STANDARD.encode_slice(octets, &mut out[at..]).expect("there is room for all of it");
 }

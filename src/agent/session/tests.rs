@@ -138,7 +138,7 @@ impl Rig {
     /// Takes what waits, and answers what is wished for; whether there was anything.
     fn drain(&mut self, ended: Option<Ended>) -> bool {
         assert!(self.session.to_program().len() < 2 * 64 * 1024, "what waits is bounded");
-        let mut moved = !self.session.to_program().is_empty();
+        let mut moved = !self.session.to_program().is_empty() || !self.session.to_server().is_empty();
         self.said.append(self.session.to_program());
         self.sent.append(self.session.to_server());
         self.alerts.extend(self.session.alerts());

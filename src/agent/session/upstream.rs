@@ -45,14 +45,14 @@ impl Session {
             }
             self.out.pump()?;
         }
+        self.resend()?;
         Ok(())
     }
 
     /// The other end has closed. What waits for the program is sent to its end; then [`Session::server`] says so.
     pub fn server_gone(&mut self) {
-        if self.end.is_none() {
-            self.out.put(GONE);
-            self.end = Some(Ended::ServerGone);
+        if self.end.is_none() && !self.once_more() {
+            self.gone();
         }
     }
 
@@ -137,19 +137,20 @@ impl Session {
         if let Some(segment) = segment {
             self.to_server.extend_from_slice(&segment);
             self.announced();
+            self.announced_again();
         } else if let Some(Running { what: What::Idle { begun: begun @ false }, .. }) = &mut self.running {
             *begun = true;
             self.reader.expect_raw();
             self.out.put(b"+ idling\r\n");
-        } else if !self.begin_message() {
+        } else if !self.begin_message() && !self.goes_again() {
             self.alert(Alert::Forged(Forgery::Response));
         }
     }
 
     fn untagged(&mut self, status: &Status) -> Result<(), Ended> {
-        let what = self.running.as_mut().map(|running| &mut running.what);
+        let logs_out = matches!(self.running, Some(Running { what: What::Logout, .. }));
         match (status.condition, &status.code) {
-            (Condition::Bye, _) if matches!(what, Some(What::Logout)) => return Ok(()),
+            (Condition::Bye, _) if logs_out || self.once_more() => return Ok(()),
             (Condition::Bye, _) => {
                 self.out.put(GONE);
                 return Err(Ended::ServerGone);
@@ -165,7 +166,7 @@ impl Session {
             }
             _ => {}
         }
-        let expected = match what {
+        let expected = match self.running.as_mut().map(|running| &mut running.what) {
             Some(What::Select(selected)) => {
                 if let Some(Code::UidValidity(uid_validity)) = status.code {
                     selected.uid_validity = Some(uid_validity);
@@ -196,6 +197,10 @@ impl Session {
             && !self.append_answered(appending, status)
         {
             self.running = Some(running);
+            return Ok(());
+        }
+        if let What::Again(_) = &running.what {
+            self.answered_again(&running, status);
             return Ok(());
         }
         let Running { tag, what, .. } = running;
@@ -326,4 +331,4 @@ fn is_search(octets: &[u8]) -> bool {
     octets.get(..8).is_some_and(|head| head.eq_ignore_ascii_case(b"* SEARCH"))
 }
 
-const GONE: &[u8] = b"* BYE the mail server has closed the connection\r\n";
+pub(super) const GONE: &[u8] = b"* BYE the mail server has closed the connection\r\n";

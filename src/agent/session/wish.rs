@@ -114,6 +114,8 @@ pub enum Wish {
         /// How many at least.
         messages: u64,
     },
+    /// Another connection, logged in as this one was, which has broken: [`Session::again`].
+    Again,
 }
 
 /// Why a wish is not fulfilled.

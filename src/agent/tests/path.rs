@@ -186,6 +186,7 @@ impl Path {
                 self.next += count.get();
             }
             Some(agent::Wish::Deletion { .. }) => self.agent.deletion(true),
+            Some(agent::Wish::Again) => self.agent.again(None),
         }
         true
     }

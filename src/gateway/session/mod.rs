@@ -230,6 +230,12 @@ impl Session {
         self.over = true;
     }
 
+    /// Whether messages of the client's are with the mail server, which has not answered yet.
+    #[must_use]
+    pub const fn appends(&self) -> bool {
+        !self.over && matches!(&self.state, State::Sent(Sent { doing: Doing::Append(_), .. }))
+    }
+
     /// What waits to be sent to the client; to be taken out, so that a connection that rests holds no memory.
     pub const fn to_client(&mut self) -> &mut Vec<u8> {
         &mut self.to_client

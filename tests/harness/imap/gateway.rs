@@ -32,12 +32,18 @@ impl Gateway {
     /// Listens, for those whom it trusts alone, as `office`.
     #[must_use]
     pub fn trusting(server: &Dovecot) -> Self {
-        Self::start(server, None, &[("office", "trusted = true\nnetworks = ['127.0.0.0/8']")])
+        Self::start(server.port, None, &[("office", "trusted = true\nnetworks = ['127.0.0.0/8']")])
     }
 
     /// Listens, for an operator's proxy, as `strict` and `change`, under those profiles, and as `unsealed`.
     #[must_use]
     pub fn sealing(server: &Dovecot, office: &Office) -> Self {
+        Self::sealing_for(server.port, office)
+    }
+
+    /// The same, by way of this port.
+    #[must_use]
+    pub fn sealing_for(server: u16, office: &Office) -> Self {
         let change = "profile = 'mailbox=allow'";
         let unsealed = format!("{change}\nsealing = 'off'");
         let listeners = [("strict", ""), ("change", change), ("unsealed", unsealed.as_str())];
@@ -46,17 +52,16 @@ impl Gateway {
     }
 
     /// With these listeners, each on a free port in the clear.
-    fn start(server: &Dovecot, paired: Option<(Server, Hands)>, listeners: &[(&str, &str)]) -> Self {
+    fn start(server: u16, paired: Option<(Server, Hands)>, listeners: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         secret(&folder.path().join("master"), MASTER_PASSWORD);
         let anywhere = "listen = '127.0.0.1:0'\ntls = 'none'\n";
         let listener = |(name, options): &(&str, &str)| format!("[listeners.{name}]\n{anywhere}{options}\n");
         let listeners: String = listeners.iter().map(listener).collect();
         let text = format!(
-            "[upstream]\naddress = '127.0.0.1:{}'\ntls = 'none'\nstrip_domain = '{DOMAIN}'\n\
+            "[upstream]\naddress = '127.0.0.1:{server}'\ntls = 'none'\nstrip_domain = '{DOMAIN}'\n\
              [upstream.master]\nuser = '{MASTER}'\npassword_file = 'master'\n{listeners}\
              [limits]\nlogin_s = 20\n",
-            server.port
         );
         let path = folder.path().join("gateway.toml");
         fs::write(&path, &text).unwrap();

@@ -39,6 +39,11 @@ impl Rig {
         self.drain(None);
     }
 
+    /// As much as there is, with nothing said to it.
+    fn send_all(&mut self) {
+        while self.session.server(&mut &b""[..], NOW).is_ok() && self.drain(None) {}
+    }
+
     /// Of a rig that answers by hand.
     fn said_to(&mut self, text: &str) {
         let mut input = text.as_bytes();
@@ -146,6 +151,84 @@ fn an_append_that_is_refused_is_refused_where_the_program_stands() {
     assert_eq!(rig.said(), "q NO [OVERQUOTA] too much\r\n");
     rig.program("r NOOP\r\n");
     assert_eq!(rig.sent(), "s5 NOOP\r\n");
+}
+
+/// With an APPEND of two messages upstream, all of it sent, and what that was.
+fn appended() -> (Rig, String) {
+    let mut rig = Rig::new();
+    rig.said_to("p APPEND x (\\Seen) {100000+}\r\n");
+    rig.answer(1, 1);
+    rig.said_to(&"x".repeat(100_000));
+    rig.said_to(" {5+}\r\n");
+    rig.answer(2, 1);
+    rig.said_to("hello\r\n");
+    let sent = rig.sent();
+    (rig, sent)
+}
+
+#[test]
+fn an_append_whose_connection_breaks_is_sent_once_more_frame_for_frame() {
+    for said in ["", "* BYE shutting down\r\n"] {
+        let (mut rig, sent) = appended();
+        rig.server(said.as_bytes());
+        if said.is_empty() {
+            rig.session.server_gone();
+            rig.drain(None);
+        }
+        assert_eq!((rig.wishes.pop(), rig.said().as_str()), (Some(Wish::Again), ""));
+        let upstream = Capabilities::read("IMAP4rev1 LITERAL+ XENCRYPTED").unwrap();
+        rig.session.again(Some(&upstream));
+        rig.send_all();
+        assert!(rig.sent() == sent, "the same, octet for octet");
+        rig.server(b"s3 OK [APPENDUID 3 8:9] stored\r\n");
+        let bye = "* BYE the connection to the mail server broke: connect again\r\n";
+        assert_eq!(rig.said(), format!("p OK [APPENDUID 3 8:9] stored\r\n{bye}"));
+        assert_eq!((rig.ended, rig.alerts), (Some(Ended::ServerGone), vec![]));
+    }
+}
+
+#[test]
+fn another_connection_may_take_literals_otherwise_and_break_too() {
+    let (mut rig, sent) = appended();
+    rig.session.server_gone();
+    rig.drain(None);
+    rig.session.again(Some(&Capabilities::read("IMAP4rev1 XENCRYPTED").unwrap()));
+    let (mut again, mut asked) = (rig.sent(), 0);
+    while again.ends_with("}\r\n") {
+        rig.server(b"+ go on\r\n");
+        rig.send_all();
+        again.push_str(&rig.sent());
+        asked += 1;
+    }
+    assert!(again.replace("}\r\n", "+}\r\n") == sent, "but for that the same");
+    assert_eq!(asked, 2, "each message waits until it is asked for");
+    rig.session.server_gone();
+    assert_eq!(rig.session.server(&mut &b""[..], NOW), Err(Ended::ServerGone));
+}
+
+#[test]
+fn what_was_not_sent_whole_or_finds_no_gateway_is_not_sent_again() {
+    let gone = "* BYE the mail server has closed the connection\r\n";
+    let mut rig = Rig::new();
+    rig.said_to("p APPEND x {5+}\r\n");
+    rig.answer(1, 1);
+    rig.said_to("hell");
+    rig.session.server_gone();
+    rig.drain(None);
+    assert_eq!((rig.wishes.len(), rig.said().as_str()), (0, gone));
+    let (mut rig, _) = appended();
+    rig.session.server_gone();
+    rig.drain(None);
+    rig.session.again(None);
+    rig.drain(None);
+    assert_eq!((rig.said().as_str(), rig.sent().as_str()), (gone, ""));
+    let (mut rig, _) = appended();
+    rig.session.server_gone();
+    rig.drain(None);
+    rig.session.again(Some(&Capabilities::read("IMAP4rev1").unwrap()));
+    rig.drain(None);
+    let sent = rig.sent();
+    assert_eq!((rig.alerts.as_slice(), sent.as_str()), (&[Alert::Downgrade(Plain::NotOffered)][..], ""));
 }
 
 #[test]
