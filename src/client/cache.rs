@@ -227,7 +227,7 @@ impl Keys {
         }
         let newest = self.newest.take();
         self.previous = match cause {
-            Cause::Asked | Cause::Policy => {
+            Cause::Asked | Cause::Policy | Cause::Pairing => {
                 newest.filter(|key| key.generation().checked_add(1) == Some(generation))
             }
             Cause::Revocation => None,

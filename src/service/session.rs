@@ -128,7 +128,7 @@ fn is_party(caller: &Paired, session: &Session) -> bool {
         Role::Server => here,
         Role::Client => {
             let own = caller.user.as_ref() == Some(&session.user);
-            here && own && session.audience.is_none_or(|pairing| pairing == caller.party.id)
+            here && own && session.is_for(&caller.party)
         }
     }
 }

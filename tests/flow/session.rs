@@ -186,6 +186,7 @@ async fn nobody_has_a_policy_without_a_live_pairing() {
     office.system.get(&path, &office.mail.keys.token()).send().await.refused(404, "not_found");
 }
 
+mod late;
 mod policy;
 
 mod suites {

@@ -19,6 +19,8 @@ pub enum Cause {
     Revocation,
     /// A change of its user's policy.
     Policy,
+    /// A device of its user that lacked its suite.
+    Pairing,
 }
 
 /// Where a session stands in its rotations.
@@ -58,8 +60,8 @@ impl Generations {
             None => Err(Reject::GenerationUnknown),
             Some(0) => Ok(asked),
             Some(1) if self.cause == Cause::Revocation => Err(Reject::GenerationRevoked),
-            // Made under a policy that holds no more: who has its key opens what is under way, nobody gets it anew.
-            Some(1) if self.cause == Cause::Policy => Err(Reject::GenerationPassed),
+            // Of another policy or suite: who has its key opens what is under way, nobody gets it anew.
+            Some(1) if matches!(self.cause, Cause::Policy | Cause::Pairing) => Err(Reject::GenerationPassed),
             Some(1) if now < self.since.after_s(OVERLAP_S) => Ok(asked),
             Some(_) => Err(Reject::GenerationPassed),
         }
@@ -77,11 +79,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_policy_replaced_is_given_no_more() {
+    fn what_a_policy_or_a_device_replaced_is_given_no_more() {
         let now = Timestamp(1000);
-        let next = Generations::first(now).rotate(Cause::Policy, now).unwrap();
-        assert_eq!(next.fetch(Some(0), now), Err(Reject::GenerationPassed));
-        assert_eq!(next.fetch(None, now), Ok(1));
+        for cause in [Cause::Policy, Cause::Pairing] {
+            let next = Generations::first(now).rotate(cause, now).unwrap();
+            assert_eq!(next.fetch(Some(0), now), Err(Reject::GenerationPassed));
+            assert_eq!(next.fetch(None, now), Ok(1));
+        }
     }
 
     #[test]

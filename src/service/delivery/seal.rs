@@ -57,7 +57,8 @@ fn invitation(store: &Store, public_url: &PublicUrl, id: InvitationId) -> Made {
 
 fn one(store: &Store, session: SessionId, pairing: PartyId, rng: &mut impl CryptoRng) -> Result<Made, Fault> {
     let Some(kek) = kek(store, pairing)? else { return Ok(Made::Over(Dead::EpochOver)) };
-    match bindings(store, pairing, session, None, |session| is_for(session, pairing)) {
+    let is_for = |session: &Session| store.party(pairing).is_some_and(|party| session.is_for(&party));
+    match bindings(store, pairing, session, None, is_for) {
         Ok((bindings, key)) => {
             let envelope = cose::seal(&kek, &bindings, &key, rng);
             Ok(Made::Payload(Payload::Sealed(envelope.into())))
@@ -76,16 +77,16 @@ fn document(
     let Some(user) = &claimed.user else { return Ok(Made::Over(Dead::Unfit)) };
     let here = |party: &Party| bearer.reaches(party).is_some_and(|to| to == claimed.to);
     let mut receivers = Vec::new();
-    for party in store.live_pairings(&claimed.server, user).iter().filter(|party| here(party)) {
-        receivers.extend(kek(store, party.id)?.map(|kek| (party.id, kek)));
+    for party in store.live_pairings(&claimed.server, user).into_iter().filter(|party| here(party)) {
+        receivers.extend(kek(store, party.id)?.map(|kek| (party, kek)));
     }
     let mut entries = Vec::new();
     for session in store.sessions_of(&claimed.server, user) {
-        for (pairing, kek) in receivers.iter().filter(|(pairing, _)| is_for(&session, *pairing)) {
+        for (party, kek) in receivers.iter().filter(|(party, _)| session.is_for(party)) {
             if entries.len() == Document::ENTRIES_MAX {
                 break;
             }
-            match bindings(store, *pairing, session.id, None, |session| is_for(session, *pairing)) {
+            match bindings(store, party.id, session.id, None, |session| session.is_for(party)) {
                 Ok((bindings, key)) => entries.push(Entry {
                     session: session.id,
                     generation: bindings.generation,
@@ -111,10 +112,6 @@ fn kek(store: &Store, pairing: PartyId) -> Result<Option<Kek>, Fault> {
         Err(Error::Refused(_)) => Ok(None),
         Err(Error::Fault(fault)) => Err(fault),
     }
-}
-
-fn is_for(session: &Session, pairing: PartyId) -> bool {
-    session.audience.is_none_or(|audience| audience == pairing)
 }
 
 fn over(error: Error) -> Result<Made, Fault> {

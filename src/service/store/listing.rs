@@ -32,7 +32,7 @@ impl Store {
             return Paged { items: Vec::new(), next: None };
         };
         let fits = |slot: &Slot| {
-            audience.is_none_or(|pairing| slot.audience == NONE || slot.audience == pairing)
+            audience.is_none_or(|device| state.is_for(slot, device))
                 && filter.open.is_none_or(|open| open == slot.is_open(now))
                 && filter.created_after.is_none_or(|after| slot.not_before > after)
         };

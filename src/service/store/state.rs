@@ -9,6 +9,7 @@ mod clock;
 pub(super) mod credentials;
 mod deliver;
 mod dirty;
+mod fit;
 mod intern;
 mod keys;
 mod load;

@@ -5,6 +5,7 @@ mod audit;
 mod credential;
 mod delivery;
 mod engine;
+mod fit;
 mod journal;
 mod keys;
 mod measured;
@@ -147,6 +148,14 @@ impl Data {
         let invitation = self.invite(role, user).await;
         let new = self.pairing();
         self.store.confirm(invitation, new).await.unwrap().id
+    }
+
+    /// One more device of a user, which has one suite alone.
+    async fn pair_with(&mut self, n: u8, suite: &str) -> Result<PartyId, Error> {
+        let invitation = self.invite(Role::Client, Some(user(n))).await;
+        let mut new = self.pairing();
+        new.offer = Some(SuiteList::parse(&[suite]).unwrap());
+        self.store.confirm(invitation, new).await.map(|party| party.id)
     }
 
     fn gateway(&self) -> PartyId {

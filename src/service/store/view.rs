@@ -228,6 +228,12 @@ impl Party {
             Rights::Pairing { role, server, user } => Some((*role, server, user.as_ref())),
         }
     }
+
+    /// Whether `suite` is in its offer; one that made none has them all.
+    #[must_use]
+    pub fn has(&self, suite: Suite) -> bool {
+        self.offer.as_ref().is_none_or(|offer| offer.contains(suite))
+    }
 }
 
 /// A session.
@@ -259,6 +265,14 @@ pub struct Session {
     pub not_after: Timestamp,
     /// Whether it is.
     pub state: SessionState,
+}
+
+impl Session {
+    /// Whether its keys are for that device of its user: of several, one that lacks the suite has no use for them.
+    #[must_use]
+    pub fn is_for(&self, device: &Party) -> bool {
+        self.audience.is_none_or(|audience| audience == device.id) && device.has(self.suite)
+    }
 }
 
 /// Whether a session still gives keys.

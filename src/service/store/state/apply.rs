@@ -65,7 +65,7 @@ impl State {
                 self.spend_attempt(invitation)?;
                 events.push(self.invitation_spent(invitation)?);
             }
-            Record::Confirmed(confirmed) => events.push(self.confirm(*confirmed, at)?),
+            Record::Confirmed(confirmed) => events = self.confirm(*confirmed, at)?,
             Record::Used { pairing } => self.mark_used(pairing, at)?,
             Record::FinishConflict { pairing } => self.note_conflict(pairing)?,
             Record::Opened(opened) => {
@@ -91,7 +91,7 @@ impl State {
             Record::RevocationsReported(reports) => self.note_reports(reports, by.ok_or(Misfit)?)?,
             Record::RestoreAccepted(accepted) => events = self.accept(*accepted, body, at)?,
             Record::KeyRotated(rotated) => events.push(self.global.keys.rotate(*rotated, at)?),
-            Record::Approval { pairing, word } => events.extend(self.hear(pairing, word, by, at)?),
+            Record::Approval { pairing, word } => events = self.hear(pairing, word, by, at)?,
             Record::PolicySet { server, user, setting } => {
                 events = self.set_policy(server, user, *setting, at)?;
             }
@@ -222,7 +222,7 @@ impl State {
         Ok(handle)
     }
 
-    fn confirm(&mut self, confirmed: Confirmed, at: Timestamp) -> Result<Event, Misfit> {
+    fn confirm(&mut self, confirmed: Confirmed, at: Timestamp) -> Result<Vec<Event>, Misfit> {
         let (invitation, invited) = self.invitation(confirmed.invitation).ok_or(Misfit)?;
         if invited.used.is_some() {
             return Err(Misfit);
@@ -248,7 +248,11 @@ impl State {
         }
         let party = &self.parties[handle as usize].party;
         let (pairing, label, state) = (party.id, party.label.clone(), party.standing());
-        Ok(party.event(Happened::Paired { pairing, role, label, state }))
+        let mut events = vec![party.event(Happened::Paired { pairing, role, label, state })];
+        if party.is_live() {
+            events.extend(self.fit_to(handle, at)?);
+        }
+        Ok(events)
     }
 
     fn open_batch(&mut self, opened: Vec<Opened>, at: Timestamp, by: PartyId) -> Result<Vec<Event>, Misfit> {

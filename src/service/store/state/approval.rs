@@ -16,27 +16,32 @@ impl State {
         word: Word,
         by: Option<PartyId>,
         at: Timestamp,
-    ) -> Result<Option<Event>, Misfit> {
+    ) -> Result<Vec<Event>, Misfit> {
         let (handle, _) = self.party(pairing).ok_or(Misfit)?;
         let party = self.party_mut(handle);
         party.recorded = at;
         let waiting = party.waiting.as_mut().ok_or(Misfit)?;
         let by = by.ok_or(Misfit)?;
-        match word {
+        let told = match word {
             Word::Approved => {
                 waiting.approve();
-                Ok(Some(party.event(Happened::Approved { pairing, by })))
+                Some(party.event(Happened::Approved { pairing, by }))
             }
             Word::Matched => {
                 waiting.match_digits();
-                Ok(None)
+                None
             }
             Word::Mistaken => {
                 let refused = waiting.mistake();
-                Ok(refused.then(|| self.refuse(handle, by, None, at)))
+                refused.then(|| self.refuse(handle, by, None, at))
             }
-            Word::Refused { reason } => Ok(Some(self.refuse(handle, by, reason, at))),
+            Word::Refused { reason } => Some(self.refuse(handle, by, reason, at)),
+        };
+        let mut events = Vec::from_iter(told);
+        if self.parties[handle as usize].party.is_live() {
+            events.extend(self.fit_to(handle, at)?);
         }
+        Ok(events)
     }
 
     fn refuse(&mut self, handle: u32, by: PartyId, reason: Option<Reason>, at: Timestamp) -> Event {

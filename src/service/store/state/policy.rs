@@ -76,7 +76,7 @@ impl State {
     }
 
     /// The suite of a session under these suites of a policy, as the devices are that are live.
-    fn choice(&self, slot: &Slot, suites: &SuiteList) -> Result<Choice, Reject> {
+    pub(super) fn choice(&self, slot: &Slot, suites: &SuiteList) -> Result<Choice, Reject> {
         let capabilities = self.capabilities(slot);
         if slot.audience != NONE {
             let offer = self.parties[slot.audience as usize].party.offer.as_ref();
