@@ -18,9 +18,18 @@ impl Captured {
     /// When something else captures or writes the logs already.
     #[must_use]
     pub fn everything() -> Self {
+        Self::from(Level::TRACE)
+    }
+
+    /// The same of what is as serious as this at least.
+    ///
+    /// # Panics
+    /// As [`Captured::everything`].
+    #[must_use]
+    pub fn from(level: Level) -> Self {
         let captured = Self::default();
         tracing_subscriber::fmt()
-            .with_max_level(Level::TRACE)
+            .with_max_level(level)
             .with_ansi(false)
             .with_writer(captured.clone())
             .finish()

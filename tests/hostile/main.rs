@@ -5,4 +5,5 @@
 
 mod carrier;
 mod http;
+mod imap;
 mod tls;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
@@ -17,7 +18,11 @@ use sidekey_agent::work::{Agent as Work, PASSWORD};
 use tempfile::TempDir;
 
 use super::Account;
+use crate::others::authority::Authority;
 use crate::{ANN, Office};
+
+/// How a proxy on this machine is reached.
+const IN_THE_CLEAR: &str = "host = '127.0.0.1'\ntls = 'none'\n";
 
 /// Ann's, for her phone's pairing, until it is dropped.
 #[derive(Debug)]
@@ -31,15 +36,21 @@ pub struct Agent {
 impl Agent {
     /// Goes by the proxy at this port, with the proxy's credential.
     pub async fn start(office: &Office, proxy: u16, credential: &str) -> Self {
-        Self::start_with(office, proxy, credential, "").await
+        Self::start_by(office, proxy, credential, IN_THE_CLEAR).await
     }
 
     /// The same, with mail asked for as octets.
     pub async fn start_for_octets(office: &Office, proxy: u16, credential: &str) -> Self {
-        Self::start_with(office, proxy, credential, "octets = true\n").await
+        Self::start_by(office, proxy, credential, &format!("{IN_THE_CLEAR}octets = true\n")).await
     }
 
-    async fn start_with(office: &Office, proxy: u16, credential: &str, options: &str) -> Self {
+    /// The same over TLS, with a proxy whose certificate is this authority's.
+    pub async fn start_tls(office: &Office, proxy: u16, credential: &str, authority: &Authority) -> Self {
+        let way = format!("host = 'localhost'\nca_file = '{}'\n", authority.file().display());
+        Self::start_by(office, proxy, credential, &way).await
+    }
+
+    async fn start_by(office: &Office, proxy: u16, credential: &str, way: &str) -> Self {
         let temporary = tempfile::tempdir().unwrap();
         let folder = Folder::make(temporary.path().join("agent")).unwrap();
         let mut rng = office.system.rng();
@@ -48,8 +59,7 @@ impl Agent {
         folder.replace("proxy.password", credential.as_bytes()).unwrap();
         let file = temporary.path().join("agent.toml");
         let text = format!(
-            "listen = '127.0.0.1:0'\n[proxy]\nhost = '127.0.0.1'\nport = {proxy}\ntls = 'none'\nuser = '{ANN}'\n\
-             password_file = 'agent/proxy.password'\n{options}",
+            "listen = '127.0.0.1:0'\n[proxy]\nport = {proxy}\nuser = '{ANN}'\npassword_file = 'agent/proxy.password'\n{way}"
         );
         std::fs::write(&file, text).unwrap();
         let config = Config::read(&file).unwrap();
@@ -62,6 +72,21 @@ impl Agent {
         tokio::spawn(serve(Arc::clone(&work), listener, control, std::future::pending()));
         let account = Account { port: at.port(), user: ANN.to_owned(), password };
         Self { account, work, _folder: temporary }
+    }
+
+    /// What waits for her word, once something does.
+    pub async fn held(&self) -> u64 {
+        loop {
+            if let Some(held) = self.work.tally().held().first() {
+                return held.id;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Her word on it.
+    pub fn say(&self, held: u64, confirmed: bool) {
+        self.work.tally().say(held, confirmed).expect("it is held");
     }
 
     /// What it noticed so far, and how often.

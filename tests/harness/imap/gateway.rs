@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use super::dovecot::{Dovecot, MASTER, MASTER_PASSWORD};
+use crate::others::authority::Authority;
 use crate::{Hands, Office};
 
 /// A gateway, until it is dropped.
@@ -25,6 +26,8 @@ pub struct Gateway {
     _folder: TempDir,
 }
 
+/// Who may reach a listener on this machine.
+const IN_THE_CLEAR: &str = "tls = 'none'\n";
 /// The domain of those whose accounts in Dovecot have none.
 const DOMAIN: &str = "example.org";
 
@@ -32,7 +35,8 @@ impl Gateway {
     /// Listens, for those whom it trusts alone, as `office`.
     #[must_use]
     pub fn trusting(server: &Dovecot) -> Self {
-        Self::start(server.port, None, &[("office", "trusted = true\nnetworks = ['127.0.0.0/8']")])
+        let office = format!("{IN_THE_CLEAR}trusted = true\nnetworks = ['127.0.0.0/8']\n");
+        Self::start(server.port, None, &[("office", &office)])
     }
 
     /// Listens, for an operator's proxy, as `strict` and `change`, under those profiles, and as `unsealed`.
@@ -44,24 +48,37 @@ impl Gateway {
     /// The same, by way of this port.
     #[must_use]
     pub fn sealing_for(server: u16, office: &Office) -> Self {
-        let change = "profile = 'mailbox=allow'";
-        let unsealed = format!("{change}\nsealing = 'off'");
-        let listeners = [("strict", ""), ("change", change), ("unsealed", unsealed.as_str())];
+        let change = format!("{IN_THE_CLEAR}profile = 'mailbox=allow'\n");
+        let unsealed = format!("{change}sealing = 'off'\n");
+        let listeners = [("strict", IN_THE_CLEAR), ("change", &change), ("unsealed", &unsealed)];
         let paired = (office.mail.server.clone(), office.system.clock.clone());
         Self::start(server, Some(paired), &listeners)
     }
 
-    /// With these listeners, each on a free port in the clear.
+    /// In front of a mail server at this port: listens over TLS as `strict` and `change`, with this authority's
+    /// certificate, and in the clear as `typed`, which is strict too.
+    #[must_use]
+    pub fn sealing_tls(server: u16, office: &Office, authority: &Authority) -> Self {
+        let (certificate, key) = (authority.certificate(), authority.key());
+        let strict =
+            format!("certificate_file = '{}'\nkey_file = '{}'\n", certificate.display(), key.display());
+        let change = format!("{strict}profile = 'mailbox=allow'\n");
+        let listeners = [("strict", strict.as_str()), ("change", &change), ("typed", IN_THE_CLEAR)];
+        let paired = (office.mail.server.clone(), office.system.clock.clone());
+        Self::start(server, Some(paired), &listeners)
+    }
+
+    /// With these listeners, each on a free port.
     fn start(server: u16, paired: Option<(Server, Hands)>, listeners: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         secret(&folder.path().join("master"), MASTER_PASSWORD);
-        let anywhere = "listen = '127.0.0.1:0'\ntls = 'none'\n";
-        let listener = |(name, options): &(&str, &str)| format!("[listeners.{name}]\n{anywhere}{options}\n");
+        let listener =
+            |(name, options): &(&str, &str)| format!("[listeners.{name}]\nlisten = '127.0.0.1:0'\n{options}");
         let listeners: String = listeners.iter().map(listener).collect();
         let text = format!(
             "[upstream]\naddress = '127.0.0.1:{server}'\ntls = 'none'\nstrip_domain = '{DOMAIN}'\n\
              [upstream.master]\nuser = '{MASTER}'\npassword_file = 'master'\n{listeners}\
-             [limits]\nlogin_s = 20\n",
+             [limits]\nlogin_s = 20\n"
         );
         let path = folder.path().join("gateway.toml");
         fs::write(&path, &text).unwrap();

@@ -6,7 +6,7 @@
 //!      └── exchange: said to two servers, and compared
 //! ```
 //!
-//! `corpus` is the mail, and `markers` the words in it that nobody else writes.
+//! `liar` is a proxy that says what a test tells it to. `corpus` is the mail, and `markers` the words in it that nobody else writes.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 #![expect(clippy::missing_panics_doc, reason = "what fails here fails its test")]
@@ -18,6 +18,7 @@ pub mod dovecot;
 mod encode;
 pub mod exchange;
 pub mod gateway;
+pub mod liar;
 pub mod markers;
 pub mod proxy;
 pub mod session;

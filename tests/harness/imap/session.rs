@@ -153,7 +153,7 @@ fn literal(command: &[u8]) -> Option<usize> {
 }
 
 /// The size of the literal that a line announces.
-fn announced(line: &[u8]) -> Option<usize> {
+pub(super) fn announced(line: &[u8]) -> Option<usize> {
     let size = line.strip_suffix(b"}\r\n")?.rsplit(|octet| *octet == b'{').next()?;
     std::str::from_utf8(size).ok()?.parse().ok()
 }

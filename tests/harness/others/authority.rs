@@ -1,14 +1,17 @@
 //! An authority and the certificate of a server on this machine.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tempfile::TempDir;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// The certificate and its key as files, and what trusts it.
 #[derive(Debug)]
@@ -31,8 +34,11 @@ impl Authority {
         let leaf =
             CertificateParams::new(["localhost".to_owned()]).unwrap().signed_by(&server, &issuer).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("key.pem"), server.serialize_pem()).unwrap();
+        let key = folder.path().join("key.pem");
+        std::fs::write(&key, server.serialize_pem()).unwrap();
+        std::fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
         std::fs::write(folder.path().join("cert.pem"), leaf.pem()).unwrap();
+        std::fs::write(folder.path().join("ca.pem"), &pem).unwrap();
         Self { folder: Arc::new(folder), pem }
     }
 
@@ -42,12 +48,29 @@ impl Authority {
         &self.pem
     }
 
+    /// The same as a file.
+    #[must_use]
+    pub fn file(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
+    /// What a client begins TLS with that trusts it.
+    pub(crate) fn connector(&self) -> TlsConnector {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap()).unwrap();
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Arc::new(config).into()
+    }
+
     /// What a server with that certificate answers TLS with.
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
         let certificate = CertificateDer::from_pem_file(self.certificate()).unwrap();
         let key = PrivateKeyDer::from_pem_file(self.key()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
+        let config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
@@ -67,4 +90,8 @@ impl Authority {
     pub fn certificate(&self) -> PathBuf {
         self.folder.path().join("cert.pem")
     }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
