@@ -82,7 +82,12 @@ async fn serve(config: Config, profile: &Profile, timeout: Timeout, screen: Scre
     let listening = listening.join(", ");
     screen.announce(
         &format!("sidekey: ready in front of {upstream}, listening: {listening}; Ctrl-C stops it"),
-        &json!({ "ready": true, "upstream": upstream, "listeners": running.addresses() }),
+        &json!({
+            "ready": true,
+            "upstream": upstream,
+            "listeners": running.addresses(),
+            "operations": running.operations(),
+        }),
     );
     manager.ready(&format!("in front of {upstream}, listening: {listening}"));
     tokio::spawn(reload(hang_up, running.reloader(), manager.clone()));
@@ -120,6 +125,7 @@ fn unstarted(stop: &sidekey_gateway::Stop) -> Stop {
 
     match stop {
         S::Bind { listener, at, source } => unbound(*at, &format!("set listeners.{listener}.listen"), source),
+        S::Operations { at, source } => unbound(*at, "set operations.listen", source),
         S::Unpaired { .. } => Stop::new(Exit::NotFound, "not_paired", chain(stop)).next("sidekey join"),
         S::File(bad @ BadFile::Exposed { .. }) => Stop::new(Exit::Denied, "file_exposed", chain(bad)),
         S::File(bad) => Stop::new(Exit::Failed, "file_unusable", chain(bad)),

@@ -77,6 +77,19 @@ pub enum Denied {
 }
 
 impl Denied {
+    /// Its name, for what is counted.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AlreadyLoggedIn => "already_logged_in",
+            Self::ExactSize => "exact_size",
+            Self::Flags => "flags",
+            Self::MailboxChange => "mailbox_change",
+            Self::SearchOracle => "search_oracle",
+            Self::NotListed => "not_listed",
+        }
+    }
+
     /// `BAD` where no such command is known here, else `NO`.
     #[must_use]
     pub const fn condition(self) -> &'static str {

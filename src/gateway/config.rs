@@ -33,12 +33,23 @@ pub struct Config {
     /// Other doors to the same mail, by names of the administrator's, which a proxy credential must not open.
     #[serde(default)]
     pub doors: BTreeMap<String, Door>,
+    /// Where it is told how the gateway does; nowhere unless said.
+    #[serde(default)]
+    pub operations: Option<Operations>,
     /// A limit on everything that grows or waits.
     #[serde(default)]
     pub limits: Limits,
     /// What is said on standard error.
     #[serde(default)]
     pub log: Log,
+}
+
+/// Where metrics are told.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Operations {
+    /// An address of this machine: nobody is asked who he is.
+    pub listen: SocketAddr,
 }
 
 /// The mail server.
@@ -229,7 +240,12 @@ impl Config {
                 return Err(BadOption::DoorExposed(name.clone()));
             }
         }
-        self.limits.check()
+        match self.operations {
+            Some(Operations { listen }) if !listen.ip().is_loopback() => {
+                Err(BadOption::OperationsExposed(listen))
+            }
+            _ => self.limits.check(),
+        }
     }
 
     /// Whether operators' proxies may come, so that keys are needed.

@@ -71,6 +71,7 @@ impl Driver<'_> {
             let heard = driven.hear_out(&*self.desk.clock);
             let _ = tokio::time::timeout(HEARING, self.guest.cut.run_until_cancelled(heard)).await;
         }
+        self.desk.metrics.note(&driven.session.noted());
         if !matches!(over, Over::Cut | Over::Broken(_) | Over::Left | Over::Ended(Ended::Spool)) {
             let part = async {
                 let last = std::mem::take(driven.session.to_client());
@@ -96,7 +97,7 @@ impl Driver<'_> {
                     // Taken back: nothing more is sealed under it.
                     None => return Over::Cut,
                 },
-                turn = poll_fn(|cx| driven.poll_turn(cx, clock)) => match turn {
+                turn = poll_fn(|cx| driven.poll_turn(cx, self.desk)) => match turn {
                     Turn::Over(over) => return over,
                     Turn::Wish(wish) => tokio::select! {
                         () = cut.cancelled() => return Over::Cut,
@@ -111,6 +112,7 @@ impl Driver<'_> {
                 }
                 () = sleep(upkeep) => {
                     if self.guest.is_over(clock.now()) {
+                        self.desk.metrics.cut("expired", 1);
                         return Over::Cut;
                     }
                     self.renew(keys);
@@ -171,9 +173,11 @@ impl Driven {
         over
     }
 
-    fn poll_turn(&mut self, cx: &mut Context<'_>, clock: &dyn Clock) -> Poll<Turn> {
+    fn poll_turn(&mut self, cx: &mut Context<'_>, desk: &Desk) -> Poll<Turn> {
         loop {
-            match self.poll_once(cx, clock.now()) {
+            let turn = self.poll_once(cx, desk.clock.now());
+            desk.metrics.note(&self.session.noted());
+            match turn {
                 Ok(true) => {}
                 Ok(false) => return Poll::Pending,
                 Err(over) => return Poll::Ready(Turn::Over(over)),

@@ -11,6 +11,7 @@ use sidekey_protocol::object::ObjectKeys;
 use sidekey_protocol::session::{Audience, Capabilities};
 use tokio::sync::watch;
 
+use crate::metrics::Metrics;
 use crate::session::{Keys, Unavailable};
 
 /// Keys by user.
@@ -18,6 +19,7 @@ pub(crate) struct Keyring {
     server: Server,
     clock: Arc<dyn Clock>,
     capabilities: Capabilities,
+    metrics: Arc<Metrics>,
     users: Mutex<HashMap<UserName, Arc<Slot>>>,
 }
 
@@ -72,8 +74,24 @@ impl Held {
 
 impl Keyring {
     /// Sessions of this server, opened with these capabilities.
-    pub(crate) fn new(server: Server, clock: Arc<dyn Clock>, capabilities: Capabilities) -> Self {
-        Self { server, clock, capabilities, users: Mutex::default() }
+    pub(crate) fn new(
+        server: Server,
+        clock: Arc<dyn Clock>,
+        capabilities: Capabilities,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { server, clock, capabilities, metrics, users: Mutex::default() }
+    }
+
+    /// How many keys are held, and for how long the oldest is in force.
+    pub(crate) fn held(&self) -> (usize, u32) {
+        let now = self.clock.now();
+        let users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        let ages = users.values().filter_map(|slot| {
+            let held = slot.newest.borrow();
+            held.as_ref().map(|held| now.0.saturating_sub(held.0.not_before().0))
+        });
+        ages.fold((0, 0), |(count, oldest_s), age_s| (count + 1, age_s.max(oldest_s)))
     }
 
     /// What sessions are opened with, as it is advertised.
@@ -105,10 +123,12 @@ impl Keyring {
         match (found, held) {
             (Ok(key), held) => Ok(slot.put(key, held)),
             (Err(error @ Error::Retry { .. }), held) => {
+                self.metrics.key_service_failed("session_key");
                 tracing::warn!(%error, held = held.is_some(), "no session key from the key service");
                 held.ok_or(Unavailable::Later)
             }
             (Err(error), _) => {
+                self.metrics.key_service_failed("session_key");
                 tracing::warn!(%error, "the key service gives no session key");
                 slot.newest.send_replace(None);
                 Err(Unavailable::Refused)

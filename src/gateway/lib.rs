@@ -20,7 +20,9 @@ mod files;
 mod guests;
 mod keys;
 mod listener;
+mod metrics;
 mod object;
+mod operations;
 mod relay;
 pub mod replay;
 mod revocation;
@@ -49,6 +51,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Limits;
 use crate::listener::Door;
+use crate::metrics::Metrics;
 use crate::seats::Seats;
 use crate::untrusted::Desk;
 use crate::upstream::Upstream;
@@ -69,6 +72,14 @@ pub enum Stop {
     Unpaired {
         /// Which listener.
         listener: String,
+    },
+    /// The address where metrics are to be told cannot be had.
+    #[error("cannot tell metrics on {at}")]
+    Operations {
+        /// Where.
+        at: SocketAddr,
+        /// Why.
+        source: io::Error,
     },
     /// A listener's address cannot be had.
     #[error("cannot listen on {at}")]
@@ -96,6 +107,7 @@ pub struct Identity {
 #[derive(Debug)]
 pub struct Running {
     addresses: BTreeMap<String, SocketAddr>,
+    operations: Option<SocketAddr>,
     reloader: Reloader,
     serving: JoinHandle<()>,
 }
@@ -111,6 +123,7 @@ pub struct Reloader {
 pub(crate) struct Shared {
     live: RwLock<Arc<Live>>,
     pub(crate) limits: Limits,
+    pub(crate) metrics: Arc<Metrics>,
     /// For proxies, where they may come.
     pub(crate) desk: Option<Arc<Desk>>,
     pub(crate) seats: Arc<Seats>,
@@ -137,9 +150,10 @@ pub fn start(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Running, Stop> {
     let untrusted = config.listeners.iter().find(|(_, listener)| !listener.trusted);
+    let metrics = Arc::new(Metrics::new(config.listeners.keys()));
     let desk = match (untrusted, identity) {
         (None, _) => None,
-        (Some(_), Some(identity)) => Some(Arc::new(Desk::new(identity))),
+        (Some(_), Some(identity)) => Some(Arc::new(Desk::new(identity, Arc::clone(&metrics)))),
         (Some((listener, _)), None) => return Err(Stop::Unpaired { listener: listener.clone() }),
     };
     let live = RwLock::new(Arc::new(Live::read(&config)?));
@@ -147,6 +161,7 @@ pub fn start(
     let shared = Arc::new(Shared {
         live,
         limits,
+        metrics,
         desk,
         seats: Seats::new(limits.connections, limits.connections_per_address),
         visits: TaskTracker::new(),
@@ -160,6 +175,13 @@ pub fn start(
         let address = socket.local_addr().map_err(failed)?;
         bound.push((Door { name: name.clone(), listener: listener.clone() }, socket, address));
     }
+    let mut operations = None;
+    if let Some(config::Operations { listen }) = config.operations {
+        let failed = |source| Stop::Operations { at: listen, source };
+        let socket = listener::bind(listen).map_err(failed)?;
+        operations = Some(socket.local_addr().map_err(failed)?);
+        tokio::spawn(operations::serve(Arc::clone(&shared), socket));
+    }
     let mut addresses = BTreeMap::new();
     for (door, socket, address) in bound {
         tracing::info!(listener = door.name, %address, trusted = door.listener.trusted, "listening");
@@ -171,7 +193,7 @@ pub fn start(
         tokio::spawn(async move { kill.run_until_cancelled(revocation::follow(desk)).await });
     }
     let serving = tokio::spawn(serve(Arc::clone(&shared), shutdown));
-    Ok(Running { addresses, reloader: Reloader { shared, config: Arc::new(config) }, serving })
+    Ok(Running { addresses, operations, reloader: Reloader { shared, config: Arc::new(config) }, serving })
 }
 
 async fn serve(shared: Arc<Shared>, shutdown: impl Future<Output = ()>) {
@@ -198,6 +220,12 @@ impl Running {
     #[must_use]
     pub const fn addresses(&self) -> &BTreeMap<String, SocketAddr> {
         &self.addresses
+    }
+
+    /// Where metrics are told, if they are.
+    #[must_use]
+    pub const fn operations(&self) -> Option<SocketAddr> {
+        self.operations
     }
 
     /// What reads certificates again.

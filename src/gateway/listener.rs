@@ -44,10 +44,12 @@ pub(crate) async fn accept(shared: Arc<Shared>, door: Arc<Door>, socket: TcpList
 
 fn admit(shared: &Arc<Shared>, door: &Arc<Door>, tcp: TcpStream, peer: SocketAddr) {
     if !door.listener.welcomes(peer.ip()) {
+        shared.metrics.turned_away(&door.name, "network");
         tracing::info!(listener = door.name, %peer, "turned away: from none of the listener's networks");
         return;
     }
     let Some(seat) = shared.seats.take(peer.ip()) else {
+        shared.metrics.turned_away(&door.name, "limit");
         tracing::warn!(listener = door.name, %peer, "turned away: as many connections as there may be");
         return;
     };
@@ -55,6 +57,8 @@ fn admit(shared: &Arc<Shared>, door: &Arc<Door>, tcp: TcpStream, peer: SocketAdd
     let tracker = shared.visits.clone();
     tracker.spawn(async move {
         let _seat = seat;
+        let metrics = Arc::clone(&shared.metrics);
+        let _open = metrics.connected(&door.name);
         let kill = shared.kill.clone();
         tokio::select! {
             () = visit(shared, door, tcp, peer) => {}

@@ -52,6 +52,11 @@ impl Frames {
         self.prefixes.extend_from_slice(prefix);
     }
 
+    /// How many they are.
+    pub(crate) const fn len(&self) -> u64 {
+        self.numbered.len() as u64
+    }
+
     fn hash(&self) -> [u8; 32] {
         sha256(&self.prefixes)
     }

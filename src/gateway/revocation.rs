@@ -55,7 +55,7 @@ fn over(desk: &Desk, error: &Error) {
     tracing::error!(%error, "the gateway's pairing is over: pair it again, and start it again");
     desk.credentials.forget(|_| true);
     desk.keyring.drop_keys(|_, _| true);
-    desk.guests.cut(|_| true);
+    cut(desk, "gateway", |_| true);
     desk.closed.cancel();
 }
 
@@ -107,6 +107,7 @@ fn revoked_target(desk: &Desk, target: &Target) {
 
 fn cut(desk: &Desk, revoked: &'static str, whom: impl Fn(&Guest) -> bool) {
     let connections = desk.guests.cut(whom);
+    desk.metrics.cut(revoked, connections);
     if connections > 0 {
         tracing::info!(revoked, connections, "cut");
     }

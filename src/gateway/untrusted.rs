@@ -20,10 +20,11 @@ use crate::drive::{Driven, Driver, Following, Over};
 use crate::guests::{Guests, Present};
 use crate::keys::{Held, Keyring};
 use crate::listener::Door;
+use crate::metrics::Metrics;
 use crate::replay::Replays;
 use crate::session::{Ended, Keys, Sealing, Session, Settings, Unavailable, announcement};
 use crate::side::Side;
-use crate::upstream::LoggedIn;
+use crate::upstream::{LoggedIn, Unreached};
 use crate::{Identity, Live, Shared};
 
 /// What all untrusted connections share.
@@ -33,6 +34,7 @@ pub(crate) struct Desk {
     pub(crate) keyring: Keyring,
     pub(crate) credentials: Credentials,
     pub(crate) guests: Arc<Guests>,
+    pub(crate) metrics: Arc<Metrics>,
     replays: Replays,
     /// The gateway's own pairing is over.
     pub(crate) closed: CancellationToken,
@@ -49,14 +51,15 @@ struct Admitted {
 }
 
 impl Desk {
-    pub(crate) fn new(identity: Identity) -> Self {
+    pub(crate) fn new(identity: Identity, metrics: Arc<Metrics>) -> Self {
         let Identity { server, clock, rng } = identity;
         let capabilities = Capabilities::parse(&CAPABILITIES).expect("they are well-formed");
         let key = Secret::random(&mut rng());
         Self {
-            keyring: Keyring::new(server.clone(), Arc::clone(&clock), capabilities),
+            keyring: Keyring::new(server.clone(), Arc::clone(&clock), capabilities, Arc::clone(&metrics)),
             credentials: Credentials::new(server.clone(), key),
             guests: Arc::default(),
+            metrics,
             replays: Replays::default(),
             closed: CancellationToken::new(),
             server,
@@ -173,10 +176,12 @@ impl Visit<'_> {
                 let told = self.settings().capabilities;
                 let told: Vec<_> = told.iter().map(String::as_str).collect();
                 let shown = advertised(self.door.listener.profile(), &admitted.mail.capabilities, &told);
+                self.desk.metrics.login("accepted");
                 (Outcome::Accepted(shown), Some(admitted))
             }
             Err(refused) => {
                 let (listener, peer) = (self.door.name.as_str(), self.peer);
+                self.desk.metrics.login(refused.name());
                 tracing::info!(listener, %peer, %refused, "no login");
                 (refused.outcome(), None)
             }
@@ -201,7 +206,8 @@ impl Visit<'_> {
         let connect = self.shared.limits.connect();
         let (keys, mail) =
             tokio::join!(self.keys(&user), timeout(connect, self.live.upstream.log_in(account)));
-        let mail = mail.map_err(|_| Refused::MailServer)?.map_err(|unreached| {
+        let mail = mail.unwrap_or(Err(Unreached::Late)).map_err(|unreached| {
+            self.desk.metrics.upstream_failed(unreached.name());
             tracing::warn!(error = &unreached as &dyn std::error::Error, "no login at the mail server");
             Refused::MailServer
         })?;
@@ -224,9 +230,11 @@ impl Visit<'_> {
         match self.desk.credentials.verify(user, secret).await {
             Ok(Some(verified)) => Ok(verified),
             Ok(None) => Err(Refused::Wrong),
-            Err(Error::Retry { .. }) => Err(Refused::KeyService),
             Err(error) => {
-                tracing::warn!(%error, "the key service does not say whether a credential is live");
+                self.desk.metrics.key_service_failed("credential");
+                if !matches!(error, Error::Retry { .. }) {
+                    tracing::warn!(%error, "the key service does not say whether a credential is live");
+                }
                 Err(Refused::KeyService)
             }
         }
@@ -274,6 +282,17 @@ enum Refused {
 }
 
 impl Refused {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Wrong => "wrong",
+            Self::KeyService => "key_service",
+            Self::MailServer => "mail_server",
+            Self::NoDevice => "no_device",
+            Self::Closed => "closed",
+        }
+    }
+
     const fn outcome(self) -> Outcome {
         match self {
             Self::Name | Self::Wrong => Outcome::Refused,

@@ -34,6 +34,9 @@ pub(crate) enum Unreached {
     /// No connection, or it broke.
     #[error("the mail server is not reached")]
     Io(#[from] io::Error),
+    /// Not in time.
+    #[error("the mail server does not answer within limits.connect_s")]
+    Late,
     /// It says so.
     #[error("the mail server is busy, or will not speak with us")]
     Declined,
@@ -46,6 +49,20 @@ pub(crate) enum Unreached {
     /// What it says is no IMAP.
     #[error("the mail server does not speak IMAP")]
     NoImap,
+}
+
+impl Unreached {
+    /// Its name, for what is counted.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Io(_) => "connection",
+            Self::Late => "late",
+            Self::Declined => "declined",
+            Self::Refused => "refused",
+            Self::NoStartTls => "no_starttls",
+            Self::NoImap => "no_imap",
+        }
+    }
 }
 
 /// A connection on which nobody is logged in.

@@ -101,8 +101,8 @@ async fn trusted(shared: &Shared, live: &Live, guest: Guest, listener: &str, pee
     let mut server = match timeout(shared.limits.connect(), reach(live, &mut client, greeted)).await {
         Ok(Ok(server)) => server,
         failed => {
-            let late = Unreached::Io(io::ErrorKind::TimedOut.into());
-            let error = failed.map_or(late, |reached| reached.err().unwrap_or(Unreached::NoImap));
+            let error = failed.map_or(Unreached::Late, |reached| reached.err().unwrap_or(Unreached::NoImap));
+            shared.metrics.upstream_failed(error.name());
             tracing::warn!(listener, %peer, error = &error as &dyn std::error::Error, "turned away");
             let _ = client.send(UNREACHED).await;
             let _ = client.close().await;

@@ -220,3 +220,35 @@ async fn a_gateway_that_stops_says_so() {
     let (rest, ()) = tokio::join!(session.rest(), scene.gateway.stop());
     assert_eq!(rest, b"* BYE the gateway stops\r\n");
 }
+
+#[tokio::test]
+async fn what_happens_is_counted_and_names_nobody() {
+    let scene = Scene::open().await;
+    let mut session = scene.proxy().await;
+    read(&scene, &mut session).await;
+    scene.login(ANN, "0000-1111-2222-3333-4444").await;
+    session.ask("STORE 1 +FLAGS (\\Deleted)").await;
+    session.ask("SEARCH SUBJECT lunch").await;
+    let metrics = scene.gateway.metrics().await;
+    for line in [
+        "sidekey_gateway_connections{listener=\"strict\"} 1",
+        "sidekey_gateway_connections_total{listener=\"strict\"} 2",
+        "sidekey_gateway_connections_total{listener=\"change\"} 0",
+        "sidekey_gateway_logins_total{outcome=\"accepted\"} 1",
+        "sidekey_gateway_logins_total{outcome=\"wrong\"} 1",
+        "sidekey_gateway_commands_refused_total{reason=\"mailbox_change\"} 1",
+        "sidekey_gateway_items_sealed_total 1",
+        "sidekey_gateway_frames_total{outcome=\"refused\"} 1",
+        "sidekey_gateway_frames_total{outcome=\"accepted\"} 0",
+        "sidekey_gateway_session_keys 1",
+        "sidekey_gateway_cuts_total{reason=\"credential\"} 0",
+    ] {
+        assert!(metrics.lines().any(|told| told == line), "{line} is not in\n{metrics}");
+    }
+    let target = json!({"kind": "credential", "credential": scene.credential.credential});
+    scene.office.revoke(&target).send().await.is(200);
+    Scene::is_cut(session).await;
+    let metrics = scene.gateway.metrics().await;
+    assert!(metrics.contains("sidekey_gateway_cuts_total{reason=\"credential\"} 1"), "{metrics}");
+    assert!(!metrics.contains("ann") && !metrics.contains("127.0.0.1"), "{metrics}");
+}

@@ -1,5 +1,6 @@
 //! What stands in a configuration's way.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Why a configuration cannot be used. Each names the file or the option.
@@ -50,6 +51,9 @@ pub enum BadOption {
         "doors.{0}.tls is \"none\" and its address is not this machine: only a loopback address is tried in the clear"
     )]
     DoorExposed(String),
+    /// Anybody could ask.
+    #[error("operations.listen is {0}, which other machines reach: only a loopback address tells metrics")]
+    OperationsExposed(SocketAddr),
     /// Mail and passwords would cross a network in the clear.
     #[error(
         "upstream.tls is \"none\" and {0} is not this machine: only a loopback address is reached in the clear"

@@ -30,6 +30,19 @@ fn the_shipped_file_names_every_option_and_can_be_meant() {
 }
 
 #[test]
+fn metrics_are_told_where_it_is_said_and_to_this_machine_alone() {
+    let mut config = read(SHIPPED);
+    assert_eq!(config.operations, None);
+    for (listen, checked) in [
+        ("127.0.0.1:8445", Ok(())),
+        ("192.0.2.1:8445", Err(BadOption::OperationsExposed("192.0.2.1:8445".parse().unwrap()))),
+    ] {
+        config.operations = toml::from_str(&format!("listen = '{listen}'")).ok();
+        assert_eq!(config.check(), checked);
+    }
+}
+
+#[test]
 fn an_unknown_option_is_refused_by_name() {
     for text in
         ["[limits]\nconections = 1", "[log]\nlevel = 'loud'", "[upstream]\nadress = 'x'", "trusted = true"]

@@ -203,6 +203,7 @@ impl Session {
                 return Ok(());
             }
             Doing::Fetch(plan) if plan.left_out && ok => {
+                self.noted.refused.push("no_key");
                 self.say(&format!("{tag} NO [UNAVAILABLE] {NO_KEY}\r\n"));
                 return Ok(());
             }
@@ -268,6 +269,7 @@ impl Session {
         let mut salt = [0; SALT_SIZE];
         self.rng.fill_bytes(&mut salt);
         let (form, out) = (plan.form, &mut self.to_client);
+        self.noted.sealed += 1;
         Frame::begin(keys.object(), (wanted, &place), (kind, value_len), form, salt, out).map_err(unsealable)
     }
 

@@ -151,14 +151,24 @@ impl Session {
         let refused = match (refused, spool.finish()) {
             (None, Ok(spooled)) => match self.settings.replays.take(&frames, not_after, self.now) {
                 Ok(()) => {
+                    self.noted.accepted += frames.len();
                     let outgoing = Outgoing { messages, spooled, left: 0, goes: false, frames };
                     return self.send_messages(tag, outgoing);
                 }
-                Err(Known::Done(Some(answer))) => return self.say(&format!("{tag} {answer}\r\n")),
-                Err(Known::Done(None)) => "[UNAVAILABLE] what became of it is not known".to_owned(),
-                Err(Known::Spent) => "a number was used before: number it anew".to_owned(),
+                Err(Known::Done(answer)) => {
+                    self.noted.replayed += 1;
+                    let unknown = "NO [UNAVAILABLE] what became of it is not known";
+                    return self.say(&format!("{tag} {}\r\n", answer.as_deref().unwrap_or(unknown)));
+                }
+                Err(Known::Spent) => {
+                    self.noted.unsound += 1;
+                    "a number was used before: number it anew".to_owned()
+                }
             },
-            (Some(refused), _) => refused.to_string(),
+            (Some(refused), _) => {
+                self.noted.unsound += u64::from(matches!(refused, Refused::Unsound(_)));
+                refused.to_string()
+            }
             (None, Err(_)) => Refused::Spool.to_string(),
         };
         self.say(&format!("{tag} NO {refused}\r\n"));

@@ -66,6 +66,7 @@ impl Session {
             Event::Refused(tag, refusal) => {
                 // What had come of an APPEND was not all of it.
                 self.state = State::Ready;
+                self.noted.refused.push("malformed");
                 self.say(&format!("{} BAD {refusal}\r\n", tag.as_ref().map_or("*", Tag::as_str)));
             }
             Event::Append(append) => self.announced(append),
@@ -83,7 +84,10 @@ impl Session {
             }
             Ruling::Fetch(fetch) => match Plan::new(fetch) {
                 Ok(plan) => self.plan(tag, Box::new(plan)),
-                Err(refused) => self.say(&format!("{tag} BAD {refused}\r\n")),
+                Err(refused) => {
+                    self.noted.refused.push("item");
+                    self.say(&format!("{tag} BAD {refused}\r\n"));
+                }
             },
             Ruling::Search(body) if self.settings.sealing == Sealing::Off => self.forward(tag, body),
             Ruling::Search(body) => self.search(tag, body),
@@ -93,7 +97,10 @@ impl Session {
                 self.say(&format!("* ID (\"name\" \"Sidekey\")\r\n{tag} OK done\r\n"));
             }
             Ruling::Own(Own::NothingEnabled) => self.say(&format!("* ENABLED\r\n{tag} OK done\r\n")),
-            Ruling::Refuse(denied) => self.say(&format!("{tag} {} {denied}\r\n", denied.condition())),
+            Ruling::Refuse(denied) => {
+                self.noted.refused.push(denied.name());
+                self.say(&format!("{tag} {} {denied}\r\n", denied.condition()));
+            }
         }
     }
 

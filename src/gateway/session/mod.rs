@@ -14,6 +14,7 @@ mod command;
 mod ended;
 mod fetch;
 mod inbound;
+mod noted;
 mod place;
 mod search;
 
@@ -35,6 +36,7 @@ use command::Doing;
 use place::Places;
 
 pub use ended::{Ended, Unavailable, Unfit};
+pub use noted::Noted;
 
 /// How a user's connections are ruled.
 #[derive(Clone, Debug)]
@@ -112,6 +114,7 @@ pub struct Session {
     /// When it was last given something.
     now: Timestamp,
     over: bool,
+    noted: Noted,
 }
 
 /// Where the one command stands.
@@ -175,6 +178,7 @@ impl Session {
             own: Vec::new(),
             now: Timestamp(0),
             over: false,
+            noted: Noted::NONE,
         }
     }
 
@@ -280,6 +284,11 @@ impl Session {
         self.wish.take()
     }
 
+    /// What is counted, since it was asked last.
+    pub const fn noted(&mut self) -> Noted {
+        std::mem::replace(&mut self.noted, Noted::NONE)
+    }
+
     /// The answer to a [`Wish`]. The key that is in force is also taken unasked, when it was renewed: the frames that have
     /// begun end under the one before, and the client is told.
     pub fn key(&mut self, answer: Result<Arc<dyn Keys>, Unavailable>) {
@@ -287,7 +296,10 @@ impl Session {
             (State::Keyless(_, Waits::Append(incoming)), Err(unavailable)) => {
                 self.locked_out(incoming, unavailable)
             }
-            (State::Keyless(tag, _), Err(unavailable)) => self.say(&format!("{tag} NO {unavailable}\r\n")),
+            (State::Keyless(tag, _), Err(unavailable)) => {
+                self.noted.refused.push("no_key");
+                self.say(&format!("{tag} NO {unavailable}\r\n"));
+            }
             (State::Keyless(tag, Waits::Search(opening)), Ok(keys))
                 if opening.prefix().is_some_and(|prefix| prefix.is_under(&*keys)) =>
             {

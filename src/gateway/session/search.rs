@@ -8,7 +8,7 @@ use sidekey_protocol::object::{Context, Reject};
 use super::inbound::{Prefix, Unsound, open_string, split};
 use super::{Keys, Session, State, Waits, Wish};
 use crate::allow::{replace_strings, sealed_strings};
-use crate::replay::Frames;
+use crate::replay::{Frames, Known};
 
 /// Frames that are to be opened, and the command that they stand in.
 pub(super) struct Opening {
@@ -45,7 +45,7 @@ impl Session {
         }
         let opening = match Opening::read(body) {
             Ok(opening) => opening,
-            Err(unsound) => return self.say(&format!("{tag} NO {unsound}\r\n")),
+            Err(unsound) => return self.unsound(&tag, unsound),
         };
         let Some(prefix) = opening.prefix() else { return };
         match self.key_of(prefix) {
@@ -67,12 +67,24 @@ impl Session {
     pub(super) fn searched(&mut self, tag: Tag, opening: Opening, keys: &dyn Keys) {
         let (body, taken) = match self.opened(opening, keys) {
             Ok(opened) => opened,
-            Err(unsound) => return self.say(&format!("{tag} NO {unsound}\r\n")),
+            Err(unsound) => return self.unsound(&tag, unsound),
         };
         match self.settings.replays.take(&taken, keys.not_after(), self.now) {
-            Ok(()) => self.forward(tag, body),
-            Err(_) => self.say(&format!("{tag} NO this was searched for before: number it anew\r\n")),
+            Ok(()) => {
+                self.noted.accepted += taken.len();
+                self.forward(tag, body);
+            }
+            Err(known) => {
+                let again = matches!(known, Known::Done(_));
+                *(if again { &mut self.noted.replayed } else { &mut self.noted.unsound }) += 1;
+                self.say(&format!("{tag} NO this was searched for before: number it anew\r\n"));
+            }
         }
+    }
+
+    fn unsound(&mut self, tag: &Tag, unsound: Unsound) {
+        self.noted.unsound += 1;
+        self.say(&format!("{tag} NO {unsound}\r\n"));
     }
 
     fn opened(&self, opening: Opening, keys: &dyn Keys) -> Result<(Body, Frames), Unsound> {

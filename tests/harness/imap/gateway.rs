@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 use super::dovecot::{Dovecot, MASTER, MASTER_PASSWORD};
 use crate::others::authority::Authority;
-use crate::{Hands, Office};
+use crate::{Hands, Office, metrics};
 
 /// A gateway, until it is dropped.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl Gateway {
         let text = format!(
             "[upstream]\naddress = '127.0.0.1:{server}'\ntls = 'none'\nstrip_domain = '{DOMAIN}'\n\
              [upstream.master]\nuser = '{MASTER}'\npassword_file = 'master'\n{listeners}\
-             [limits]\nlogin_s = 20\n"
+             [operations]\nlisten = '127.0.0.1:0'\n[limits]\nlogin_s = 20\n",
         );
         let path = folder.path().join("gateway.toml");
         fs::write(&path, &text).unwrap();
@@ -97,6 +97,11 @@ impl Gateway {
     #[must_use]
     pub fn port(&self, listener: &str) -> u16 {
         self.running.address(listener).as_ref().map(SocketAddr::port).unwrap()
+    }
+
+    /// What `/metrics` tells, as it stands.
+    pub async fn metrics(&self) -> String {
+        metrics::told_at(self.running.operations().unwrap()).await
     }
 
     /// Stops it, and waits for that.
