@@ -4,6 +4,7 @@
 
 mod app;
 mod audit;
+mod built;
 mod certificate;
 pub mod clock;
 pub mod config;
@@ -39,11 +40,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum_server::Handle;
-use rand_core::{CryptoRng, Rng as _};
-use tokio::sync::Semaphore;
+use rand_core::CryptoRng;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+pub use crate::built::Service;
 pub use crate::certificate::BadTls;
 pub use crate::config::Config;
 pub use crate::delivery::{BadCarrier, Callback, Handed, Misfit, check_carriers};
@@ -51,21 +52,17 @@ pub use crate::files::BadFile;
 pub use crate::http::{openapi, problem};
 pub use crate::init::init;
 
-use crate::app::{App, KeyOverlap, SharedRng};
-use crate::audit::Readers;
+use crate::app::{App, SharedRng};
 use crate::certificate::Certificate;
 use crate::clock::Clock;
 use crate::config::Limits;
 use crate::delivery::Outbox;
 use crate::fault::Fault;
-use crate::health::Health;
-use crate::http::limits::{Edge, RequestIds};
-use crate::http::tokens::Tokens;
+use crate::http::limits::Edge;
 use crate::live::Live;
-use crate::metrics::Metrics;
 use crate::reload::Reloader;
 use crate::root::{BadRootKey, Typed};
-use crate::store::{Meter, Store};
+use crate::store::Store;
 
 pub use crate::store::{ClockAccepted, Daily};
 use crate::telemetry::Logs;
@@ -182,16 +179,10 @@ pub async fn start(
     let certificate = Arc::new(Certificate::read(&config, clock.now())?);
     let store = open_store(&config, passphrase, clock.clone(), rng.clone()).await?;
     carriers.extend(delivery::configured(&config, &clock, &rng)?);
-    let app = App::new(&config, store.clone(), rng.clone(), certificate.clone(), carriers);
+    let Service { app, edge, router } =
+        Service::build(&config, store.clone(), certificate.clone(), carriers, (clock.clone(), rng));
     let outbox = app.outbox.clone();
     outbox.start();
-    let edge = Edge {
-        clock: clock.clone(),
-        ids: Arc::new(RequestIds::starting_at(rng.clone().next_u64())),
-        limits: app.limits.clone(),
-        metrics: Some(app.metrics.clone()),
-    };
-    let router = http::router(&app, edge.clone());
     let local_addr = listener.local_addr().map_err(Stop::Listen)?;
     let operations = match operations {
         Some(listener) => Some(watched(&config, listener, &app, &certificate, edge).map_err(Stop::Listen)?),
@@ -288,41 +279,6 @@ impl Running {
         }
         tracing::info!("stopped");
         served.map_err(Stop::Listen)
-    }
-}
-
-impl App {
-    fn new(
-        config: &Config,
-        store: Arc<Store>,
-        rng: SharedRng,
-        certificate: Arc<Certificate>,
-        carriers: Vec<Handed>,
-    ) -> Self {
-        let metrics = Arc::new(Metrics::new());
-        store.measure(Meter::new(metrics.registry()));
-        let stopping = CancellationToken::new();
-        let (url, handed) = (config.public_url.clone(), carriers);
-        let registry = metrics.registry();
-        let outbox = Outbox::new(store.clone(), rng.clone(), url, handed, stopping.clone(), registry);
-        let health = Health::new(store.clone(), certificate);
-        Self {
-            service: store.identity().service,
-            store,
-            rng,
-            limits: Live::new(config.limits.clone()),
-            metrics,
-            health: Arc::new(health),
-            public_url: config.public_url.clone(),
-            key_overlap: KeyOverlap(config.key_overlap_s),
-            tokens: Arc::new(Tokens::up_to(config.limits.tokens)),
-            rates: Arc::default(),
-            exchanges: Arc::default(),
-            audit_readers: Readers::default(),
-            listeners: Arc::new(Semaphore::new(config.limits.event_streams)),
-            outbox: Arc::new(outbox),
-            stopping,
-        }
     }
 }
 

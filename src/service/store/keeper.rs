@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use sidekey_protocol::ids::Timestamp;
 
 use super::engine::{Desk, Engine, Shared, Verdict};
-use super::open::PAGES;
+use super::open::{PAGES, Tended};
 use super::pages::{Delta, Key, PAGE_SESSIONS, StoredPage};
 use super::record::Record;
 use super::sled::{Behind, Change};
@@ -17,23 +17,25 @@ use super::state::{Dirty, State};
 use super::{Error, room};
 use crate::fault::Fault;
 
-/// The thread and the way to stop it.
-#[derive(Debug)]
-pub(super) struct Keeper {
-    stop: SyncSender<()>,
-    thread: JoinHandle<()>,
+/// Whoever does the work.
+pub(super) enum Keeper {
+    /// The thread and the way to stop it.
+    Thread { stop: SyncSender<()>, thread: JoinHandle<()> },
+    /// Whoever has the store.
+    Caller(Box<Work>),
 }
 
 impl Keeper {
     /// Starts it, with the pages if there are any to write to.
     pub(super) fn start(
+        tended: Tended,
         behind: Option<Behind>,
         engine: Engine,
         shared: Arc<Shared>,
     ) -> std::io::Result<Self> {
-        let (stop, stopped) = sync_channel(1);
         let next_page = behind.as_ref().map_or(1, Behind::next_page);
         let work = Work {
+            written: tended == Tended::ByItself,
             behind,
             engine,
             shared,
@@ -44,20 +46,40 @@ impl Keeper {
             renewal: Timestamp(0),
             lapsing: Timestamp(0),
         };
+        if tended == Tended::ByCaller {
+            return Ok(Self::Caller(Box::new(work)));
+        }
+        let (stop, stopped) = sync_channel(1);
         let thread = std::thread::Builder::new().name("keeper".into()).spawn(move || work.run(&stopped))?;
-        Ok(Self { stop, thread })
+        Ok(Self::Thread { stop, thread })
+    }
+
+    /// One round, where it is the caller's to make.
+    pub(super) fn round(&mut self) {
+        if let Self::Caller(work) = self {
+            work.round();
+        }
     }
 
     /// Lets it write behind what is left, and waits.
     pub(super) fn stop(self) {
-        let _ = self.stop.try_send(());
-        if self.thread.join().is_err() {
+        let Self::Thread { stop, thread } = self else { return };
+        let _ = stop.try_send(());
+        if thread.join().is_err() {
             tracing::error!("the keeper panicked; the next start replays the journal");
         }
     }
 }
 
-struct Work {
+impl std::fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if matches!(self, Self::Thread { .. }) { "Thread" } else { "Caller" })
+    }
+}
+
+pub(super) struct Work {
+    /// Anything is written behind at all.
+    written: bool,
     behind: Option<Behind>,
     engine: Engine,
     shared: Arc<Shared>,
@@ -77,26 +99,32 @@ struct Work {
 impl Work {
     fn run(mut self, stopped: &Receiver<()>) {
         loop {
-            let over = !matches!(stopped.recv_timeout(TICK), Err(RecvTimeoutError::Timeout));
-            self.mend();
-            self.write_behind();
-            if over {
+            if !matches!(stopped.recv_timeout(TICK), Err(RecvTimeoutError::Timeout)) {
+                self.mend();
+                self.write_behind();
                 return;
             }
-            self.make_room();
-            // After the writing, so that nothing is swept that is yet to be written.
-            self.engine.sweep(SWEEP_COUNT.max(self.shared.read().sessions.len() / 32));
-            // Both wait for room: what ends is ended when it is asked for.
-            if self.shared.is_full() {
-                continue;
+            self.round();
+        }
+    }
+
+    /// All there is to do now.
+    fn round(&mut self) {
+        self.mend();
+        self.write_behind();
+        self.make_room();
+        // After the writing, so that nothing is swept that is yet to be written.
+        self.engine.sweep(SWEEP_COUNT.max(self.shared.read().sessions.len() / 32));
+        // Both wait for room: what ends is ended when it is asked for.
+        if self.shared.is_full() {
+            return;
+        }
+        match self.lapse().and_then(|()| self.renew()) {
+            Ok(()) | Err(Error::Fault(Fault::Fenced)) => self.untended = false,
+            Err(error) if !std::mem::replace(&mut self.untended, true) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the state is not tended")
             }
-            match self.lapse().and_then(|()| self.renew()) {
-                Ok(()) | Err(Error::Fault(Fault::Fenced)) => self.untended = false,
-                Err(error) if !std::mem::replace(&mut self.untended, true) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "the state is not tended")
-                }
-                Err(_) => {}
-            }
+            Err(_) => {}
         }
     }
 
@@ -129,7 +157,7 @@ impl Work {
     fn mend(&mut self) {
         let rested = self.mending.is_none_or(|last| last.elapsed() >= MEND_EVERY);
         let folder = self.shared.at_rest.folder();
-        if self.behind.is_some() || !rested || !room::is_enough(folder) {
+        if !self.written || self.behind.is_some() || !rested || !room::is_enough(folder) {
             return;
         }
         self.mending = Some(Instant::now());

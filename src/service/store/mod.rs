@@ -71,8 +71,8 @@ pub use feed::{Begun, Commit, Deaf, Listening, Place};
 pub(crate) use format::check_format;
 pub use keys::{KeysRotated, Signer};
 pub(crate) use meter::Meter;
-pub use open::Genesis;
 pub(crate) use open::lock;
+pub use open::{Genesis, Tended, Terms};
 pub use pairing::{NewInvitation, NewPairing};
 pub use rekey::NewEpoch;
 pub use restore::Compared;
@@ -229,6 +229,16 @@ impl Store {
     #[must_use]
     pub fn listen(&self, place: Place<'_>, after: Option<u64>) -> Begun {
         self.shared.feed.listen(place, after)
+    }
+
+    /// Sweeps what is over, lapses what nobody uses, renews the sealing keys: one round, for whoever opened it so
+    /// ([`Tended::ByCaller`]). It waits for the writer: not for an async thread.
+    pub fn tend(&self) {
+        if let Some(keeper) = &mut *self.keeper.lock().unwrap_or_else(PoisonError::into_inner) {
+            keeper.round();
+        }
+        // What was queued meanwhile is done before the next one looks.
+        let _ = self.engine.commit_blocking(None, |_, _| Ok(engine::Verdict::Already(())));
     }
 
     /// Finishes what is queued, writes behind what is left, signs where the chain stands, and stops. Later commits fail.

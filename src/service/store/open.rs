@@ -59,7 +59,11 @@ impl Store {
         Self::create_with(folder, root, genesis, clock, rng, SEGMENT_SIZE)
     }
 
-    pub(super) fn create_with(
+    /// The same, with a first segment of the journal of so many octets.
+    ///
+    /// # Errors
+    /// As [`Store::create`].
+    pub fn create_with(
         folder: &Path,
         root: &Secret<32>,
         genesis: Genesis,
@@ -122,7 +126,26 @@ impl Store {
             );
             std::process::exit(1);
         };
-        Self::open_with(folder, root, clock, rng, SEGMENT_SIZE, Box::new(end_process), |_| {})
+        let terms = Terms {
+            segment_size_bytes: SEGMENT_SIZE,
+            on_fence: Box::new(end_process),
+            tended: Tended::ByItself,
+        };
+        Self::open_on(folder, root, clock, rng, terms)
+    }
+
+    /// The same, on other terms than those of a process that serves one folder until it ends.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_on(
+        folder: &Path,
+        root: Secret<32>,
+        clock: Arc<dyn Clock>,
+        rng: Rng,
+        terms: Terms,
+    ) -> Result<Self, Fault> {
+        Self::open_with(folder, root, clock, rng, terms, |_| {})
     }
 
     pub(super) fn open_with(
@@ -130,10 +153,10 @@ impl Store {
         root: Secret<32>,
         clock: Arc<dyn Clock>,
         mut rng: Rng,
-        segment_size: u64,
-        on_fence: Box<dyn Fn(&Fault) + Send + Sync>,
+        terms: Terms,
         adjust: impl FnOnce(&mut Journal),
     ) -> Result<Self, Fault> {
+        let Terms { segment_size_bytes, on_fence, tended } = terms;
         if !folder.join(JOURNAL).exists() {
             return Err(Fault::Missing);
         }
@@ -141,8 +164,8 @@ impl Store {
         format::check_format(folder)?;
         let at_rest = AtRest::open(folder, &root, &mut *rng)?;
         drop(root);
-        let Stood { behind, state, base, first } = stood(folder, &at_rest)?;
-        let (mut journal, state) = replay(folder, segment_size, state)?;
+        let Stood { behind, state, base, first } = stood(folder, &at_rest, tended)?;
+        let (mut journal, state) = replay(folder, segment_size_bytes, state)?;
         rebase(folder, &at_rest, &state, base, first)?;
         adjust(&mut journal);
         let identity = identity(&state);
@@ -150,8 +173,8 @@ impl Store {
         let shared = Arc::new(Shared::new(state, at_rest, clock, rng, on_fence));
         let started = Fault::io("start a thread");
         let engine = Engine::start(journal, shared.clone()).map_err(started)?;
-        let keeper =
-            Keeper::start(behind, engine.clone(), shared.clone()).map_err(Fault::io("start a thread"))?;
+        let keeper = Keeper::start(tended, behind, engine.clone(), shared.clone())
+            .map_err(Fault::io("start a thread"))?;
         let (keeper, checkpoints) = (Mutex::new(Some(keeper)), Mutex::new(Checkpoints::open(folder)?));
         let (pruning, reading) = (Mutex::default(), RwLock::default());
         let store =
@@ -161,6 +184,35 @@ impl Store {
         }
         Ok(store)
     }
+}
+
+/// How a store is run.
+pub struct Terms {
+    /// Octets of each segment of the journal that is made.
+    pub segment_size_bytes: u64,
+    /// What happens after a failed write: nothing is answered any more.
+    pub on_fence: Box<dyn Fn(&Fault) + Send + Sync>,
+    /// Who tends the state.
+    pub tended: Tended,
+}
+
+impl std::fmt::Debug for Terms {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { segment_size_bytes, tended, .. } = self;
+        f.debug_struct("Terms")
+            .field("segment_size_bytes", segment_size_bytes)
+            .field("tended", tended)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Who tends the state: sweeps what is over, lapses what nobody uses, renews the sealing keys.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Tended {
+    /// A thread of its own, which writes the state behind as well.
+    ByItself,
+    /// Whoever calls [`Store::tend`]. Nothing is written behind: the next start replays the journal.
+    ByCaller,
 }
 
 /// What a start begins with.
@@ -174,8 +226,11 @@ struct Stood {
     first: u64,
 }
 
-fn stood(folder: &Path, at_rest: &AtRest) -> Result<Stood, Fault> {
-    let (behind, state) = pages(&folder.join(PAGES), at_rest)?;
+fn stood(folder: &Path, at_rest: &AtRest, tended: Tended) -> Result<Stood, Fault> {
+    let (behind, state) = match tended {
+        Tended::ByItself => pages(&folder.join(PAGES), at_rest)?,
+        Tended::ByCaller => (None, State::default()),
+    };
     let first = Reader::begin(&folder.join(JOURNAL))?.seq + 1;
     let found = base::open(folder, &at_rest.state_key()).unwrap_or_else(useless);
     let base = found.as_ref().map(|base| base.position().seq);
@@ -191,7 +246,12 @@ fn stood(folder: &Path, at_rest: &AtRest) -> Result<Stood, Fault> {
         let record = state.position.seq;
         tracing::warn!(record, "the pages are behind the base; the state is rebuilt from there");
         drop(behind);
-        let behind = Behind::anew(&folder.join(PAGES), at_rest.state_key()).inspect_err(unwritten).ok();
+        let behind = match tended {
+            Tended::ByItself => {
+                Behind::anew(&folder.join(PAGES), at_rest.state_key()).inspect_err(unwritten).ok()
+            }
+            Tended::ByCaller => None,
+        };
         state.touch_all();
         return Ok(Stood { behind, state, base, first });
     }

@@ -34,7 +34,9 @@ use zeroize::Zeroizing;
 
 use super::engine::Rng;
 use super::journal::Journal;
-use super::{Error, Genesis, Idempotency, NewInvitation, NewPairing, NewSession, Refused, Store};
+use super::{
+    Error, Genesis, Idempotency, NewInvitation, NewPairing, NewSession, Refused, Store, Tended, Terms,
+};
 use crate::clock::TestClock;
 use crate::fault::Fault;
 
@@ -239,7 +241,8 @@ fn open(
 ) -> Result<Store, Fault> {
     let fenced = fenced.clone();
     let on_fence = Box::new(move |_: &Fault| fenced.store(true, Ordering::SeqCst));
-    Store::open_with(folder, root_key(), clock.clone(), rng(), SEGMENT_SIZE, on_fence, adjust)
+    let terms = Terms { segment_size_bytes: SEGMENT_SIZE, on_fence, tended: Tended::ByItself };
+    Store::open_with(folder, root_key(), clock.clone(), rng(), terms, adjust)
 }
 
 #[track_caller]
