@@ -8,11 +8,11 @@ use std::process::Command;
 
 /// Makes the interposer.
 pub(crate) fn interposer(folder: &Path) -> PathBuf {
-    let library = folder.join("power_cut.so");
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/process/power_cut.c");
+    let (library, source) = (folder.join("power_cut.so"), folder.join("power_cut.c"));
+    fs::write(&source, include_str!("power_cut.c")).unwrap();
     let made = Command::new("gcc")
         .args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"])
-        .args([library.as_path(), Path::new(source)])
+        .args([&library, &source])
         .args(["-ldl", "-lpthread"])
         .status()
         .expect("gcc makes the interposer");

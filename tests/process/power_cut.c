@@ -1,6 +1,8 @@
 /* A disk that remembers what it was told, and in which order: preloaded into a process, it logs every change to files
  * under SIDEKEY_CUT_FOLDER into SIDEKEY_CUT_LOG, so that a test can say what would be left after a power cut. With
- * SIDEKEY_CUT_NO_SYNC it also makes fsync and fdatasync do nothing, and log nothing.
+ * SIDEKEY_CUT_NO_SYNC it also makes fsync and fdatasync do nothing, and log nothing. SIDEKEY_CUT_ORDERS names a file of
+ * two octets that the test changes meanwhile: while the first is not 0, every sync fails (EIO), and while the second is
+ * not, there is no room for a file to grow (ENOSPC).
  *
  * A record: kind u8, inode u64, a u64, b u64, size u32, then so many octets of data or path (host byte order).
  *   C created (data: path)            O opened what was there (data: path)
@@ -19,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -33,6 +36,7 @@ static char folder[4096];
 static int log_fd = -1, no_sync;
 static uint64_t inodes[INODES_MAX], syncs;
 static int inode_count;
+static const volatile unsigned char nothing[2], *orders = nothing;
 
 static void start(void) {
     const char *path = getenv("SIDEKEY_CUT_LOG"), *under = getenv("SIDEKEY_CUT_FOLDER");
@@ -40,6 +44,10 @@ static void start(void) {
     if (!path || !under) return;
     snprintf(folder, sizeof folder, "%s", under);
     log_fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    const char *told = getenv("SIDEKEY_CUT_ORDERS");
+    int fd = told ? (int)syscall(SYS_openat, AT_FDCWD, told, O_RDONLY | O_CLOEXEC) : -1;
+    void *page = fd < 0 ? MAP_FAILED : mmap(NULL, 2, PROT_READ, MAP_SHARED, fd, 0);
+    if (page != MAP_FAILED) orders = page;
 }
 
 /* Whatever cannot be done here would make the test prove nothing. */
@@ -170,6 +178,11 @@ ssize_t write(int fd, const void *bytes, size_t size) {
         leave();
         return syscall(SYS_write, fd, bytes, size);
     }
+    if (orders[1]) {
+        leave();
+        errno = ENOSPC;
+        return -1;
+    }
     ssize_t done = wrote(fd, bytes, syscall(SYS_write, fd, bytes, size), -1);
     leave();
     return done;
@@ -246,6 +259,11 @@ ssize_t copy_file_range(int from, off_t *a, int to, off_t *b, size_t size, unsig
 static int do_sync(int fd, long number) {
     enter();
     uint64_t inode = tracked(fd), sync = ++syncs;
+    if (inode && orders[0]) {
+        leave();
+        errno = EIO;
+        return -1;
+    }
     if (inode && no_sync) {
         leave();
         return 0;
