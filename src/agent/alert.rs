@@ -71,6 +71,8 @@ pub enum Forgery {
     Content,
     /// A response code that belongs to another command.
     Code,
+    /// A message under a number that is another's, or nobody's.
+    Number,
     /// Words for the user's eyes: ALERT, REFERRAL.
     Words,
     /// An answer that is out of place in the exchange.
@@ -116,6 +118,7 @@ impl Alert {
             Self::Missing { .. } => "no_answer",
             Self::Forged(Forgery::Content) => "content",
             Self::Forged(Forgery::Code) => "code",
+            Self::Forged(Forgery::Number) => "number",
             Self::Forged(Forgery::Words) => "words",
             Self::Forged(Forgery::Response) => "response",
             Self::MassDeletion { .. } => "not_asked_for",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -17,6 +17,8 @@ pub struct Tally(Mutex<Told>);
 struct Told {
     alerts: BTreeMap<&'static str, u64>,
     held: BTreeMap<u64, (u64, oneshot::Sender<bool>)>,
+    /// When the present minute of the log began, and the lines in it.
+    minute: Option<(Instant, u32)>,
     last: u64,
 }
 
@@ -31,10 +33,22 @@ pub struct Held {
 }
 
 impl Tally {
-    /// Counts it, and logs it.
+    /// Counts it, and logs it: not more in a minute than somebody reads, since whoever stands on the path can give cause for
+    /// as many as he likes.
     pub fn raise(&self, connection: u64, alert: &Alert) {
-        *self.told().alerts.entry(alert.name()).or_default() += 1;
-        tracing::warn!(connection, alert = alert.name(), reason = alert.reason(), "{alert}");
+        let line = {
+            let mut told = self.told();
+            *told.alerts.entry(alert.name()).or_default() += 1;
+            told.line(Instant::now())
+        };
+        if line <= LINES_PER_MINUTE {
+            tracing::warn!(connection, alert = alert.name(), reason = alert.reason(), "{alert}");
+        }
+        if line == LINES_PER_MINUTE {
+            tracing::warn!(
+                "what is noticed is only counted for the rest of this minute: see sidekey agent status"
+            );
+        }
     }
 
     /// How many there were of each.
@@ -84,6 +98,16 @@ impl Tally {
     }
 }
 
+impl Told {
+    /// The next line's number in the present minute.
+    fn line(&mut self, now: Instant) -> u32 {
+        let present = self.minute.filter(|(began, _)| now.duration_since(*began) < MINUTE);
+        let (began, lines) = present.unwrap_or((now, 0));
+        self.minute = Some((began, lines.saturating_add(1)));
+        lines.saturating_add(1)
+    }
+}
+
 /// Takes it off the list, however the waiting ends.
 struct Holding<'t> {
     tally: &'t Tally,
@@ -96,11 +120,22 @@ impl Drop for Holding<'_> {
     }
 }
 
+const MINUTE: Duration = Duration::from_secs(60);
+/// Of what is noticed, on all connections.
+const LINES_PER_MINUTE: u32 = 250;
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use super::*;
+
+    #[test]
+    fn a_minute_of_the_log_has_an_end() {
+        let (mut told, now) = (Told::default(), Instant::now());
+        assert_eq!([told.line(now), told.line(now), told.line(now + MINUTE / 2)], [1, 2, 3]);
+        assert_eq!([told.line(now + MINUTE), told.line(now + MINUTE)], [1, 2], "another one");
+    }
 
     #[tokio::test]
     async fn what_is_held_waits_for_its_user_s_word_and_not_for_ever() {

@@ -16,10 +16,13 @@ impl Uids {
         Self { ranges: BTreeMap::new() }
     }
 
-    /// Adds one; whether it was not there.
+    /// Adds one; whether it was not there. In more pieces than any mailbox is in, nothing more is kept.
     pub(crate) fn insert(&mut self, uid: u32) -> bool {
         if self.contains(uid) {
             return false;
+        }
+        if self.ranges.len() >= RANGES_MAX {
+            return true;
         }
         let before = self.ranges.range(..uid).next_back().filter(|(_, last)| **last == uid - 1);
         let first = before.map_or(uid, |(first, _)| *first);
@@ -91,7 +94,14 @@ impl Uids {
     }
 
     fn len(&self) -> u64 {
-        self.ranges.iter().map(|(first, last)| u64::from(last - first) + 1).sum()
+        self.ranges.iter().map(|(first, last)| length((*first, *last))).sum()
+    }
+
+    /// Those from one to another.
+    fn between(&self, from: u32, to: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
+        let begins = self.ranges.range(..=from).next_back().map_or(from, |(first, _)| *first);
+        let cut = move |(first, last): (&u32, &u32)| ((*first).max(from), (*last).min(to));
+        self.ranges.range(begins..=to).map(cut).filter(|(first, last)| first <= last)
     }
 
     /// Into how many ranges they fall.
@@ -114,14 +124,17 @@ impl Uids {
                 (Number::At(from), Number::Last) => (from.get(), u32::MAX),
                 (Number::Last, _) => continue,
             };
-            let begins = self.ranges.range(..=from).next_back().map_or(from, |(first, _)| *first);
-            for (first, last) in self.ranges.range(begins..=to) {
-                let within = (*first).max(from)..=(*last).min(to);
-                left_over += within.filter(|uid| !others.contains(*uid)).count() as u64;
+            for (first, last) in self.between(from, to) {
+                let came: u64 = others.between(first, last).map(length).sum();
+                left_over += length((first, last)) - came;
             }
         }
         left_over
     }
+}
+
+fn length((first, last): (u32, u32)) -> u64 {
+    u64::from(last - first) + 1
 }
 
 /// The ranges of a set that are not open at their end.
@@ -156,6 +169,14 @@ pub(crate) fn count(set: &Set) -> u64 {
         _ => 1,
     };
     set.ranges().iter().map(length).sum()
+}
+
+/// Whoever stands on the path can name as many as he likes.
+const RANGES_MAX: usize = 1 << 18;
+
+/// How many messages a set names; one that is open at its end may name any number.
+pub(crate) fn at_most(set: &Set) -> u64 {
+    if may_name(set, u32::MAX) { u64::MAX } else { count(set) }
 }
 
 #[cfg(test)]
@@ -194,6 +215,16 @@ mod tests {
         assert_eq!(seen.left_over(&set("9:*"), &came), 2);
         assert_eq!(seen.left_over(&set("*"), &came), 0);
         assert_eq!(seen.left_over(&set("11:4294967295"), &came), 0);
+        // As many as there can be are counted at once.
+        assert_eq!(Uids::up_to(u32::MAX).left_over(&set("1:*"), &came), u64::from(u32::MAX) - 2);
+    }
+
+    #[test]
+    fn nobody_makes_them_grow_without_end() {
+        let mut uids = Uids::default();
+        assert!((0..RANGES_MAX as u32 + 1000).all(|n| uids.insert(1 + 2 * n)));
+        assert_eq!(uids.ranges(), RANGES_MAX);
+        assert!(!uids.insert(1), "what is kept is kept");
     }
 
     #[test]

@@ -17,6 +17,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use sidekey_imap::command::{Atom, Body, Change, Flag, ListReturn, StatusItem};
+use sidekey_imap::passes::ENABLED;
 
 pub use answers::{Answers, advertised, code_passes, shown};
 pub use fetch::{Fetch, Treatment, treatment};
@@ -194,9 +195,6 @@ fn enable(names: &[Atom]) -> Ruling {
 fn sizes(items: &[StatusItem]) -> bool {
     items.contains(&StatusItem::Size)
 }
-
-/// What a client may enable.
-const ENABLED: [&str; 2] = ["CONDSTORE", "QRESYNC"];
 
 impl FromStr for Profile {
     type Err = ProfileUnknown;

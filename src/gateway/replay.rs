@@ -1,5 +1,6 @@
 //! Which of the clients' frames were taken, so that none is taken twice (proto/object/spec.md, section 6.4).
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,8 +26,21 @@ pub(crate) struct Frames {
 pub(crate) enum Known {
     /// It was done; this was the answer, if there was one.
     Done(Option<Arc<str>>),
+    /// Its frames do not come in the order in which they were sealed.
+    Disordered,
     /// A number was another frame's, or is older than what is remembered.
     Spent,
+}
+
+impl fmt::Display for Known {
+    /// As a client is told it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Done(_) => "this was done before",
+            Self::Disordered => "its frames do not come in the order in which they were sealed",
+            Self::Spent => "a number was used before: number it anew",
+        })
+    }
 }
 
 /// Whose numbers: from 1 in each generation of a session, for each sender.
@@ -77,10 +91,13 @@ impl Replays {
             };
             return Err(Known::Done(answer));
         }
-        let mut numbers: Vec<_> = frames.numbered.clone();
-        numbers.sort_unstable();
-        if numbers.windows(2).any(|two| two[0] == two[1]) {
-            return Err(Known::Spent);
+        let mut last = HashMap::new();
+        for (key, number) in &frames.numbered {
+            match last.insert(key, number).map(|before| before.cmp(number)) {
+                None | Some(Ordering::Less) => {}
+                Some(Ordering::Equal) => return Err(Known::Spent),
+                Some(Ordering::Greater) => return Err(Known::Disordered),
+            }
         }
         for (key, number) in &frames.numbered {
             let window = windows.entry(*key).or_insert_with(|| Window {
@@ -178,6 +195,9 @@ mod tests {
             assert_eq!(replays.take(&frames(part, 1, 0), END, NOW), Err(Known::Spent), "{part:?}");
         }
         assert_eq!(replays.take(&frames(&[3, 3], 1, 0), END, NOW), Err(Known::Spent), "twice in one");
+        for disordered in [&[4, 3][..], &[3, 5, 4], &[3, 4, 3]] {
+            assert_eq!(replays.take(&frames(disordered, 1, 0), END, NOW), Err(Known::Disordered));
+        }
         assert_eq!(replays.take(&frames(&[3, 4], 1, 0), END, NOW), Ok(()), "what was refused took no number");
     }
 

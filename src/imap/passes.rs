@@ -50,6 +50,9 @@ pub const CAPABILITIES: [&str; 18] = [
 /// Those of what changes more than flags.
 pub const CAPABILITIES_OF_CHANGE: [&str; 1] = ["MOVE"];
 
+/// What may be enabled.
+pub const ENABLED: [&str; 2] = ["CONDSTORE", "QRESYNC"];
+
 /// How literals may come, which each end of a connection says for itself.
 pub const LITERALS: [&str; 2] = ["LITERAL+", "LITERAL-"];
 

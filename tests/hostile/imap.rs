@@ -12,6 +12,7 @@ mod appends;
 mod downgrade;
 mod frames;
 mod lies;
+mod mail;
 mod sizes;
 mod typed;
 

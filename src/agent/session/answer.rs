@@ -72,8 +72,12 @@ impl Answer {
     pub(super) fn add_clear(&mut self, plan: Option<&Plan>, item: &Item, value: Vec<u8>) {
         let by_uid = *item == Item::Uid && plan.is_some_and(|plan| plan.by == By::Uid);
         let place = plan.and_then(|plan| plan.place(item)).filter(|_| !by_uid).map(|place| place + 1);
-        let rank = (false, if by_uid { 0 } else { place.unwrap_or(usize::MAX) });
-        self.entries.push(Entry { rank, name: item.to_string(), value: Value::Written(value) });
+        let (name, rank) = (item.to_string(), (false, if by_uid { 0 } else { place.unwrap_or(usize::MAX) }));
+        if self.entries.iter().any(|entry| entry.name == name) {
+            self.forged = true;
+            return;
+        }
+        self.entries.push(Entry { rank, name, value: Value::Written(value) });
     }
 
     /// Puts the response into the outbox; nothing where nothing is left of it.

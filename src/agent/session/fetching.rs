@@ -23,8 +23,8 @@ pub(super) struct Fetching {
     /// The messages that have come, as the command names them.
     came: Uids,
     omitted: Omitted,
-    /// Frames in the present response.
-    frames: usize,
+    /// The asks that the present response has answered.
+    given: Vec<usize>,
 }
 
 /// What is to be known about messages that did not come.
@@ -40,15 +40,16 @@ pub(super) struct Recount {
 
 impl Fetching {
     pub(super) const fn new(plan: Plan) -> Self {
-        Self { plan, came: Uids::new(), omitted: Omitted::NONE, frames: 0 }
+        Self { plan, came: Uids::new(), omitted: Omitted::NONE, given: Vec::new() }
     }
 
-    /// The ask that an item answers, if it is one that comes sealed, of a message that was named.
+    /// The ask that an item answers, if it is one that comes sealed, of a message that was named, for the first time.
     fn due(&self, taken: &Taken) -> Option<usize> {
         let uid = taken.message.uid?;
         let number = if self.plan.by == By::Uid { uid } else { taken.message.number };
         let ask = self.plan.answered(&taken.attribute)?;
         let due = self.plan.asks[ask].sealed.is_some() && may_name(&self.plan.set, number.get());
+        let due = due && !self.given.contains(&ask);
         due.then_some(ask)
     }
 
@@ -81,7 +82,7 @@ impl Session {
             return Incoming::Forged;
         };
         let Some(ask) = fetching.due(taken) else { return Incoming::Forged };
-        fetching.frames += 1;
+        fetching.given.push(ask);
         match taken.kind {
             ValueKind::List => Incoming::List { ask, octets: Vec::new() },
             ValueKind::Literal => self.opening(ask, taken.message.uid, Form::Text, false),
@@ -287,22 +288,22 @@ impl Session {
     /// A response is whole.
     pub(super) fn answered(&mut self) -> Result<(), Ended> {
         let Some(answer) = self.answer.take() else { return Ok(()) };
-        if let (Some(mailbox), Some(uid)) = (&mut self.mailbox, answer.uid) {
-            mailbox.see(answer.number, uid);
-        }
+        let fits = self.present().is_some_and(|mailbox| mailbox.see(answer.number, answer.uid));
         let mut forged = answer.forged;
         if let Some(Running { what: What::Fetch(fetching), .. }) = &mut self.running {
-            let (frames, due) = (mem::take(&mut fetching.frames), fetching.frames_due());
+            let (frames, due) = (mem::take(&mut fetching.given).len(), fetching.frames_due());
+            fetching.omitted.refused |= frames > 0 && !fits;
             let named = if fetching.plan.by == By::Uid { answer.uid } else { Some(answer.number) };
             // Without frames, where there should be some, it is news of flags.
-            if let Some(named) = named.filter(|_| answer.uid.is_some() && (frames > 0 || due == 0)) {
+            let comes = fits && answer.uid.is_some() && (frames > 0 || due == 0);
+            if let Some(named) = named.filter(|_| comes) {
                 let first = fetching.came.insert(named.get());
                 forged |= frames > 0 && !first;
                 fetching.omitted.refused |= frames < due;
             }
         }
-        if forged {
-            self.alert(Alert::Forged(Forgery::Content));
+        if forged || !fits {
+            self.alert(Alert::Forged(if forged { Forgery::Content } else { Forgery::Number }));
             return Ok(());
         }
         Ok(answer.render(&mut self.out)?)

@@ -58,19 +58,40 @@ impl Selected {
         }
     }
 
-    /// A message was named by its number and its UID.
-    pub(super) fn see(&mut self, number: NonZeroU32, uid: NonZeroU32) {
+    /// A message was named by its number, and perhaps its UID: whether that can be, by all that was said before.
+    pub(super) fn see(&mut self, number: NonZeroU32, uid: Option<NonZeroU32>) -> bool {
+        if number.get() > self.exists {
+            return false;
+        }
+        let Some(uid) = uid else { return true };
+        if !self.fits(number.get() as usize - 1, uid.get()) {
+            return false;
+        }
         self.seen.insert(uid.get());
         if let Some(uid_validity) = self.uid_validity {
             self.shown.insert(&self.name, uid_validity, uid);
         }
         let at = number.get() as usize;
-        if number.get() <= self.exists {
+        if at <= NUMBERS_MAX {
             if self.numbers.len() < at {
                 self.numbers.resize(at, 0);
             }
             self.numbers[at - 1] = uid.get();
         }
+        true
+    }
+
+    /// Whether the message in this place, counted from 0, may have this UID: it keeps the one that it had, and UIDs rise.
+    fn fits(&self, at: usize, uid: u32) -> bool {
+        let known = |at: usize| self.numbers.get(at).copied().filter(|known| *known != 0);
+        known(at).is_none_or(|known| known == uid)
+            && at.checked_sub(1).and_then(known).is_none_or(|before| before < uid)
+            && known(at + 1).is_none_or(|behind| uid < behind)
+    }
+
+    /// Whether there is no such message.
+    pub(super) const fn has_not(&self, gone: &Gone) -> bool {
+        matches!(gone, Gone::Number(number) if *number > self.exists)
     }
 
     /// How many messages are gone that the program may have: of those that vanished earlier, which it was shown or has
@@ -128,3 +149,7 @@ impl Selected {
         }
     }
 }
+
+/// Messages whose UIDs are kept in order; of those behind them, in a mailbox of more, nothing is compared. Whoever stands on
+/// the path can say that there are as many as he likes.
+const NUMBERS_MAX: usize = 1 << 20;

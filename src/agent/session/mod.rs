@@ -106,9 +106,12 @@ enum What {
     Select(Box<Selected>),
     /// CLOSE, UNSELECT.
     Leave,
-    /// EXPUNGE and its kin, and whether messages are also copied.
+    /// One that changes nothing here, and is answered with data of these names.
+    Data(&'static [&'static str]),
+    /// EXPUNGE and its kin: whether messages are also copied, and how many may still vanish for it.
     Expunge {
         copies: bool,
+        named: u64,
     },
     Copy,
     Append(Box<appending::Appending>),

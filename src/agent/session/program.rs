@@ -11,6 +11,7 @@ use super::fetching::Fetching;
 use super::sealing::has_strings;
 use super::{Ended, Selected, Session, What};
 use crate::fetch::{Plan, Refused};
+use crate::uids;
 
 impl Session {
     /// Takes of what the program sent what can be taken now, and leaves the rest.
@@ -79,11 +80,17 @@ impl Session {
             }
             Body::Search(..) => What::Search,
             Body::Close | Body::Unselect => What::Leave,
-            Body::Expunge | Body::UidExpunge(_) => What::Expunge { copies: false },
-            Body::Move(..) => What::Expunge { copies: true },
+            Body::Expunge => What::Expunge { copies: false, named: u64::MAX },
+            Body::UidExpunge(set) => What::Expunge { copies: false, named: uids::at_most(set) },
+            Body::Move(_, set, _) => What::Expunge { copies: true, named: uids::at_most(set) },
             Body::Copy(..) => What::Copy,
             Body::Idle => What::Idle { begun: false },
             Body::Logout => What::Logout,
+            Body::Enable(_) => What::Data(&["ENABLED"]),
+            Body::List(_) => What::Data(&["LIST", "STATUS"]),
+            Body::Lsub(..) => What::Data(&["LSUB"]),
+            Body::Namespace => What::Data(&["NAMESPACE"]),
+            Body::Status(..) => What::Data(&["STATUS"]),
             _ => What::Plain,
         };
         self.start(Some(tag), what, body);
@@ -119,8 +126,9 @@ impl Session {
         items: Vec<Asked>,
         modifiers: Vec<FetchModifier>,
     ) -> Result<Plan, &'static str> {
-        if self.mailbox.as_ref().is_none_or(|mailbox| mailbox.uid_validity.is_none()) {
-            return Err("no mailbox is selected");
+        let mailbox = self.mailbox.as_ref().ok_or("no mailbox is selected")?;
+        if mailbox.uid_validity.is_none() {
+            return Err("this mailbox is not numbered, and nothing in it can be opened");
         }
         Plan::new(by, set, items, modifiers, self.settings.octets).map_err(|refused| match refused {
             Refused::ExactSize => "sizes of parts are not told here",

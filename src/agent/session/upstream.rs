@@ -1,6 +1,7 @@
 //! What the other end says.
 
 use sidekey_imap::command::Set;
+use sidekey_imap::passes;
 use sidekey_imap::response::{Attribute, Code, Condition, Data, Message, Piece, Policy, Status, Verdict};
 use sidekey_protocol::ids::Timestamp;
 
@@ -173,7 +174,7 @@ impl Session {
                 }
                 Expected::Select
             }
-            Some(What::Expunge { copies: true }) => Expected::Copy,
+            Some(What::Expunge { copies: true, .. }) => Expected::Copy,
             _ => Expected::Usual,
         };
         self.tell(status, "*", expected);
@@ -228,7 +229,7 @@ impl Session {
                 self.mailbox.take_if(|_| ok);
                 Expected::Usual
             }
-            What::Copy | What::Expunge { copies: true } => Expected::Copy,
+            What::Copy | What::Expunge { copies: true, .. } => Expected::Copy,
             _ => Expected::Usual,
         };
         if let Some(tag) = tag {
@@ -244,10 +245,31 @@ impl Session {
         let separator = matches!(self.running, Some(Running { what: What::Separator, .. }));
         match data.name().as_str() {
             "LIST" if separator => self.separator = data.listed().and_then(|listed| listed.separator),
+            name if ASKED_FOR.contains(&name) && !self.asks_for(name) => {
+                self.alert(Alert::Forged(Forgery::Response));
+            }
+            "ENABLED" => self.enabled(data),
             "EXISTS" => self.exist(data),
             "EXPUNGE" | "VANISHED" => self.vanish(data),
             _ => self.pass(data.octets()),
         }
+    }
+
+    /// Whether the command that is upstream is answered with data of this name.
+    fn asks_for(&self, name: &str) -> bool {
+        match self.running.as_ref().map(|running| &running.what) {
+            Some(What::Data(names)) => names.contains(&name),
+            Some(What::Search) => name == "ESEARCH",
+            _ => false,
+        }
+    }
+
+    /// Of what is said to be enabled, what the gateway can have enabled.
+    fn enabled(&mut self, data: &Data) {
+        let text = String::from_utf8_lossy(data.octets()).to_ascii_uppercase();
+        let names = text.split(' ').filter(|name| passes::ENABLED.contains(name));
+        let line = names.fold("* ENABLED".to_owned(), |line, name| line + " " + name);
+        self.pass(line.as_bytes());
     }
 
     fn pass(&mut self, line: &[u8]) {
@@ -256,7 +278,7 @@ impl Session {
     }
 
     /// The mailbox that is, or is being, selected.
-    fn present(&mut self) -> Option<&mut Selected> {
+    pub(super) fn present(&mut self) -> Option<&mut Selected> {
         match &mut self.running {
             Some(Running { what: What::Select(selected), .. }) => Some(selected),
             _ => self.mailbox.as_mut(),
@@ -278,13 +300,17 @@ impl Session {
     /// Messages are gone. Many that nobody here has deleted wait until that is confirmed.
     fn vanish(&mut self, data: &Data) {
         let line = data.octets();
-        let asked = matches!(self.running, Some(Running { what: What::Expunge { .. } | What::Leave, .. }));
         let Some(gone) = Gone::read(line) else { return self.alert(Alert::Forged(Forgery::Response)) };
         let limit = self.settings.deletions_max;
         let Some(mailbox) = self.present() else { return };
+        if mailbox.has_not(&gone) {
+            return self.alert(Alert::Forged(Forgery::Number));
+        }
         let lost = mailbox.lost(&gone);
-        if let (Some(unasked), false) = (&mut mailbox.unasked, asked) {
-            *unasked += lost;
+        let more = lost - self.asked_to_vanish(lost);
+        let Some(mailbox) = self.present() else { return };
+        if let (Some(unasked), 1..) = (&mut mailbox.unasked, more) {
+            *unasked += more;
             if *unasked > limit {
                 self.wish = Wished::Untold(Wish::Deletion { messages: *unasked });
                 self.held = Some(line.to_vec());
@@ -292,6 +318,19 @@ impl Session {
             }
         }
         self.vanished(line);
+    }
+
+    /// How many of so many the program itself has asked to be gone.
+    fn asked_to_vanish(&mut self, lost: u64) -> u64 {
+        match self.running.as_mut().map(|running| &mut running.what) {
+            Some(What::Leave) => lost,
+            Some(What::Expunge { named, .. }) => {
+                let asked = lost.min(*named);
+                *named -= asked;
+                asked
+            }
+            _ => 0,
+        }
     }
 
     /// Messages are gone, and that is in order.
@@ -326,6 +365,9 @@ impl Gone {
         }
     }
 }
+
+/// Data that answers a command, and is given to nobody who did not ask.
+const ASKED_FOR: [&str; 6] = ["ENABLED", "ESEARCH", "LIST", "LSUB", "NAMESPACE", "STATUS"];
 
 fn is_search(octets: &[u8]) -> bool {
     octets.get(..8).is_some_and(|head| head.eq_ignore_ascii_case(b"* SEARCH"))

@@ -160,9 +160,9 @@ impl Session {
                     let unknown = "NO [UNAVAILABLE] what became of it is not known";
                     return self.say(&format!("{tag} {}\r\n", answer.as_deref().unwrap_or(unknown)));
                 }
-                Err(Known::Spent) => {
+                Err(known @ (Known::Disordered | Known::Spent)) => {
                     self.noted.unsound += 1;
-                    "a number was used before: number it anew".to_owned()
+                    known.to_string()
                 }
             },
             (Some(refused), _) => {

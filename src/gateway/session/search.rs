@@ -74,10 +74,13 @@ impl Session {
                 self.noted.accepted += taken.len();
                 self.forward(tag, body);
             }
-            Err(known) => {
-                let again = matches!(known, Known::Done(_));
-                *(if again { &mut self.noted.replayed } else { &mut self.noted.unsound }) += 1;
+            Err(Known::Done(_)) => {
+                self.noted.replayed += 1;
                 self.say(&format!("{tag} NO this was searched for before: number it anew\r\n"));
+            }
+            Err(known @ (Known::Disordered | Known::Spent)) => {
+                self.noted.unsound += 1;
+                self.say(&format!("{tag} NO {known}\r\n"));
             }
         }
     }

@@ -81,6 +81,19 @@ async fn a_message_replayed() {
 }
 
 #[tokio::test]
+async fn two_messages_of_one_append_in_another_order() {
+    let scene = Scene::open().await;
+    let mut program = scene.reader().await;
+    scene.liar.commands(where_it_says("APPEND", |said| {
+        let both = frames(&said);
+        with_frame(&with_frame(&said, 0, &both[1]), 1, &both[0])
+    }));
+    let command = "APPEND INBOX {12+}\r\nSubject: one {12+}\r\nSubject: two";
+    let reason = "its frames do not come in the order in which they were sealed";
+    refused(&scene, &mut program, command, reason, "the second before the first").await;
+}
+
+#[tokio::test]
 async fn a_message_of_before_the_gateway_began_anew() {
     let scene = Scene::open().await;
     let mut program = scene.reader().await;

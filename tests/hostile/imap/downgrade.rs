@@ -1,6 +1,6 @@
 //! Less than what was agreed. (An old policy, an old list and an old offer come by HTTPS: `tests/flow`.)
 
-use sidekey_tests::imap::liar::{contains, frames, replacing};
+use sidekey_tests::imap::liar::{contains, frames, replacing, where_it_says};
 
 use super::*;
 
@@ -79,6 +79,38 @@ async fn another_server_s_capabilities() {
         + &String::from_utf8_lossy(&program.rest().await);
     assert!(told.contains("Your operator's own mail server answers instead of your enterprise's"), "{told}");
     assert_eq!(scene.raised(), ["reterminated/capabilities"]);
+}
+
+#[tokio::test]
+async fn responses_put_before_the_login_and_before_enable() {
+    let scene = Scene::open().await;
+    // Before the greeting, and before the answer to the login.
+    for injected in
+        ["* 99 EXISTS\r\n* CAPABILITY IMAP4rev1 SORT\r\n", "* OK [ALERT] merger\r\n* ENABLED UTF8=ACCEPT\r\n"]
+    {
+        scene.liar.answers(move |said| [injected.as_bytes(), &said].concat());
+        let mut program = Session::connect(scene.agent.account.port).await;
+        scene.liar.answers(move |said| {
+            if contains(&said, b" OK [CAPABILITY") { [injected.as_bytes(), &said].concat() } else { said }
+        });
+        let Account { user, password, .. } = &scene.agent.account;
+        let told = program.ask(&format!("LOGIN {user} {password}")).await;
+        assert!(!told.contains("99") && !told.contains(SECRET), "{told}");
+        scene.liar.repent();
+    }
+    let mut program = scene.reader().await;
+    // Unasked, and as an answer.
+    scene.liar.say("* ENABLED UTF8=ACCEPT\r\n* LIST () \"/\" merger\r\n* STATUS merger (MESSAGES 9)\r\n* LSUB () \"/\" merger\r\n");
+    scene.liar.say("* NAMESPACE ((\"merger\" \"/\")) NIL NIL\r\n* ESEARCH (TAG \"a9\") UID ALL 9\r\n");
+    let told = program.ask("NOOP").await;
+    assert!(!told.contains("UTF8") && !told.contains(SECRET) && !told.contains("ESEARCH"), "{told}");
+    assert_eq!(scene.raised(), ["forged/response"; 6]);
+    scene
+        .liar
+        .answers(where_it_says("* ENABLED", |_| b"* ENABLED CONDSTORE UTF8=ACCEPT IMAP4rev2\r\n".to_vec()));
+    let told = program.ask("ENABLE CONDSTORE").await;
+    assert!(told.contains("* ENABLED CONDSTORE\r\n"), "{told}");
+    scene.goes_on(&mut program).await;
 }
 
 #[tokio::test]

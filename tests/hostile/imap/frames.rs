@@ -223,6 +223,10 @@ async fn another_uidvalidity() {
     scene.liar.answers(replacing(&[("[UIDVALIDITY 1", "[UIDVALIDITY 2")]));
     let program = scene.program().await;
     scene.ends(program, "UID FETCH 1 BODY.PEEK[]", "reterminated/numbering", "anew").await;
+    // Without any, nothing that is sealed can be of this mailbox.
+    scene.liar.answers(replacing(&[("[UIDVALIDITY ", "[X-VALIDITY ")]));
+    let told = scene.program().await.ask("UID FETCH 1 BODY.PEEK[]").await;
+    assert!(told.contains(" NO this mailbox is not numbered, and nothing in it can be opened"), "{told}");
 }
 
 #[tokio::test]

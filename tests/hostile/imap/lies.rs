@@ -198,6 +198,110 @@ async fn an_answer_cut_off_in_the_middle() {
 }
 
 #[tokio::test]
+async fn more_vanishes_than_was_moved() {
+    let many = vec![messages()[0].clone(); 30];
+    let scene = Scene::under("change", &many, &[]).await;
+    for (command, moved) in [("UID EXPUNGE 5", 1), ("UID MOVE 10:12 Archive", 3)] {
+        let mut program = scene.reader().await;
+        let more = "* 1 EXPUNGE\r\n".repeat(24);
+        scene.liar.answers(where_it_says(" OK ", move |said| [more.as_bytes(), &said].concat()));
+        let word = async { scene.agent.say(scene.agent.held().await, false) };
+        let (told, ()) = tokio::join!(program.ask(command), word);
+        let told = told + &String::from_utf8_lossy(&program.rest().await);
+        assert!(told.matches("EXPUNGE").count() <= 20 + moved, "{told}");
+        assert!(told.contains("* BYE ") && told.contains("are about to vanish"), "{told}");
+        assert_eq!(scene.raised(), ["mass_deletion/not_asked_for"]);
+        scene.liar.repent();
+    }
+}
+
+#[tokio::test]
+async fn messages_given_under_each_other_s_numbers() {
+    let scene = Scene::open().await;
+    // By numbers, where the program never sees a UID: one that contradicts what was said before, and two out of order.
+    let mut program = scene.reader().await;
+    assert!(program.ask("FETCH 1:3 UID").await.contains("UID 3"));
+    scene.liar.commands(replacing(&[("FETCH 3 ", "FETCH 1 ")]));
+    scene.liar.answers(replacing(&[("* 1 FETCH", "* 3 FETCH")]));
+    scene.left_out(&mut program, "FETCH 3 BODY.PEEK[]", "forged/number", "1 as 3").await;
+    scene.goes_on(&mut program).await;
+    let mut program = scene.program().await;
+    scene.liar.answers(replacing(&[
+        ("* 1 FETCH", "* 0 FETCH"),
+        ("* 2 FETCH", "* 1 FETCH"),
+        ("* 0 FETCH", "* 2 FETCH"),
+    ]));
+    let told = program.ask("FETCH 1:2 BODY.PEEK[HEADER]").await;
+    assert!(told.contains(" NO some of it does not hold, and is left out"), "{told}");
+    assert_eq!(scene.raised(), ["forged/number"]);
+    // Which of the two was the lie is not known here: another connection begins anew.
+    scene.liar.repent();
+    scene.goes_on(&mut scene.program().await).await;
+}
+
+#[tokio::test]
+async fn an_item_given_twice_in_place_of_another() {
+    let scene = Scene::open().await;
+    let mut program = scene.reader().await;
+    scene.liar.commands(replacing(&[("BODY.PEEK[TEXT]", "BODY.PEEK[HEADER]")]));
+    scene.liar.answers(where_it_says("BODY[HEADER]", |said| {
+        let item = said.windows(12).position(|window| window == b"BODY[HEADER]").unwrap();
+        let end = literals(&said)[0].end;
+        [&said[..end], b" ", &said[item..]].concat()
+    }));
+    let told = program.ask("UID FETCH 1 (BODY.PEEK[HEADER] BODY.PEEK[TEXT])").await;
+    assert!(told.contains(" NO some of it does not hold, and is left out"), "{told}");
+    assert_eq!(scene.raised(), ["forged/content"]);
+    scene.goes_on(&mut program).await;
+}
+
+#[tokio::test]
+async fn messages_that_are_not_there() {
+    let scene = Scene::open().await;
+    let mut program = scene.reader().await;
+    for (said, alert) in [
+        ("* 4 EXPUNGE\r\n", "forged/number"),
+        ("* 4294967295 EXPUNGE\r\n", "forged/number"),
+        ("* 4 FETCH (FLAGS (merger))\r\n", "forged/number"),
+        ("* 4 FETCH (UID 4 FLAGS (merger))\r\n", "forged/number"),
+        ("* 0 EXPUNGE\r\n", "forged/response"),
+    ] {
+        scene.liar.say(said);
+        let told = program.ask("NOOP").await;
+        assert!(!told.contains("EXPUNGE") && !told.contains(SECRET), "{told}");
+        assert_eq!(scene.raised(), [alert], "{said}");
+    }
+    // As many as can be named: nothing grows with what is only said.
+    scene.liar.say("* 4294967295 EXISTS\r\n* 4294967295 FETCH (UID 4294967295 FLAGS ())\r\n");
+    program.ask("NOOP").await;
+    let began = std::time::Instant::now();
+    let told = program.ask("FETCH 1:* FLAGS").await;
+    assert!(told.contains(" NO Messages that were in this mailbox are withheld (4294967292)."), "{told}");
+    assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(scene.raised(), ["missing/no_answer"]);
+}
+
+#[tokio::test]
+async fn a_flood_of_notifications() {
+    let scene = Scene::open().await;
+    let mut program = scene.reader().await;
+    let said = "* OK [ALERT] merger\r\n* 2 FETCH (UID 2 BODY[] \"merger\")\r\n* 3 EXISTS\r\n* 2 FETCH (FLAGS (a))\r\n";
+    for _ in 0..50 {
+        scene.liar.say(said.repeat(200));
+    }
+    let mut items = "* 2 FETCH (".to_owned() + &"FLAGS () ".repeat(10_000);
+    items.replace_range(items.len() - 1.., ")\r\n");
+    scene.liar.say(items);
+    let told = program.ask("NOOP").await;
+    assert!(!told.contains(SECRET) && told.contains(" OK "), "it goes on");
+    let raised = scene.raised();
+    assert!((1..=250).contains(&raised.len()), "{} lines of log", raised.len());
+    assert!(scene.agent.alerts()["forged"] > 250, "and the rest is counted");
+    // What comes next is raised as ever.
+    scene.goes_on(&mut program).await;
+}
+
+#[tokio::test]
 async fn frames_that_name_sessions_which_are_none() {
     let scene = Scene::open().await;
     let mut program = scene.reader().await;

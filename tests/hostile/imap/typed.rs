@@ -349,7 +349,8 @@ async fn the_credential_at_the_mail_server_itself() {
     let scene = Scene::open().await;
     let secret = scene.credential.secret.expose_printed();
     let mut direct = Session::connect(scene.dovecot.port).await;
-    for name in [ANN, "ann", "ann*gateway", "gateway"] {
+    // (A wrong password costs seconds there.)
+    for name in [ANN, "ann*gateway"] {
         let told = direct.ask(&format!("LOGIN \"{name}\" \"{}\"", *secret)).await;
         assert!(told.contains(" NO "), "{name}: {told}");
     }
