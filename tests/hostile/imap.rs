@@ -10,6 +10,7 @@
 
 mod appends;
 mod downgrade;
+mod excess;
 mod frames;
 mod lies;
 mod mail;

@@ -48,6 +48,8 @@ async fn what_tells_nothing_is_done() {
         ("UNSELECT", ""),
     ];
     allowed(&scene, &mut proxy, &rows).await;
+    let idling = proxy.idle(async {}, "idling").await;
+    assert!(idling.starts_with(b"+ idling"), "{}", idling.escape_ascii());
     assert!(!scene.asked().contains("of the proxy"), "who the proxy is, is nobody's business");
 }
 
@@ -240,6 +242,35 @@ async fn messages_and_mailboxes_are_not_moved_deleted_or_made() {
         ],
     )
     .await;
+}
+
+/// What an enterprise opens that wants its users to move and delete by way of the operator.
+#[tokio::test]
+async fn under_mailbox_allow_those_are_done_and_still_nothing_is_shown() {
+    let scene = Scene::under("change", &messages(), &messages()[..2]).await;
+    let mut program = scene.reader().await;
+    for command in [
+        "CREATE made",
+        "UID COPY 1 made",
+        "UID MOVE 3 made",
+        "UID STORE 2 +FLAGS.SILENT (\\Deleted)",
+        "UID EXPUNGE 2",
+        "SUBSCRIBE made",
+        "RENAME made kept",
+        "CLOSE",
+        "DELETE Archive",
+    ] {
+        let told = program.ask(command).await;
+        assert!(told.contains(" OK "), "{command}: {told}");
+    }
+    let kept = scene.kept().await;
+    assert!(
+        kept.contains("kept\n") && !kept.contains("Archive") && kept.matches("FLAGS (").count() >= 3,
+        "{kept}"
+    );
+    let wire = [scene.liar.asked().concat(), scene.liar.heard().concat()].concat();
+    assert!(wire.len() > 1_000 && !String::from_utf8_lossy(&wire).contains(SECRET));
+    assert_eq!(scene.raised(), [""; 0]);
 }
 
 #[tokio::test]
