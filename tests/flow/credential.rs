@@ -276,6 +276,10 @@ async fn what_cannot_be_issued_says_why_and_changes_nothing() {
         assert_eq!(problem["errors"][0]["field"], name);
     }
     assert_eq!(office.system.records().len(), before);
+    for n in 1..32 {
+        issue(&office, MAIL, ANN, &format!("sync {n}"), None).await;
+    }
+    ask(good).await.refused(409, "credential_limit");
 }
 
 #[tokio::test]

@@ -83,7 +83,8 @@ fn a_service_whose_disk_was_full_goes_on_without_hands() {
     }
     let refused = sidekey.run(&format!("{INVITE} -o json")).failed(6).problem();
     assert_eq!(refused["code"], "unavailable", "{refused}");
-    assert!(ready(&serving).starts_with("HTTP/1.1 503"));
+    let unready = ready(&serving);
+    assert!(unready.starts_with("HTTP/1.1 503") && unready.contains("store_unavailable"), "{unready}");
     sidekey.run("client list").succeeded();
     let gone = made.live[0];
     sidekey.run(&format!("revoke pairing {gone} --reason lost --yes")).succeeded();

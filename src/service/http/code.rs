@@ -164,8 +164,6 @@ codes! {
         "Name an earlier time.";
     PolicyInvalid = 422 "policy_invalid", "The policy cannot be set so.",
         "Correct the members named in `errors`; `cause` says what they may be.";
-    SuitesMalformed = 422 "suites_malformed", "The list of suites is empty, too long, or has a malformed name.",
-        "Name A256GCM, C20P or both.";
     TtlOutOfRange = 422 "ttl_out_of_range", "The time asked for is too short or too long.",
         "Ask for 60 to 900 seconds for an invitation, up to 604800 where it is to be approved, 60 to 86400 for a session, 60 to 315360000 for a credential, up to 2592000 for an overlap of keys, never more than the policy allows, or leave it out.";
     UserMismatch = 422 "user_mismatch", "An invitation of a client names its user, one of a server does not.",

@@ -352,11 +352,14 @@ impl Guard {
     async fn answer(&self, answer: impl Future<Output = Response>) -> Response {
         match self.route.time {
             Time::Stream => answer.await,
-            Time::Answer => timeout(seconds(self.app.limits.get().answer_s), answer)
-                .await
-                .unwrap_or_else(|_| Problem::from(Code::AnswerTimeout).into_response()),
+            Time::Answer => in_time(seconds(self.app.limits.get().answer_s), answer).await,
         }
     }
+}
+
+/// An answer, or word that it was not ready in time.
+async fn in_time(time: Duration, answer: impl Future<Output = Response>) -> Response {
+    timeout(time, answer).await.unwrap_or_else(|_| Problem::from(Code::AnswerTimeout).into_response())
 }
 
 /// Reads a whole body, up to a length and a time.
@@ -375,42 +378,4 @@ fn seconds(seconds: u32) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use axum::Router;
-    use axum::middleware::from_fn_with_state;
-    use sidekey_protocol::ids::Timestamp;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::{TcpListener, TcpStream};
-
-    use super::*;
-    use crate::clock::TestClock;
-
-    async fn broken() -> Response {
-        panic!("what only the log may know")
-    }
-
-    #[tokio::test]
-    async fn a_handler_that_panics_is_answered_500_and_says_nothing_else() {
-        let edge_parts = Edge {
-            clock: Arc::new(TestClock::at(Timestamp(1_700_000_000))),
-            ids: Arc::new(RequestIds::starting_at(1)),
-            limits: Live::new(Limits::default()),
-            metrics: None,
-        };
-        let router = Router::new().fallback(broken).layer(from_fn_with_state(edge_parts, edge));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        tokio::spawn(axum::serve(listener, router).into_future());
-
-        let request = "GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx-request-id: mine\r\n\r\n";
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
-        assert!(
-            answer.contains(r#""code":"internal""#) && answer.contains(r#""instance":"mine""#),
-            "{answer}"
-        );
-        assert!(!answer.contains("only the log"), "{answer}");
-    }
-}
+mod tests;

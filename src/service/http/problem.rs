@@ -287,7 +287,7 @@ impl From<session::Reject> for Problem {
             R::SessionLimit => Code::SessionLimit,
             R::SuiteLegacy => Code::SuiteForbidden,
             R::SuiteNone => Code::NoCommonSuite,
-            R::SuitesMalformed => Code::SuitesMalformed,
+            R::SuitesMalformed => Code::BodyInvalid,
             R::TtlBeyondPolicy | R::TtlOutOfRange => Code::TtlOutOfRange,
         };
         Self::because(code, &reject)

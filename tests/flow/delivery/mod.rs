@@ -205,6 +205,9 @@ async fn a_restart_loses_nothing_and_what_is_over_is_not_sent() {
     let seen = deliveries(&office).await;
     assert_eq!(seen[1].reason, Some(Dead::Expired), "{seen:?}");
     assert_eq!(sms.sent().len(), 1);
+    let path = format!("/v1/deliveries/{}/retry", seen[1].delivery);
+    let again = office.system.ask(Method::POST, &path).bearer(&office.system.admin_token());
+    again.send().await.refused(409, "delivery_over");
 }
 
 #[tokio::test]
