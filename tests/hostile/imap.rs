@@ -74,6 +74,14 @@ impl Scene {
         Self { liar, agent, office, gateway, credential, dovecot, behind, authority, log, read }
     }
 
+    /// Her agent asks for mail as octets.
+    pub(crate) async fn for_octets(mut self) -> Self {
+        let secret = self.credential.secret.expose_printed();
+        self.agent =
+            Agent::start_tls_for_octets(&self.office, self.liar.port, &secret, &self.authority).await;
+        self
+    }
+
     /// The gateway's process began anew, and knows nothing of before.
     pub(crate) async fn with_another_gateway(mut self) -> Self {
         let another = Gateway::sealing_tls(self.behind.port, &self.office, &self.authority);

@@ -50,6 +50,17 @@ impl Agent {
         Self::start_by(office, proxy, credential, &way).await
     }
 
+    /// The same, with mail asked for as octets.
+    pub async fn start_tls_for_octets(
+        office: &Office,
+        proxy: u16,
+        credential: &str,
+        authority: &Authority,
+    ) -> Self {
+        let way = format!("host = 'localhost'\nca_file = '{}'\noctets = true\n", authority.file().display());
+        Self::start_by(office, proxy, credential, &way).await
+    }
+
     async fn start_by(office: &Office, proxy: u16, credential: &str, way: &str) -> Self {
         let temporary = tempfile::tempdir().unwrap();
         let folder = Folder::make(temporary.path().join("agent")).unwrap();

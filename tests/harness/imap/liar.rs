@@ -235,10 +235,13 @@ pub fn literals(said: &[u8]) -> Vec<Range<usize>> {
     found
 }
 
-/// The frames in the literals of a command or a response, in their order.
+/// The frames in the literals of a command or a response, in their order: as base64 or as octets.
 #[must_use]
 pub fn frames(said: &[u8]) -> VecDeque<Vec<u8>> {
-    let decoded = |at: Range<usize>| BASE64_STANDARD.decode(&said[at]).ok();
+    let decoded = |at: Range<usize>| match &said[at] {
+        octets if octets.starts_with(b"XE") => Some(octets.to_vec()),
+        text => BASE64_STANDARD.decode(text).ok(),
+    };
     literals(said).into_iter().filter_map(decoded).filter(|frame| frame.starts_with(b"XE")).collect()
 }
 
@@ -253,10 +256,15 @@ pub fn with_literal(said: &[u8], place: usize, text: &[u8]) -> Vec<u8> {
     [&said[..opening], announcement.as_bytes(), text, &said[at.end..]].concat()
 }
 
-/// The same with another frame in the literal of this place.
+/// The same with another frame in the literal of this place, in the same form.
 #[must_use]
 pub fn with_frame(said: &[u8], place: usize, frame: &[u8]) -> Vec<u8> {
-    with_literal(said, place, BASE64_STANDARD.encode(frame).as_bytes())
+    let octets = said[literals(said)[place].clone()].starts_with(b"XE");
+    if octets {
+        with_literal(said, place, frame)
+    } else {
+        with_literal(said, place, BASE64_STANDARD.encode(frame).as_bytes())
+    }
 }
 
 /// A lie that alters the first frame of whatever has one.

@@ -284,3 +284,28 @@ async fn a_frame_of_yesterday_once_a_device_was_revoked() {
     assert_eq!(scene.raised(), ["tampered/session_unknown"]);
     scene.goes_on(&mut program).await;
 }
+
+#[tokio::test]
+async fn frames_that_come_as_octets() {
+    let scene = Scene::open().await.for_octets().await;
+    let mut program = scene.reader().await;
+    let heard = scene.liar.heard();
+    let octets = heard.iter().rfind(|said| contains(said, b"BODY[]")).unwrap();
+    assert!(contains(octets, b"BODY[] ~{4250}\r\nXE"), "{}", octets[..200].escape_ascii());
+    for at in [2, 30, 42, 90, 130, 138, 200, 4_249] {
+        scene.liar.answers(altering(move |frame| frame[at] ^= 2));
+        let alert = reason(at)[0];
+        scene.left_out(&mut program, "UID FETCH 1 BODY.PEEK[]", alert, &format!("octet {at}")).await;
+    }
+    for (len, alert) in [(137, "truncated"), (138, "truncated"), (4_249, "truncated")] {
+        scene.liar.answers(altering(move |frame| frame.truncate(len)));
+        let alert = format!("tampered/{alert}");
+        scene.left_out(&mut program, "UID FETCH 1 BODY.PEEK[]", &alert, &format!("{len} octets")).await;
+    }
+    // As text that is none, and as plaintext.
+    for (from, to) in [("BODY[] ~{", "BODY[] {"), ("\r\nXE", "\r\nxE")] {
+        scene.liar.answers(where_it_says("BODY[]", replacing(&[(from, to)])));
+        scene.left_out(&mut program, "UID FETCH 1 BODY.PEEK[]", "downgrade/plaintext", to).await;
+    }
+    scene.goes_on(&mut program).await;
+}
