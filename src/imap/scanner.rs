@@ -274,7 +274,9 @@ impl Scanner {
         self.head = match (self.head, kind) {
             (_, Kind::Line) => first(self.side),
             (Head::Tag, Kind::Atom | Kind::Nil) if self.is(end, &[b"+"]) => Head::BeforeText,
-            (Head::Tag, Kind::Atom | Kind::Nil) | (Head::Name, Kind::Space) => Head::Name,
+            // A tag may hold brackets, and so be several tokens.
+            (Head::Tag, Kind::Atom | Kind::Nil | Kind::BracketOpen | Kind::BracketClose) => Head::Tag,
+            (Head::Tag | Head::Name, Kind::Space) => Head::Name,
             (Head::Name, Kind::Atom) if self.is(end, &STATUSES) => Head::BeforeText,
             (Head::BeforeText | Head::Text, _) => Head::Text,
             _ => Head::Data,

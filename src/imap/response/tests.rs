@@ -179,6 +179,7 @@ fn what_is_no_response_is_named_with_its_place() {
         ("a1 FETCH x\r\n", 8, HeadMalformed),
         ("a1 BYE x\r\n", 8, HeadMalformed),
         ("* (x)\r\n", 2, HeadMalformed),
+        ("* [x]\r\n", 2, HeadMalformed),
         ("* 0 FETCH (UID 1)\r\n", 9, HeadMalformed),
         ("* 4294967296 EXISTS\r\n", 19, HeadMalformed),
         ("* 1 FETCH\r\n", 9, FetchMalformed),
@@ -203,6 +204,18 @@ fn what_is_no_response_is_named_with_its_place() {
     let endless: Vec<_> = [begins].into_iter().chain([long.as_bytes(); 65]).collect();
     let taken = Rules(&[], Verdict::Take);
     assert_eq!(pieces(taken, &endless).1.unwrap().reason, TooLong);
+}
+
+#[test]
+fn a_tag_may_hold_brackets() {
+    for tag in ["a[1]", "[", "]b[OK", "nil["] {
+        let line = format!("{tag} OK it's \"done {{5}}");
+        let said = format!("{line}\r\n");
+        for cut in 0..said.len() {
+            let (before, after) = said.as_bytes().split_at(cut);
+            assert_eq!(pieces(PASS, &[before, after]), (vec![format!("status {line}")], None));
+        }
+    }
 }
 
 /// As an ENVELOPE of tens of thousands of recipients is.

@@ -134,6 +134,10 @@ impl Walk {
     fn head(&mut self, token: &Token<'_>, policy: &mut impl Policy) -> Result<(), Reason> {
         match token.kind {
             Kind::Atom | Kind::Nil => return self.keep(token),
+            // A tag may hold them.
+            Kind::BracketOpen | Kind::BracketClose if !self.line.octets().contains(&b' ') => {
+                return self.keep(token);
+            }
             Kind::Space | Kind::Line => {}
             _ => return Err(Reason::HeadMalformed),
         }
