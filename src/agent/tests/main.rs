@@ -12,6 +12,7 @@ mod chance_source;
 #[path = "../../imap/tests/corpus.rs"]
 mod corpus;
 mod forms;
+mod held;
 mod path;
 #[path = "../../imap/tests/server.rs"]
 mod server;

@@ -2,7 +2,6 @@
 
 use std::mem;
 use std::num::NonZeroU64;
-use std::sync::Arc;
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
@@ -14,58 +13,10 @@ use sidekey_gateway::session as gateway;
 use sidekey_imap::command::Reader;
 use sidekey_imap::response::Capabilities;
 use sidekey_imap::scanner::Limits;
-use sidekey_protocol::crypto::Secret;
-use sidekey_protocol::ids::{PartyId, SessionId, Timestamp};
-use sidekey_protocol::object::{Agreed, ObjectKeys};
-use sidekey_protocol::session::Suite;
+use sidekey_protocol::ids::PartyId;
 
+use crate::held::{Held, NOW};
 use crate::server::Dovecot;
-
-const NOW: Timestamp = Timestamp(1_000);
-const END: Timestamp = Timestamp(4_600);
-const SESSION: SessionId = SessionId::from_bytes([7; 16]);
-
-#[derive(Debug)]
-struct Held(ObjectKeys);
-
-impl Held {
-    fn new() -> Arc<Self> {
-        let agreed = Agreed {
-            session: SESSION,
-            generation: 0,
-            suite: Suite::C20p,
-            policy_hash: [1; 32],
-            capabilities_hash: [2; 32],
-            offer_hash: [0; 32],
-        };
-        Arc::new(Self(ObjectKeys::derive(&Secret::fill_with(|key| key.fill(9)), &agreed)))
-    }
-}
-
-/// Both ends ask a key the same questions.
-macro_rules! keys {
-    ($($end:ident),+) => {$(
-        impl $end::Keys for Held {
-            fn object(&self) -> &ObjectKeys {
-                &self.0
-            }
-
-            fn session(&self) -> SessionId {
-                SESSION
-            }
-
-            fn generation(&self) -> u32 {
-                0
-            }
-
-            fn not_after(&self) -> Timestamp {
-                END
-            }
-        }
-    )+};
-}
-
-keys!(agent, gateway);
 
 /// Program ⇄ agent ⇄ proxy ⇄ gateway ⇄ Dovecot.
 pub(crate) struct Path {

@@ -13,6 +13,7 @@ mod commands;
 mod contract;
 mod corpus;
 mod differ;
+mod ends;
 mod server;
 
 use chance_source::Chance;
