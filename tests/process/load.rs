@@ -109,8 +109,8 @@ impl Load {
     }
 }
 
-/// Pairs; `None` when the service does not answer.
-async fn paired(
+/// Pairs at [`server`]; `None` when the service does not answer.
+pub(crate) async fn paired(
     admin: &Admin,
     roots: Roots,
     role: Role,
@@ -124,7 +124,7 @@ async fn paired(
     Some(store)
 }
 
-fn server() -> ServerName {
+pub(crate) fn server() -> ServerName {
     "mail.example.org".parse().unwrap()
 }
 
