@@ -171,6 +171,7 @@ impl Talk {
                 self.session.numbers(granted.then_some(NonZeroU64::MIN).ok_or(Unavailable::Unreachable));
             }
             Some(Wish::Deletion { .. }) => self.session.deletion(granted),
+            Some(Wish::Again) => self.session.again(None),
             None => self.session.forget_keys(),
         }
     }
