@@ -5,8 +5,9 @@ use sidekey_protocol::ids::{Role, ServerName, SessionId, UserName};
 use sidekey_protocol::revocation::Target;
 use sidekey_protocol::session::Audience;
 
-use crate::model::Fate;
+use crate::model::Known;
 use crate::network::Ask;
+use crate::parties::Party;
 use crate::world::World;
 
 /// One of these, by dice.
@@ -83,7 +84,14 @@ impl World {
                 self.opens(whose, if of_one { Audience::Pairing(id) } else { Audience::User(user) });
             }
             40..48 => self.renews(whose),
-            48..53 => {
+            48..51 => {
+                let secrets = self.secrets.iter().map(|(id, secret)| (*id, secret.clone())).collect();
+                let Some((id, secret)) = one_of(self, secrets) else { return };
+                let Some(credential) = self.model.credentials.get(&id) else { return };
+                let body = json!({"user": credential.user, "secret": secret});
+                self.asks(whose, Ask::Verify(id), Some(body));
+            }
+            51..54 => {
                 let users = self.model.pairings.values().filter_map(|pairing| pairing.user.clone());
                 let Some(user) = one_of(self, users.collect()) else { return };
                 self.asks(whose, Ask::Current(Some(user)), None);
@@ -91,7 +99,7 @@ impl World {
             roll => {
                 let Some(session) = self.some_session(&server) else { return };
                 let ask = match roll {
-                    53..75 => Ask::Rotate(session),
+                    54..75 => Ask::Rotate(session),
                     75..82 => Ask::End(session),
                     _ => Ask::Fetch(session, None),
                 };
@@ -132,12 +140,50 @@ impl World {
 
     pub(crate) fn invites(&mut self, server: ServerName, user: Option<UserName>) {
         let role = if user.is_some() { "client" } else { "server" };
-        let body = json!({"role": role, "server": server, "user": user, "approval": "none"});
+        let approval = if self.network.faulty && self.chance(3) { "admin" } else { "none" };
+        let body = json!({"role": role, "server": server, "user": user, "approval": approval});
         self.asks(0, Ask::Invite { server, user }, Some(body));
     }
 
+    /// Approves a pairing by the digits that its device shows, or by others.
+    fn approves(&mut self, right: bool) {
+        let waits = |party: &Party| {
+            let id = party.id().filter(|_| !party.over)?;
+            let approved = self.model.pairings.get(&id).is_none_or(|pairing| pairing.approved == Known::Yes);
+            party.digits.filter(|_| !approved).map(|digits| (id, digits))
+        };
+        let waiting = self.parties.iter().filter_map(waits).collect();
+        let Some((id, digits)) = one_of(self, waiting) else { return };
+        let body = if right { json!({"digits": digits}) } else { json!({"digits": "0000 0000 0000 0000"}) };
+        self.asks(0, Ask::Approve(id, right), Some(body));
+    }
+
+    fn issues_credential(&mut self, server: ServerName, user: UserName) {
+        let label = format!("proxy {}", self.dice.roll(1000));
+        let body = json!({"server": server, "user": user, "label": label});
+        self.asks(0, Ask::IssueCredential { server, user }, Some(body));
+    }
+
+    /// Sets which suites may be used at a server.
+    fn sets_policy(&mut self, server: ServerName) {
+        let suites: [&[&str]; 3] = [&["A256GCM"], &["C20P"], &["C20P", "A256GCM"]];
+        let suites = suites[self.dice.roll(3) as usize];
+        let Some(revision) = self.policy_revision(&server) else { return };
+        let body = json!({"suites": suites});
+        self.asks(0, Ask::Policy { server, revision, suites }, Some(body));
+    }
+
     fn administrator_acts(&mut self) {
-        let roll = self.dice.roll(100);
+        let roll = self.dice.roll(126);
+        if roll >= 120 {
+            let servers = self.model.pairings.values().map(|pairing| pairing.server.clone()).collect();
+            let Some(server) = one_of(self, servers) else { return };
+            return self.sets_policy(server);
+        }
+        if roll >= 108 {
+            let right = !self.chance(4);
+            return self.approves(right);
+        }
         let pairings = self.model.pairings.iter().map(|(id, pairing)| (*id, pairing.clone())).collect();
         let Some((pairing, place)) = one_of(self, pairings) else { return };
         let target = match roll {
@@ -148,6 +194,15 @@ impl World {
                 None => return,
             },
             48..50 => Target::Server { server: place.server },
+            100..105 => match place.user {
+                Some(user) => return self.issues_credential(place.server, user),
+                None => return,
+            },
+            105..108 => {
+                let credentials = self.model.credentials.keys().copied().collect();
+                let Some(credential) = one_of(self, credentials) else { return };
+                Target::Credential { credential }
+            }
             50..65 => {
                 let invitations = self.model.invitations.keys().copied().collect();
                 let Some(invitation) = one_of(self, invitations) else { return };
@@ -169,6 +224,9 @@ impl World {
 impl World {
     pub(crate) fn time_passes(&mut self) {
         self.start();
+        if self.chance(3) {
+            self.accepts();
+        }
         if self.behind_s > 0 && self.chance(2) {
             let by_s = std::mem::take(&mut self.behind_s);
             self.clock.advance_s(by_s);
@@ -205,6 +263,8 @@ impl World {
                 let full = !self.is_full();
                 self.order(false, full);
             }
+            85..89 => self.copies(),
+            89..91 => self.put_back(),
             _ => {
                 let whose = self.dice.roll(self.parties.len() as u64) as usize;
                 self.parties[whose].crash();
@@ -226,6 +286,11 @@ impl World {
         self.clock.advance_s(std::mem::take(&mut self.behind_s));
         self.start();
         self.trace.note("nothing breaks any more");
+        for _ in 0..PARTIES_MAX {
+            // The first request that shows what was lost is the last before it is accepted.
+            self.settles();
+            self.approves(true);
+        }
         self.settles();
         // Whoever has a next epoch uses it; then everybody asks for one, and uses it.
         for all in [false, true, false] {
@@ -238,8 +303,9 @@ impl World {
         }
         for party in &self.parties {
             assert!(party.over || !party.has_next(), "{} cannot use its next epoch", party.name);
-            let fate = party.id().and_then(|id| self.model.pairings.get(&id)).map(|pairing| pairing.fate);
-            assert!(!party.over || fate != Some(Fate::Lives), "{} was told that it is over", party.name);
+            let pairing = party.id().and_then(|id| self.model.pairings.get(&id));
+            let lives = pairing.is_some_and(|p| p.over == Known::No && p.approved == Known::Yes);
+            assert!(!party.over || !lives, "{} was told that it is over", party.name);
         }
         for whose in 1..self.parties.len() {
             if self.parties[whose].is(Role::Server) {
@@ -274,6 +340,7 @@ impl World {
             while !self.network.is_quiet() {
                 self.network_moves();
             }
+            self.accepts();
             self.clock.advance_s(1);
         }
         let waiting = self.parties.iter().flat_map(|party| &party.calls).map(|call| &call.request.ask);

@@ -80,6 +80,22 @@ impl Machine {
         copy(&self.folder, to);
     }
 
+    /// A copy of the data folder beside it.
+    pub(crate) fn aside(&mut self) -> PathBuf {
+        let aside = self.watched.with_file_name("copy");
+        let _ = fs::remove_dir_all(&aside);
+        copy(&self.folder, &aside);
+        aside
+    }
+
+    /// Puts a copy in its place.
+    pub(crate) fn put_back(&mut self, from: &Path) {
+        fs::write(&self.orders, [0, 0]).unwrap();
+        let next = self.next_folder();
+        copy(from, &next);
+        self.moved_to(next);
+    }
+
     fn next_folder(&mut self) -> PathBuf {
         self.folders += 1;
         self.watched.join(self.folders.to_string())

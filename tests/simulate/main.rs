@@ -14,10 +14,12 @@ mod acts;
 mod beginning;
 #[path = "../process/disk.rs"]
 mod disk;
+mod looks;
 mod machine;
 mod model;
 mod network;
 mod parties;
+mod restored;
 mod serving;
 mod trace;
 mod world;

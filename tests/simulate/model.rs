@@ -1,41 +1,50 @@
 //! What must be true, in maps and sets: what was acknowledged, and what may be besides because its answer never came.
 
+mod strike;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use sidekey_protocol::crypto::sha256;
-use sidekey_protocol::ids::{InvitationId, PartyId, Role, ServerName, SessionId, Timestamp, UserName};
-use sidekey_protocol::pairing::ATTEMPTS;
-use sidekey_protocol::pairing::registry::{self, InvitationCreated, InvitationState, Standing};
-use sidekey_protocol::revocation::{SealedHead, Target};
+use sidekey_protocol::ids::{
+    CredentialId, InvitationId, PartyId, Role, ServerName, SessionId, Timestamp, UserName,
+};
+use sidekey_protocol::pairing::credential::wire::{CredentialIssued, CredentialVerified};
+use sidekey_protocol::pairing::registry::InvitationCreated;
+use sidekey_protocol::pairing::{ATTEMPTS, Approval};
+use sidekey_protocol::policy::wire::PolicyChange;
+use sidekey_protocol::revocation::SealedHead;
 use sidekey_protocol::session::Audience;
 use sidekey_protocol::session::envelope::{Bindings, Opened};
-use sidekey_protocol::session::registry::{SessionSeen, SessionState};
 
 use crate::network::{Answer, Ask, Request};
 
-/// Whether something is over.
+/// Whether something happened.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) enum Fate {
+pub(crate) enum Known {
     #[default]
-    Lives,
+    No,
     /// It was asked for, or may follow from something else.
     Perhaps,
-    /// That was acknowledged.
-    Over,
+    /// It was acknowledged.
+    Yes,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Invitation {
     pub(crate) server: ServerName,
     pub(crate) user: Option<UserName>,
-    expires: Timestamp,
+    pub(crate) expires: Timestamp,
     /// Different requests that were answered: each told whether one code was right.
-    answered: BTreeSet<[u8; 32]>,
+    pub(crate) answered: BTreeSet<[u8; 32]>,
     /// The answer that made a pairing of it.
-    used: Option<[u8; 32]>,
-    fate: Fate,
-    /// Of the pairing that came of it.
-    struck: Fate,
+    pub(crate) used: Option<[u8; 32]>,
+    /// Its `finish` was cut off.
+    perhaps_used: bool,
+    pub(crate) over: Known,
+    /// The pairing that came of it is over.
+    struck: Known,
+    /// Its pairing is to be approved.
+    approval: Approval,
 }
 
 #[derive(Clone, Debug)]
@@ -43,7 +52,23 @@ pub(crate) struct Pairing {
     pub(crate) role: Role,
     pub(crate) server: ServerName,
     pub(crate) user: Option<UserName>,
-    pub(crate) fate: Fate,
+    pub(crate) over: Known,
+    pub(crate) approved: Known,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Credential {
+    pub(crate) server: ServerName,
+    pub(crate) user: UserName,
+    pub(crate) over: Known,
+}
+
+/// What a server's policy says.
+#[derive(Clone, Debug)]
+pub(crate) struct Policy {
+    pub(crate) revision: u32,
+    /// `None` where nobody knows whether it was changed.
+    suites: Option<&'static [&'static str]>,
 }
 
 #[derive(Clone, Debug)]
@@ -54,7 +79,7 @@ pub(crate) struct Session {
     pub(crate) not_after: Timestamp,
     /// The highest that anybody was given.
     pub(crate) generation: u32,
-    pub(crate) fate: Fate,
+    pub(crate) over: Known,
 }
 
 impl Session {
@@ -62,7 +87,7 @@ impl Session {
     fn found(bindings: &Bindings) -> Self {
         let (server, user) = (bindings.server.clone(), bindings.user.clone());
         let (not_after, generation) = (bindings.not_after, bindings.generation);
-        Self { server, user, only: None, not_after, generation, fate: Fate::Lives }
+        Self { server, user, only: None, not_after, generation, over: Known::No }
     }
 }
 
@@ -71,10 +96,14 @@ pub(crate) struct Model {
     pub(crate) invitations: BTreeMap<InvitationId, Invitation>,
     pub(crate) pairings: BTreeMap<PartyId, Pairing>,
     pub(crate) sessions: BTreeMap<SessionId, Session>,
+    pub(crate) credentials: BTreeMap<CredentialId, Credential>,
+    pub(crate) policies: BTreeMap<ServerName, Policy>,
     once: BTreeMap<(PartyId, String), SessionId>,
     keys: BTreeMap<(SessionId, u32), [u8; 32]>,
     whose: BTreeMap<[u8; 32], (SessionId, u32)>,
     heads: BTreeMap<u64, SealedHead>,
+    /// Revocations that the service had when it was put back from a copy, or accepted that.
+    restored_n: u64,
     /// When: the latest thing that was acknowledged.
     pub(crate) last_s: u32,
 }
@@ -92,18 +121,13 @@ impl Model {
         assert!(answer.status < 500 || answer.status == 503, "{} {code}", answer.status);
         self.heard_head(answer);
         if !answer.is_ok() {
-            return;
+            return self.guessed(request);
         }
-        if let Some(pairing) = request.by.and_then(|by| self.pairings.get(&by)) {
-            assert!(pairing.fate < Fate::Over, "answered after its revocation was acknowledged");
-        }
-        // Whoever ends something is heard by any clock; so is who repeats a step of pairing.
-        let any = request.by.is_none() || matches!(request.ask, Ask::Revoke(_) | Ask::End(_));
-        assert!(any || now.0 + LEEWAY_S >= self.last_s, "answered by a clock that went back");
+        self.may_ask(request, now);
         match &request.ask {
             Ask::Begin(id) => self.begun(*id, sha256(&request.body), now),
             Ask::Current(_) => self.listed(request, answer),
-            Ask::End(id) => self.end(*id, Fate::Over),
+            Ask::End(id) => self.end(*id, Known::Yes),
             Ask::Fetch(id, asked) => self.given(request, Some(*id), *asked, opened, now),
             Ask::Finish(id) => self.finished(*id, answer.hash()),
             Ask::Invite { server, user } => {
@@ -112,7 +136,30 @@ impl Model {
             }
             Ask::Open { once, .. } => self.opened(request, once, opened, now),
             Ask::AddServer | Ask::Own | Ask::Rekey => {}
-            Ask::Revoke(target) => self.strike(target, Fate::Over),
+            Ask::Approve(pairing, right) => {
+                assert!(right, "approved by wrong digits");
+                self.pairings.entry(*pairing).and_modify(|pairing| pairing.approved = Known::Yes);
+            }
+            Ask::IssueCredential { server, user } => {
+                let CredentialIssued { credential, .. } = answer.json();
+                let (server, user) = (server.clone(), user.clone());
+                self.credentials.insert(credential, Credential { server, user, over: Known::No });
+                self.last_s = self.last_s.max(now.0);
+            }
+            Ask::Policy { server, suites, .. } => {
+                let PolicyChange { policy, .. } = answer.json();
+                let policy = Policy { revision: policy.revision, suites: Some(suites) };
+                self.policies.insert(server.clone(), policy);
+                self.last_s = self.last_s.max(now.0);
+            }
+            Ask::Revoke(target) => self.strike(target, Known::Yes),
+            Ask::Verify(id) => {
+                let CredentialVerified { credential, .. } = answer.json();
+                let (found, by) =
+                    (&self.credentials[id], &self.pairings[&request.by.expect("a server asks")]);
+                assert!(credential == *id && found.server == by.server, "another credential");
+                assert!(found.over < Known::Yes, "a credential lets in that was revoked");
+            }
             Ask::Rotate(id) => {
                 let before = self.sessions.get(id).map(|session| session.generation);
                 let given = opened.as_ref().map(|opened| opened.bindings.generation);
@@ -123,12 +170,45 @@ impl Model {
         }
     }
 
+    /// Whoever was answered may ask, now.
+    fn may_ask(&self, request: &Request, now: Timestamp) {
+        if let Some(pairing) = request.by.and_then(|by| self.pairings.get(&by)) {
+            assert!(pairing.over < Known::Yes, "answered after its revocation was acknowledged");
+            let itself = matches!(request.ask, Ask::Own | Ask::Revoke(_));
+            assert!(itself || pairing.approved > Known::No, "answered before it was approved");
+        }
+        let shown = request.head.map_or(0, |head| head.n());
+        assert!(shown <= self.highest().max(self.restored_n), "revocations are lost, and nobody says so");
+        // Whoever ends something is heard by any clock; so is who repeats a step of pairing.
+        let any = request.by.is_none() || matches!(request.ask, Ask::Revoke(_) | Ask::End(_));
+        assert!(any || now.0 + LEEWAY_S >= self.last_s, "answered by a clock that went back");
+    }
+
+    /// The fifth wrong digits refuse a pairing.
+    fn guessed(&mut self, request: &Request) {
+        if let Ask::Approve(pairing, false) = request.ask {
+            let perhaps = |pairing: &mut Pairing| pairing.over = pairing.over.max(Known::Perhaps);
+            self.pairings.entry(pairing).and_modify(perhaps);
+        }
+    }
+
     /// Nobody knows whether it happened.
     pub(crate) fn interrupted(&mut self, request: &Request) {
+        self.guessed(request);
         match &request.ask {
-            Ask::End(id) => self.end(*id, Fate::Perhaps),
-            Ask::Finish(id) => self.invitation(*id).fate = self.invitation(*id).fate.max(Fate::Perhaps),
-            Ask::Revoke(target) => self.strike(target, Fate::Perhaps),
+            Ask::End(id) => self.end(*id, Known::Perhaps),
+            Ask::Finish(id) => {
+                self.invitations.entry(*id).and_modify(|invitation| invitation.perhaps_used = true);
+            }
+            Ask::Approve(pairing, true) => {
+                let perhaps = |pairing: &mut Pairing| pairing.approved = pairing.approved.max(Known::Perhaps);
+                self.pairings.entry(*pairing).and_modify(perhaps);
+            }
+            Ask::Policy { server, .. } => {
+                let unknown = Policy { revision: 0, suites: None };
+                self.policies.entry(server.clone()).or_insert(unknown).suites = None;
+            }
+            Ask::Revoke(target) => self.strike(target, Known::Perhaps),
             _ => {}
         }
     }
@@ -141,21 +221,56 @@ impl Model {
     /// Somebody is paired, by this answer to `finish`.
     pub(crate) fn paired(&mut self, id: PartyId, role: Role, made_by: [u8; 32]) {
         let by = self.invitations.values().find(|invitation| invitation.used == Some(made_by));
-        let Invitation { server, user, struck, .. } = by.expect("that answer left the service").clone();
-        self.pairings.entry(id).or_insert(Pairing { role, server, user, fate: struck });
+        // Of a history that is lost.
+        let Some(found) = by.cloned() else { return };
+        let Invitation { server, user, struck: over, approval, .. } = found;
+        let approved = if approval.is_needed() { Known::No } else { Known::Yes };
+        self.pairings.entry(id).or_insert(Pairing { role, server, user, over, approved });
+    }
+
+    /// The service was put back from a copy, made when this was the model, and has so many revocations.
+    pub(crate) fn put_back(&mut self, n: u64) {
+        self.restored_n = n;
+    }
+
+    /// An administrator has accepted that, and the service goes on from so many revocations: every session has ended, every
+    /// open invitation is cancelled, and what waited to be approved is revoked.
+    pub(crate) fn accepted(&mut self, n: u64, now: Timestamp) {
+        self.restored_n = n;
+        self.last_s = self.last_s.max(now.0);
+        self.sessions.values_mut().for_each(|session| session.over = Known::Yes);
+        for invitation in self.invitations.values_mut().filter(|i| i.used.is_none() && !i.perhaps_used) {
+            invitation.over = Known::Yes;
+        }
+        for pairing in self.pairings.values_mut().filter(|pairing| pairing.approved < Known::Yes) {
+            pairing.over = pairing.over.max(Known::Perhaps);
+        }
+    }
+
+    fn highest(&self) -> u64 {
+        self.heads.last_key_value().map_or(0, |(n, _)| *n)
     }
 
     fn heard_head(&mut self, answer: &Answer) {
         let Some(head) = answer.head else { return };
-        let highest = self.heads.last_key_value().map_or(0, |(n, _)| *n);
+        let highest = self.highest();
         assert!(head.n() >= highest, "the head went back from {highest} to {}", head.n());
         assert_eq!(*self.heads.entry(head.n()).or_insert(head), head, "two heads of one n");
     }
 
     fn invited(&mut self, made: InvitationCreated, server: &ServerName, user: Option<&UserName>) {
         let (server, user) = (server.clone(), user.cloned());
-        let (answered, used, [fate, struck]) = (BTreeSet::new(), None, [Fate::Lives; 2]);
-        let invitation = Invitation { server, user, expires: made.expires, answered, used, fate, struck };
+        let invitation = Invitation {
+            server,
+            user,
+            expires: made.expires,
+            answered: BTreeSet::new(),
+            used: None,
+            perhaps_used: false,
+            over: Known::No,
+            struck: Known::No,
+            approval: made.approval,
+        };
         let before = self.invitations.insert(made.invitation, invitation);
         assert!(before.is_none(), "an invitation's id twice");
     }
@@ -167,7 +282,7 @@ impl Model {
     fn begun(&mut self, id: InvitationId, body: [u8; 32], now: Timestamp) {
         let last_s = self.last_s;
         let invitation = self.invitation(id);
-        assert!(invitation.fate < Fate::Over, "an invitation that was cancelled answers");
+        assert!(invitation.over < Known::Yes, "an invitation that was cancelled answers");
         assert!(invitation.used.is_none(), "an invitation that was used answers");
         if !invitation.answered.insert(body) {
             return;
@@ -180,7 +295,7 @@ impl Model {
 
     fn finished(&mut self, id: InvitationId, answer: [u8; 32]) {
         let invitation = self.invitation(id);
-        let cancelled = invitation.used.is_none() && invitation.fate == Fate::Over;
+        let cancelled = invitation.used.is_none() && invitation.over == Known::Yes;
         assert!(!cancelled, "an invitation that was cancelled pairs");
         let used = *invitation.used.get_or_insert(answer);
         assert_eq!(used, answer, "an invitation pairs twice");
@@ -191,8 +306,10 @@ impl Model {
         let bindings = &opened.as_ref().expect("a server opens the answer").bindings;
         let Ask::Open { audience, .. } = &request.ask else { unreachable!("it is opened") };
         let session = bindings.session;
-        let before = *self.once.entry((by, once.to_owned())).or_insert(session);
-        assert_eq!(before, session, "one idempotency key, two sessions");
+        // A key is known for as long as its session lives.
+        let before = self.once.insert((by, once.to_owned()), session).unwrap_or(session);
+        let over = self.sessions.get(&before).is_none_or(|before| before.not_after <= now);
+        assert!(before == session || over, "one idempotency key, two sessions");
         let only = match audience {
             Audience::Pairing(pairing) => Some(*pairing),
             Audience::User(_) => None,
@@ -221,10 +338,15 @@ impl Model {
         let own = by.user.as_ref().is_none_or(|user| *user == session.user);
         let alone = session.only.is_none_or(|only| by.role == Role::Server || request.by == Some(only));
         assert!(by.server == session.server && own && alone, "a key for a stranger");
-        assert!(session.fate < Fate::Over, "a key of a session that is over");
+        assert!(session.over < Known::Yes, "a key of a session that is over");
         assert!(now < session.not_after, "a key of a session that has expired");
         match asked {
-            None => assert!(bindings.generation >= session.generation, "a generation came back"),
+            None => {
+                assert!(bindings.generation >= session.generation, "a generation came back");
+                let suites = self.policies.get(&bindings.server).and_then(|policy| policy.suites);
+                let allowed = suites.is_none_or(|suites| suites.contains(&&*bindings.suite.to_string()));
+                assert!(allowed, "a key for {}, which the policy forbids", bindings.suite);
+            }
             Some(asked) => assert_eq!(bindings.generation, asked, "another generation"),
         }
         session.generation = session.generation.max(bindings.generation);
@@ -244,99 +366,9 @@ impl Model {
         }
     }
 
-    fn end(&mut self, id: SessionId, fate: Fate) {
+    fn end(&mut self, id: SessionId, over: Known) {
         if let Some(session) = self.sessions.get_mut(&id) {
-            session.fate = session.fate.max(fate);
-        }
-    }
-
-    /// Something was revoked, and what belongs to it.
-    fn strike(&mut self, target: &Target, fate: Fate) {
-        // What is not the target itself may end with it.
-        let follows = fate.min(Fate::Perhaps);
-        match target {
-            Target::Invitation { invitation } => {
-                let invitation = self.invitation(*invitation);
-                invitation.fate = invitation.fate.max(fate);
-            }
-            Target::Pairing { pairing } => {
-                let Some(struck) = self.pairings.get_mut(pairing) else { return };
-                struck.fate = struck.fate.max(fate);
-                let Pairing { role, server, user, .. } = struck.clone();
-                let is_live = |other: &Pairing| other.user == user && other.fate == Fate::Lives;
-                let others = self.pairings.values().any(|other| other.server == server && is_live(other));
-                for session in self.sessions.values_mut().filter(|session| session.server == server) {
-                    // The others go on, where there are any.
-                    let its =
-                        session.only == Some(*pairing) || user.as_ref() == Some(&session.user) && !others;
-                    if role == Role::Server || its {
-                        session.fate = session.fate.max(follows);
-                    }
-                }
-            }
-            Target::Session { session } => self.end(*session, fate),
-            Target::Server { server } => self.strike_where(|at, _| at == server, fate),
-            Target::User { server, user } => {
-                self.strike_where(|at, whose| at == server && whose == Some(user), fate);
-            }
-            Target::Credential { .. } => {}
-        }
-    }
-
-    fn strike_where(&mut self, is_in: impl Fn(&ServerName, Option<&UserName>) -> bool, fate: Fate) {
-        for pairing in self.pairings.values_mut().filter(|p| is_in(&p.server, p.user.as_ref())) {
-            pairing.fate = pairing.fate.max(fate);
-        }
-        for session in self.sessions.values_mut().filter(|s| is_in(&s.server, Some(&s.user))) {
-            session.fate = session.fate.max(fate);
-        }
-        for invitation in self.invitations.values_mut().filter(|i| is_in(&i.server, i.user.as_ref())) {
-            invitation.fate = invitation.fate.max(fate.min(Fate::Perhaps));
-            if invitation.used.is_some() {
-                invitation.struck = invitation.struck.max(fate);
-            }
-        }
-    }
-}
-
-/// What the service says that it has, against what was acknowledged.
-impl Model {
-    pub(crate) fn has_sessions(&self, listed: &[SessionSeen], now: Timestamp) {
-        let listed: BTreeMap<_, _> = listed.iter().map(|seen| (seen.session, seen)).collect();
-        for (id, session) in self.sessions.iter().filter(|(_, session)| now < session.not_after) {
-            let seen = listed.get(id).unwrap_or_else(|| panic!("session {id} is lost"));
-            assert!(seen.generation >= session.generation, "generation {} is lost", session.generation);
-            match session.fate {
-                Fate::Lives => assert_eq!(seen.state, SessionState::Open, "session {id} has ended"),
-                Fate::Perhaps => {}
-                Fate::Over => assert_eq!(seen.state, SessionState::Ended, "session {id} is back"),
-            }
-        }
-    }
-
-    pub(crate) fn has_pairings(&self, listed: &[registry::Pairing]) {
-        let listed: BTreeMap<_, _> = listed.iter().map(|seen| (seen.pairing, seen.state)).collect();
-        for (id, pairing) in &self.pairings {
-            let state = *listed.get(id).unwrap_or_else(|| panic!("pairing {id} is lost"));
-            match pairing.fate {
-                Fate::Lives => assert_eq!(state, Standing::Active, "pairing {id}"),
-                Fate::Perhaps => {}
-                Fate::Over => assert_eq!(state, Standing::Revoked, "pairing {id} is back"),
-            }
-        }
-    }
-
-    pub(crate) fn has_invitations(&self, listed: &[registry::Invitation], now: Timestamp) {
-        let listed: BTreeMap<_, _> = listed.iter().map(|seen| (seen.invitation, seen)).collect();
-        for (id, invitation) in self.invitations.iter().filter(|(_, invitation)| now < invitation.expires) {
-            let seen = listed.get(id).unwrap_or_else(|| panic!("invitation {id} is lost"));
-            let left = usize::from(seen.attempts);
-            assert!(left + invitation.answered.len() <= ATTEMPTS.into(), "attempts came back");
-            if invitation.used.is_some() {
-                assert_eq!(seen.state, InvitationState::Paired, "invitation {id} was used");
-            } else if invitation.fate == Fate::Over {
-                assert_ne!(seen.state, InvitationState::Paired, "invitation {id} was cancelled");
-            }
+            session.over = session.over.max(over);
         }
     }
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::Method;
 use sidekey_protocol::crypto::sha256;
-use sidekey_protocol::ids::{InvitationId, PartyId, ServerName, SessionId, UserName};
+use sidekey_protocol::ids::{CredentialId, InvitationId, PartyId, ServerName, SessionId, UserName};
 use sidekey_protocol::revocation::{SealedHead, Target};
 use sidekey_protocol::session::Audience;
 
@@ -13,23 +13,43 @@ use crate::disk::Dice;
 #[derive(Clone, Debug)]
 pub(crate) enum Ask {
     AddServer,
+    /// With the digits that the device shows, or with others.
+    Approve(PartyId, bool),
     Begin(InvitationId),
     Current(Option<UserName>),
     End(SessionId),
     Fetch(SessionId, Option<u32>),
     Finish(InvitationId),
-    Invite { server: ServerName, user: Option<UserName> },
-    Open { audience: Audience, once: String },
+    IssueCredential {
+        server: ServerName,
+        user: UserName,
+    },
+    Invite {
+        server: ServerName,
+        user: Option<UserName>,
+    },
+    Open {
+        audience: Audience,
+        once: String,
+    },
     Own,
+    /// At a revision, the suites of a server.
+    Policy {
+        server: ServerName,
+        revision: u32,
+        suites: &'static [&'static str],
+    },
     Rekey,
     Revoke(Target),
     Rotate(SessionId),
+    Verify(CredentialId),
 }
 
 impl Ask {
     pub(crate) fn route(&self) -> (Method, String) {
         match self {
             Self::AddServer => (Method::POST, "/v1/servers".into()),
+            Self::Approve(id, _) => (Method::POST, format!("/v1/pairings/{id}/approve")),
             Self::Begin(id) => (Method::POST, format!("/v1/pairings/{id}/begin")),
             Self::Current(None) => (Method::GET, "/v1/sessions/current".into()),
             Self::Current(Some(user)) => {
@@ -39,12 +59,15 @@ impl Ask {
             Self::Fetch(id, None) => (Method::GET, format!("/v1/sessions/{id}/key")),
             Self::Fetch(id, Some(n)) => (Method::GET, format!("/v1/sessions/{id}/key?generation={n}")),
             Self::Finish(id) => (Method::POST, format!("/v1/pairings/{id}/finish")),
+            Self::IssueCredential { .. } => (Method::POST, "/v1/credentials".into()),
             Self::Invite { .. } => (Method::POST, "/v1/invitations".into()),
             Self::Open { .. } => (Method::POST, "/v1/sessions".into()),
             Self::Own => (Method::GET, "/v1/pairings/self".into()),
+            Self::Policy { server, .. } => (Method::PUT, format!("/v1/policies/servers/{}", server.as_str())),
             Self::Rekey => (Method::POST, "/v1/pairings/self/rekey".into()),
             Self::Revoke(_) => (Method::POST, "/v1/revocations".into()),
             Self::Rotate(id) => (Method::POST, format!("/v1/sessions/{id}/rotate")),
+            Self::Verify(_) => (Method::POST, "/v1/credentials/verify".into()),
         }
     }
 }

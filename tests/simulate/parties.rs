@@ -7,9 +7,9 @@ use std::mem::discriminant;
 use bytes::Bytes;
 use rand_chacha::ChaCha20Rng;
 use sidekey_protocol::crypto::{Secret, SigningKey, sha256};
-use sidekey_protocol::ids::{PartyId, Role, ServerName, SessionId, Timestamp, UserName};
+use sidekey_protocol::ids::{CredentialId, PartyId, Role, ServerName, SessionId, Timestamp, UserName};
 use sidekey_protocol::pairing::rekey::{Epoch, Renewing};
-use sidekey_protocol::pairing::{Finishing, Kek, Link, Paired, Prover, Target};
+use sidekey_protocol::pairing::{Digits, Finishing, Kek, Link, Paired, Prover, Target};
 use sidekey_protocol::revocation::Seen;
 use sidekey_protocol::session::envelope::{self, Expected, Opened};
 use sidekey_protocol::session::wire::SessionKey;
@@ -61,6 +61,8 @@ pub(crate) struct Party {
     pub(crate) calls: Vec<Call>,
     /// Each session's highest generation that it had the key of, and a hash of that key.
     pub(crate) keys: BTreeMap<SessionId, (u32, [u8; 32])>,
+    /// What its device shows, where it is to be approved.
+    pub(crate) digits: Option<Digits>,
     /// It was told that it is over.
     pub(crate) over: bool,
 }
@@ -70,6 +72,8 @@ pub(crate) enum Heard {
     Nothing,
     /// Not yet: to be asked again.
     Again,
+    /// A proxy credential, and its secret.
+    Credential(CredentialId, String),
     /// An invitation for somebody.
     Invited(String),
     /// It is paired now, by this answer to `finish`.
@@ -95,6 +99,10 @@ impl Party {
         self.kept.as_ref()?.place.as_ref()
     }
 
+    fn kek(&self) -> Option<Kek> {
+        self.kept.as_ref()?.kek()
+    }
+
     fn is_in(&self, epoch: u32) -> bool {
         self.place().is_some_and(|place| place.epoch.number == epoch && place.next.is_none())
     }
@@ -117,7 +125,7 @@ impl Party {
     /// A request, signed now.
     fn request(&self, ask: Ask, body: Bytes, now: Timestamp) -> Request {
         let kept = self.kept.as_ref();
-        let kek = kept.and_then(|kept| kept.kek()).map(|kek| kek.id);
+        let kek = self.kek().map(|kek| kek.id);
         let token = kept.map(|kept| token::sign(&kept.key, kept.id, SERVICE, kek, now));
         let (by, head) = (self.id(), kept.and_then(|kept| kept.seen.highest()));
         Request { from: 0, call: 0, ask, by, token, kek, head, body }
@@ -180,6 +188,9 @@ impl Party {
         };
         let code = answer.code();
         self.counts_epochs(request, answer, &code);
+        // Of an epoch that is the only one that it has: the service was put back to before it.
+        let lost = code == "kek_unknown" && !self.has_next() && request.kek == self.kek().map(|kek| kek.id);
+        self.over |= lost;
         if matches!(answer.status, 401 | 503) && code != "token_invalid" || code == "kek_unknown" {
             return Heard::Again;
         }
@@ -191,7 +202,7 @@ impl Party {
             "epoch_passed" => {
                 matches!(&doing, Doing::Renewing(renewing) if self.is_in(renewing.request().from))
             }
-            code => matches!(code, "token_invalid" | "lapsed"),
+            code => matches!(code, "token_invalid" | "lapsed" | "pairing_refused"),
         };
         match doing {
             Doing::Beginning(_) | Doing::Finishing(_) if !answer.is_ok() => {
@@ -251,6 +262,12 @@ impl Party {
             Ask::Invite { .. } => {
                 let link: serde_json::Value = answer.json();
                 Heard::Invited(link["link"].as_str().unwrap().to_owned())
+            }
+            Ask::IssueCredential { .. } => {
+                let made: serde_json::Value = answer.json();
+                let [id, secret] =
+                    ["credential", "secret"].map(|name| made[name].as_str().unwrap().to_owned());
+                Heard::Credential(id.parse().unwrap(), secret)
             }
             Ask::Open { .. } | Ask::Fetch(..) | Ask::Rotate(_) => {
                 // What it cannot open any more it has erased the epoch of.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, IF_MATCH};
 use http_body_util::{BodyExt as _, Full};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
@@ -73,6 +73,9 @@ impl Serving {
         if let Ask::Open { once, .. } = &request.ask {
             asked = asked.header("idempotency-key", once);
         }
+        if let Ask::Policy { revision, .. } = request.ask {
+            asked = asked.header(IF_MATCH, format!("\"{revision}\""));
+        }
         if !request.body.is_empty() {
             asked = asked.header(CONTENT_TYPE, "application/json");
         }
@@ -84,6 +87,15 @@ impl Serving {
         let asked = http::Request::get(path).header(HOST, "keys.example.org");
         let asked = asked.header(AUTHORIZATION, format!("Bearer {token}"));
         self.answered(asked.body(Full::default()).unwrap()).await
+    }
+
+    /// An administrator accepts what was seen of a service that was put back.
+    pub(crate) async fn accept(&self, seen: &str, token: &str, body: Bytes) -> Answer {
+        let asked = http::Request::post("/v1/restore/accept").header(HOST, "keys.example.org");
+        let asked =
+            asked.header(AUTHORIZATION, format!("Bearer {token}")).header(IF_MATCH, format!("\"{seen}\""));
+        let asked = asked.header(CONTENT_TYPE, "application/json");
+        self.answered(asked.body(Full::new(body)).unwrap()).await
     }
 
     async fn answered(&self, request: http::Request<Full<Bytes>>) -> Answer {

@@ -1,5 +1,6 @@
 //! One world: parties, network, service, disk and clock, moved by dice. The same seed, the same world.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,17 +8,19 @@ use std::sync::Arc;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use serde::de::DeserializeOwned;
-use sidekey_protocol::ids::Timestamp;
+use sidekey_protocol::ids::{CredentialId, ServerName, Timestamp};
 use sidekey_protocol::pairing::registry::Page;
+use sidekey_protocol::policy::wire::PolicyView;
 use sidekey_protocol::token;
 use sidekey_service::clock::TestClock;
 use tokio::runtime::Runtime;
 
 use crate::disk::Dice;
 use crate::machine::Machine;
-use crate::model::Model;
-use crate::network::{Moved, Network, Packet, Request};
+use crate::model::{Known, Model, Pairing};
+use crate::network::{Answer, Moved, Network, Packet, Request};
 use crate::parties::{Heard, Kept, Party};
+use crate::restored::Copied;
 use crate::serving::{ADMIN, SERVICE, Serving};
 use crate::trace::Trace;
 
@@ -38,16 +41,19 @@ pub(crate) struct World {
     pub(crate) network: Network,
     pub(crate) model: Model,
     pub(crate) trace: Trace,
-    runtime: Runtime,
-    machine: Machine,
+    pub(crate) runtime: Runtime,
+    pub(crate) machine: Machine,
     certificate: PathBuf,
-    serving: Option<Serving>,
+    pub(crate) serving: Option<Serving>,
     starts: u64,
     calls: u64,
     /// Seconds by which the service's clock is behind.
     pub(crate) behind_s: u32,
     /// The disk has no room.
-    full: bool,
+    pub(crate) full: bool,
+    /// What proxies log in with.
+    pub(crate) secrets: BTreeMap<CredentialId, String>,
+    pub(crate) copied: Option<Copied>,
 }
 
 /// How a world ended.
@@ -93,6 +99,8 @@ impl World {
             calls: 0,
             behind_s: 0,
             full: false,
+            secrets: BTreeMap::new(),
+            copied: None,
         };
         world.start();
         world
@@ -119,37 +127,56 @@ impl World {
 
     /// Starts the service, if it does not run.
     pub(crate) fn start(&mut self) {
-        if self.serving.is_some() {
-            return;
+        if self.serving.is_none() {
+            self.starts();
+            self.looks();
         }
+    }
+
+    pub(crate) fn starts(&mut self) {
         self.starts += 1;
         self.order(false, false);
         let started = Serving::start(self.machine.folder(), &self.certificate, &self.clock, self.starts);
         self.serving = Some(started.unwrap_or_else(|fault| panic!("the service does not start: {fault}")));
         self.trace.note("the service starts");
-        self.looks();
     }
 
     /// Everything that was acknowledged is there.
     pub(crate) fn looks(&mut self) {
-        if self.behind_s > 0 || self.serving.is_none() {
+        if self.behind_s > 0 || self.serving.is_none() || self.lost_n().is_some() {
             return;
         }
         let now = self.now();
+        self.model.has_credentials(&self.list("/v1/credentials?page_size=1000"));
+        self.model.has_policies(&self.list("/v1/policies?page_size=1000"));
         self.model.has_pairings(&self.list("/v1/pairings?page_size=1000"));
         self.model.has_sessions(&self.list("/v1/sessions?page_size=1000"), now);
         self.model.has_invitations(&self.list("/v1/invitations?page_size=1000"), now);
     }
 
     fn list<T: DeserializeOwned>(&self, path: &str) -> Vec<T> {
+        let answer = self.read(path);
+        assert!(answer.is_ok(), "{path}: {} {}", answer.status, answer.code());
+        answer.json::<Page<T>>().items
+    }
+
+    pub(crate) fn administrator_token(&self) -> String {
         let Some(Kept { key, .. }) = &self.parties[0].kept else {
             unreachable!("an administrator is a party")
         };
-        let token = token::sign(key, ADMIN, SERVICE, None, self.now());
+        token::sign(key, ADMIN, SERVICE, None, self.now())
+    }
+
+    pub(crate) fn read(&self, path: &str) -> Answer {
         let serving = self.serving.as_ref().expect("it runs");
-        let answer = self.runtime.block_on(serving.read(path, &token));
-        assert!(answer.is_ok(), "{path}: {} {}", answer.status, answer.code());
-        answer.json::<Page<T>>().items
+        self.runtime.block_on(serving.read(path, &self.administrator_token()))
+    }
+
+    /// How often the policy of a server was changed, if anybody answers.
+    pub(crate) fn policy_revision(&self, server: &ServerName) -> Option<u32> {
+        self.serving.as_ref()?;
+        let answer = self.read(&format!("/v1/policies/servers/{}", server.as_str()));
+        answer.is_ok().then(|| answer.json::<PolicyView>().revision)
     }
 
     /// Something arrives, or is lost.
@@ -193,21 +220,33 @@ impl World {
         } else {
             let now = self.now();
             let opened = self.parties[request.from].open(&answer);
+            self.meets(request.from, &answer);
             self.model.answered(&request, &answer, opened, now);
             self.trace.weigh(&answer.body);
             self.network.send(Packet::Back(request, answer));
         }
     }
 
+    /// Whoever is answered is known to the service, though the model may be of before it was paired.
+    fn meets(&mut self, whose: usize, answer: &Answer) {
+        let party = &self.parties[whose];
+        let (Some(id), Some(place), true) = (party.id(), party.place(), answer.is_ok()) else { return };
+        let (role, server, user) = (place.role, place.server.clone(), place.user.clone());
+        let met = Pairing { role, server, user, over: Known::No, approved: Known::Perhaps };
+        self.model.pairings.entry(id).or_insert(met);
+    }
+
     fn heard(&mut self, whose: usize, heard: Heard) {
         match heard {
             Heard::Nothing | Heard::Again => {}
+            Heard::Credential(id, secret) => drop(self.secrets.insert(id, secret)),
             Heard::Invited(link) => {
                 let name = format!("guest {}", self.parties.len());
                 self.parties.push(Party { name, link: Some(link), ..Party::default() });
             }
             Heard::Paired(paired, by) => {
                 self.model.paired(paired.pairing, paired.role, by);
+                self.parties[whose].digits = paired.approval.is_needed().then_some(paired.digits);
                 self.parties[whose].kept = Some(Kept::of(*paired));
             }
         }
