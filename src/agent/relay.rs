@@ -1,20 +1,18 @@
 //! One connection of a mail program and the one to the proxy, around the session between them.
 
-mod side;
-
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use sidekey_client::protocol::ids::Timestamp;
 use tokio::time::{Instant, timeout};
 
+use crate::link::{Link, Moved, granted};
 use crate::session::{Ended, Session};
-use crate::upstream::{Io, Upstream};
+use crate::side::Side;
+use crate::upstream::Io;
 use crate::work::{Answer, Connection};
-use side::Side;
 
 /// Why a connection is over.
 #[derive(Debug)]
@@ -47,13 +45,9 @@ impl End {
     }
 }
 
-/// A session with both its connections.
+/// A session with both its connections, and what it has only from outside.
 pub(crate) struct Relay<'c> {
-    session: Session,
-    program: Side,
-    server: Side,
-    /// Whether that side has closed.
-    server_gone: bool,
+    link: Link,
     connection: &'c Connection,
     /// What the session has wished for.
     wish: Option<Pin<Box<dyn Future<Output = Answer> + Send + 'c>>>,
@@ -68,15 +62,15 @@ impl<'c> Relay<'c> {
         connection: &'c Connection,
     ) -> Self {
         let (program, server) = (Side::new(program.0, program.1), Side::new(server.0, server.1));
-        Self { session, program, server, server_gone: false, connection, wish: None }
+        Self { link: Link::new(session, program, server), connection, wish: None }
     }
 
     /// Until its end; what waits for the program is sent before.
     pub(crate) async fn run(mut self, idle: Duration) -> End {
         let end = self.talk(idle).await;
         // Nobody is waited for who does not read: the rest is for a program that does.
-        let _ = timeout(FLUSH, self.program.finish(self.session.to_program())).await;
-        let _ = timeout(FLUSH, self.server.finish(self.session.to_server())).await;
+        let _ = timeout(FLUSH, self.link.finish_program()).await;
+        let _ = timeout(FLUSH, self.link.finish_server()).await;
         end
     }
 
@@ -90,124 +84,53 @@ impl<'c> Relay<'c> {
             if let Err(ended) = self.work(connection.now()) {
                 return End::Ended(ended);
             }
-            if draining && self.session.is_idle() {
+            if draining && self.link.session.is_idle() {
                 return self.closed("the agent stops".into());
             }
-            let reads = Reads {
-                program: self.session.reads_program(),
-                server: (!self.server_gone).then(|| self.session.reads_server()),
-            };
             tokio::select! {
                 biased;
                 why = &mut over => return self.closed(why),
                 answer = granted(&mut self.wish) => self.answer(answer),
-                moved = moved(reads, &mut self.program, &mut self.server) => match moved {
+                moved = self.link.moved() => match moved {
                     Moved::Octets => deadline = Instant::now() + idle,
                     Moved::ProgramGone => return End::ProgramGone,
-                    Moved::ServerGone => {
-                        self.server_gone = true;
-                        self.session.server_gone();
-                    }
+                    Moved::ServerGone => {}
                 },
-                Ok(()) = events.changed() => self.session.forget_keys(),
+                Ok(()) = events.changed() => self.link.session.forget_keys(),
                 () = &mut stopping, if !draining => draining = true,
                 () = tokio::time::sleep_until(deadline) => {
-                    self.session.close("nothing was said for too long");
+                    self.link.session.close("nothing was said for too long");
                     return End::Silence;
                 }
             }
         }
     }
 
-    /// All that the session can do now.
+    /// All that the session can do now, and what it then wishes for.
     fn work(&mut self, now: Timestamp) -> Result<(), Ended> {
-        loop {
-            let before = (self.program.waiting(), self.server.waiting());
-            let done = self
-                .program
-                .feed(|input| self.session.program(input, now))
-                .and_then(|()| self.server.feed(|input| self.session.server(input, now)));
-            let sent = self.take();
-            for alert in self.session.alerts() {
-                self.connection.raise(&alert);
-            }
-            done?;
-            if self.wish.is_none()
-                && let Some(wish) = self.session.wish()
-            {
-                self.wish = Some(Box::pin(self.connection.grant(wish)));
-            }
-            if !sent && before == (self.program.waiting(), self.server.waiting()) {
-                return Ok(());
-            }
+        let connection = self.connection;
+        self.link.work(now, |alert| connection.raise(&alert))?;
+        if self.wish.is_none()
+            && let Some(wish) = self.link.session.wish()
+        {
+            self.wish = Some(Box::pin(connection.grant(wish)));
         }
-    }
-
-    /// Takes what is to be sent where nothing waits to be; whether there was some.
-    fn take(&mut self) -> bool {
-        let program = self.program.send(self.session.to_program());
-        self.server.send(self.session.to_server()) || program
+        Ok(())
     }
 
     fn answer(&mut self, answer: Answer) {
         match answer {
-            Answer::Key(key) => self.session.key(key),
-            Answer::Numbers(first) => self.session.numbers(first),
-            Answer::Deletion(confirmed) => self.session.deletion(confirmed),
-            Answer::Again(None) => self.session.again(None),
-            Answer::Again(Some(Upstream { stream, capabilities, input })) => {
-                (self.server, self.server_gone) = (Side::new(stream, input), false);
-                self.session.again(Some(&capabilities));
-            }
+            Answer::Key(key) => self.link.session.key(key),
+            Answer::Numbers(first) => self.link.session.numbers(first),
+            Answer::Deletion(confirmed) => self.link.session.deletion(confirmed),
+            Answer::Again(upstream) => self.link.again(upstream),
         }
     }
 
     fn closed(&mut self, why: Arc<str>) -> End {
-        self.session.close(&why);
+        self.link.session.close(&why);
         End::Closed(why)
     }
-}
-
-/// The answer to what was wished for, if anything was.
-async fn granted(wish: &mut Option<Pin<Box<dyn Future<Output = Answer> + Send + '_>>>) -> Answer {
-    match wish {
-        None => std::future::pending().await,
-        Some(granting) => {
-            let answer = granting.await;
-            *wish = None;
-            answer
-        }
-    }
-}
-
-enum Moved {
-    Octets,
-    ProgramGone,
-    ServerGone,
-}
-
-/// From whom more is taken; of whom `None` is known to be gone.
-struct Reads {
-    program: bool,
-    server: Option<bool>,
-}
-
-/// Reads and writes whatever can be, on both sides at once.
-async fn moved(reads: Reads, program: &mut Side, server: &mut Side) -> Moved {
-    poll_fn(|context| {
-        match program.poll(context, reads.program) {
-            Poll::Ready(Err(_)) => return Poll::Ready(Moved::ProgramGone),
-            Poll::Ready(Ok(())) => return Poll::Ready(Moved::Octets),
-            Poll::Pending => {}
-        }
-        let Some(reads_server) = reads.server else { return Poll::Pending };
-        match server.poll(context, reads_server) {
-            Poll::Ready(Err(_)) => Poll::Ready(Moved::ServerGone),
-            Poll::Ready(Ok(())) => Poll::Ready(Moved::Octets),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
 }
 
 /// For how long somebody is waited for who does not read what is the last.

@@ -10,19 +10,20 @@
 use std::future::Future;
 use std::io;
 use std::num::NonZeroU64;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use rand_core::CryptoRng;
+use sidekey_imap::command::Reader;
 use sidekey_imap::login::{Login, Outcome, Step, Tls, Verified};
 use sidekey_imap::response::Capabilities;
 use sidekey_protocol::ids::Timestamp;
-use tokio::io::{
-    AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadHalf, WriteHalf, duplex,
-    split,
-};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, duplex};
 
 use crate::alert::Alert;
+use crate::link::{Link, Moved, granted};
 use crate::session::{Keys, Session, Settings, Unavailable, Wish};
+use crate::side::Side;
 use crate::told;
 
 /// What stands around a session.
@@ -64,78 +65,51 @@ where
     O: Outside,
 {
     told::is_gateway(capabilities)?;
-    let (program, near) = duplex(BUFFER);
+    let (program, mut near) = duplex(BUFFER);
     let capabilities = capabilities.clone();
     tokio::spawn(async move {
-        let mut near = Side::new(near);
         // Whoever reads the stream sees its end; why, the alerts have told.
-        let Ok(Some((reader, said))) = greet(&mut near, &capabilities).await else { return };
+        let Ok(Some((reader, came))) = greet(&mut near, &capabilities).await else { return };
         let Ok(session) = Session::begin(reader, settings, &capabilities, rng) else { return };
-        near.write(&said).await.unwrap_or_default();
-        let _ = serve(session, near, Side::new(upstream), &outside).await;
+        let (near, far) =
+            (Side::new(Box::new(near), came), Side::new(Box::new(Box::pin(upstream)), Vec::new()));
+        serve(Link::new(session, near, far), &outside).await;
     });
     Ok(program)
 }
 
-/// One connection, and what came of it that was not taken yet.
-struct Side<S> {
-    reads: ReadHalf<S>,
-    writes: WriteHalf<S>,
-    input: Vec<u8>,
-}
-
-impl<S: AsyncRead + AsyncWrite> Side<S> {
-    fn new(stream: S) -> Self {
-        let (reads, writes) = split(stream);
-        Self { reads, writes, input: Vec::new() }
-    }
-
-    /// Whether there was more.
-    async fn read(&mut self) -> io::Result<bool> {
-        self.input.reserve(PIECE);
-        Ok(self.reads.read_buf(&mut self.input).await? > 0)
-    }
-
-    async fn write(&mut self, octets: &[u8]) -> io::Result<()> {
-        self.writes.write_all(octets).await?;
-        self.writes.flush().await
-    }
-
-    /// Hands in what came, and keeps what is not taken.
-    fn feed<T>(&mut self, take: impl FnOnce(&mut &[u8]) -> T) -> T {
-        let mut left = self.input.as_slice();
-        let taken = take(&mut left);
-        let taken_len = self.input.len() - left.len();
-        self.input.drain(..taken_len);
-        taken
-    }
-}
-
-/// Until the library has logged in; `None` when it did not.
-async fn greet<S: AsyncRead + AsyncWrite>(
-    near: &mut Side<S>,
+/// Until the library has logged in: what has read its login, and what it said behind that. `None` when it did not.
+async fn greet(
+    near: &mut DuplexStream,
     capabilities: &Capabilities,
-) -> io::Result<Option<(sidekey_imap::command::Reader, Vec<u8>)>> {
+) -> io::Result<Option<(Reader, Vec<u8>)>> {
     let (mut login, greeting) = Login::begin(Tls::Established);
-    near.write(&greeting).await?;
+    near.write_all(&greeting).await?;
+    let mut came = Vec::new();
     loop {
-        match near.feed(|input| login.next(input)) {
-            None if !near.read().await? => return Ok(None),
+        let mut left = came.as_slice();
+        let step = login.next(&mut left);
+        came = left.to_vec();
+        match step {
+            None if near.read_buf(&mut came).await? == 0 => return Ok(None),
             None => {}
-            Some(Step::Reply(octets)) => near.write(&octets).await?,
+            Some(Step::Reply(octets)) => near.write_all(&octets).await?,
             Some(Step::StartTls(octets) | Step::End(octets)) => {
-                near.write(&octets).await?;
+                near.write_all(&octets).await?;
                 return Ok(None);
             }
             Some(Step::Verify(_)) => {
                 match login.verified(&Outcome::Accepted(Session::capabilities(capabilities))) {
-                    Verified::LoggedIn(octets, reader) => return Ok(Some((reader, octets))),
+                    Verified::LoggedIn(octets, reader) => {
+                        near.write_all(&octets).await?;
+                        return Ok(Some((reader, came)));
+                    }
                     Verified::Again(octets, again) => {
-                        near.write(&octets).await?;
+                        near.write_all(&octets).await?;
                         login = again;
                     }
                     Verified::Over(octets) => {
-                        near.write(&octets).await?;
+                        near.write_all(&octets).await?;
                         return Ok(None);
                     }
                 }
@@ -144,75 +118,37 @@ async fn greet<S: AsyncRead + AsyncWrite>(
     }
 }
 
-async fn serve<N, F>(
-    mut session: Session,
-    mut near: Side<N>,
-    mut far: Side<F>,
-    outside: &impl Outside,
-) -> io::Result<()>
-where
-    N: AsyncRead + AsyncWrite,
-    F: AsyncRead + AsyncWrite,
-{
-    loop {
-        while step(&mut session, &mut near, &mut far, outside).await? {}
+/// Until either end ends it; what waits for either is sent before.
+async fn serve(mut link: Link, outside: &impl Outside) {
+    let mut wish: Option<Pin<Box<dyn Future<Output = Granted> + Send + '_>>> = None;
+    while link.work(outside.now(), |alert| outside.alert(alert)).is_ok() {
+        match link.session.wish() {
+            None => {}
+            // There is this connection alone.
+            Some(Wish::Again) => {
+                link.again(None);
+                continue;
+            }
+            Some(wished) => wish = Some(Box::pin(outside.grant(wished))),
+        }
         tokio::select! {
-            more = near.read(), if session.reads_program() => {
-                if !more? {
-                    return Ok(());
-                }
-            }
-            more = far.read(), if session.reads_server() => {
-                if !more? {
-                    session.server_gone();
-                }
-            }
-            else => return Ok(()),
+            biased;
+            granted = granted(&mut wish) => match granted {
+                Granted::Key(answer) => link.session.key(answer),
+                Granted::Numbers(answer) => link.session.numbers(answer),
+                Granted::Deletion(confirmed) => link.session.deletion(confirmed),
+            },
+            moved = link.moved() => if matches!(moved, Moved::ProgramGone) {
+                break;
+            },
         }
     }
-}
-
-/// All that can be done with what is there; whether there may be more.
-async fn step<N, F>(
-    session: &mut Session,
-    near: &mut Side<N>,
-    far: &mut Side<F>,
-    outside: &impl Outside,
-) -> io::Result<bool>
-where
-    N: AsyncRead + AsyncWrite,
-    F: AsyncRead + AsyncWrite,
-{
-    let (before, now) = ((near.input.len(), far.input.len()), outside.now());
-    let done = near
-        .feed(|input| session.program(input, now))
-        .and_then(|()| far.feed(|input| session.server(input, now)));
-    session.alerts().into_iter().for_each(|alert| outside.alert(alert));
-    let mut moved = before != (near.input.len(), far.input.len());
-    match session.wish().filter(|_| done.is_ok()) {
-        None => {}
-        // There is this connection alone.
-        Some(Wish::Again) => session.again(None),
-        Some(wish) => {
-            moved = true;
-            match outside.grant(wish).await {
-                Granted::Key(answer) => session.key(answer),
-                Granted::Numbers(answer) => session.numbers(answer),
-                Granted::Deletion(confirmed) => session.deletion(confirmed),
-            }
-        }
-    }
-    let (said, sent) = (std::mem::take(session.to_program()), std::mem::take(session.to_server()));
-    moved |= !said.is_empty() || !sent.is_empty();
-    near.write(&said).await?;
-    far.write(&sent).await?;
-    done.map(|()| moved).map_err(io::Error::other)
+    link.finish_program().await;
+    link.finish_server().await;
 }
 
 /// Octets between the library and the session.
 const BUFFER: usize = 64 * 1024;
-/// Octets that are read at once.
-const PIECE: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -287,6 +223,39 @@ mod tests {
         assert!(rest.ends_with("d OK logged out\r\n"), "{rest}");
         assert_eq!(*alerts.lock().unwrap(), [Alert::Downgrade(Plain::Value)]);
         gateway.await.unwrap();
+    }
+
+    /// Both ends say more than lies between them, and neither reads before it has said all.
+    #[tokio::test]
+    async fn neither_side_waits_for_the_other_to_read() {
+        let (program, mut far, _) = opened("IMAP4rev1 XENCRYPTED");
+        let mut program = program.unwrap();
+        after(&mut program, "ready\r\n", "a LOGIN anybody anything\r\n").await;
+        after(&mut program, "a OK ", "").await;
+        after(&mut far, "s1 LIST", "s1 OK\r\n").await;
+        // It takes nothing of what it is told, and hands in commands until they wait.
+        let commands = tokio::spawn(async move {
+            for tag in 0..200 {
+                program.write_all(format!("b{tag} NOOP\r\n").as_bytes()).await.unwrap();
+            }
+            let mut said = Vec::new();
+            while !said.ends_with(b"b199 OK done\r\n") {
+                assert!(program.read_buf(&mut said).await.unwrap() > 0);
+            }
+        });
+        let news = "* 1 FETCH (FLAGS (\\Seen))\r\n".repeat(100);
+        let (mut reads, mut writes) = tokio::io::split(far);
+        let mut asked = Vec::new();
+        for tag in 2..202 {
+            writes.write_all(news.as_bytes()).await.unwrap();
+            let wanted = format!("s{tag} NOOP\r\n");
+            while !asked.ends_with(wanted.as_bytes()) {
+                assert!(reads.read_buf(&mut asked).await.unwrap() > 0);
+            }
+            writes.write_all(format!("s{tag} OK done\r\n").as_bytes()).await.unwrap();
+            asked.clear();
+        }
+        commands.await.unwrap();
     }
 
     #[tokio::test]

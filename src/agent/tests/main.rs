@@ -14,6 +14,7 @@ mod corpus;
 mod forms;
 mod held;
 mod path;
+mod sealing;
 #[path = "../../imap/tests/server.rs"]
 mod server;
 

@@ -11,7 +11,7 @@ use sidekey_gateway::allow::Profile;
 use sidekey_gateway::replay::Replays;
 use sidekey_gateway::session as gateway;
 use sidekey_imap::command::Reader;
-use sidekey_imap::response::Capabilities;
+use sidekey_imap::response::{Capabilities, Piece};
 use sidekey_imap::scanner::Limits;
 use sidekey_protocol::ids::PartyId;
 
@@ -69,10 +69,19 @@ impl Path {
             if left.is_empty() && ended {
                 return got;
             }
-            let asked = mem::take(self.gateway.to_server());
+            let mut asked = mem::take(self.gateway.to_server());
             assert!(!asked.is_empty(), "nobody moves: {}", got.escape_ascii());
-            self.server.send(&asked);
-            let answer = self.server.answer(|status| status.tag.is_some());
+            while !asked.is_empty() {
+                self.server.send(&asked);
+                self.answer(b"", &mut got);
+                asked = mem::take(self.gateway.to_server());
+            }
+            // It answers, or asks for what is to follow.
+            let answer = self.server.read(|piece| match piece {
+                Piece::Continuation(_) => true,
+                Piece::Status(status) => status.tag.is_some(),
+                _ => false,
+            });
             self.answer(&answer.octets, &mut got);
         }
     }

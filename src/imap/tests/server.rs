@@ -121,7 +121,8 @@ impl Dovecot {
         self.read(|piece| matches!(piece, Piece::Status(status) if ends(status)))
     }
 
-    fn read(&mut self, ends: impl Fn(&Piece<'_>) -> bool) -> Answer {
+    /// Reads until what ends it.
+    pub(crate) fn read(&mut self, ends: impl Fn(&Piece<'_>) -> bool) -> Answer {
         let (mut octets, mut passed, mut tokens) = (Vec::new(), Vec::new(), Vec::new());
         let mut piece = vec![0; self.piece];
         loop {

@@ -58,7 +58,7 @@ impl Authority {
         (chain, PrivateKeyDer::from_pem_file(self.path(&format!("{name}.key"))).unwrap())
     }
 
-    fn acceptor(&self) -> TlsAcceptor {
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
         let (chain, key) = self.certified("tls");
         let builder =
             ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
@@ -149,10 +149,7 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// With this configuration; files start at the authority's folder.
     pub(crate) fn start(folder: &Path, config: &str) -> Result<Self, Stop> {
-        let path = folder.join("gateway.toml");
-        std::fs::write(&path, config).unwrap();
-        let config =
-            Config::read(&path).unwrap_or_else(|bad| panic!("{bad}: {:?}", std::error::Error::source(&bad)));
+        let config = config_at(folder, config);
         let (stop, stopped) = oneshot::channel();
         let shutdown = async {
             // Dropped with the test: stopped all the same.
@@ -169,6 +166,13 @@ impl Gateway {
         let _ = self.stop.send(());
         in_time(self.running.finished()).await;
     }
+}
+
+/// This configuration; files start at that folder.
+pub(crate) fn config_at(folder: &Path, config: &str) -> Config {
+    let path = folder.join("gateway.toml");
+    std::fs::write(&path, config).unwrap();
+    Config::read(&path).unwrap_or_else(|bad| panic!("{bad}: {:?}", std::error::Error::source(&bad)))
 }
 
 /// Implicit TLS to a listener.

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead as _, AsyncWrite as _, AsyncWriteExt as _, ReadBuf};
 use crate::upstream::Io;
 
 /// A connection and its buffers.
-pub(super) struct Side {
+pub(crate) struct Side {
     stream: Box<dyn Io>,
     /// What came and was not taken.
     input: Vec<u8>,
@@ -20,17 +20,17 @@ pub(super) struct Side {
 }
 
 impl Side {
-    pub(super) fn new(stream: Box<dyn Io>, input: Vec<u8>) -> Self {
+    pub(crate) fn new(stream: Box<dyn Io>, input: Vec<u8>) -> Self {
         Self { stream, input, output: Vec::new(), sent: 0, unflushed: false }
     }
 
     /// Octets that came and were not taken.
-    pub(super) fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.input.len()
     }
 
     /// Lets somebody take from what came.
-    pub(super) fn feed<E>(&mut self, take: impl FnOnce(&mut &[u8]) -> Result<(), E>) -> Result<(), E> {
+    pub(crate) fn feed<E>(&mut self, take: impl FnOnce(&mut &[u8]) -> Result<(), E>) -> Result<(), E> {
         let mut rest = self.input.as_slice();
         let done = take(&mut rest);
         let left = rest.len();
@@ -39,7 +39,7 @@ impl Side {
     }
 
     /// Takes what is to be sent, once what was taken before is; whether it took any.
-    pub(super) fn send(&mut self, octets: &mut Vec<u8>) -> bool {
+    pub(crate) fn send(&mut self, octets: &mut Vec<u8>) -> bool {
         if octets.is_empty() || self.sent < self.output.len() {
             return false;
         }
@@ -49,7 +49,7 @@ impl Side {
     }
 
     /// Ready when octets moved; an error when there will be no more.
-    pub(super) fn poll(&mut self, context: &mut Context<'_>, reads: bool) -> Poll<io::Result<()>> {
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>, reads: bool) -> Poll<io::Result<()>> {
         let mut moved = false;
         while self.sent < self.output.len() {
             match Pin::new(&mut self.stream).poll_write(context, &self.output[self.sent..])? {
@@ -87,7 +87,7 @@ impl Side {
     }
 
     /// Sends what waits and then these, and says that no more follows.
-    pub(super) async fn finish(&mut self, last: &[u8]) -> io::Result<()> {
+    pub(crate) async fn finish(&mut self, last: &[u8]) -> io::Result<()> {
         self.stream.write_all(&self.output[self.sent..]).await?;
         self.stream.write_all(last).await?;
         self.stream.shutdown().await
