@@ -6,7 +6,6 @@ mod agent;
 mod approval;
 mod audit;
 mod bad_input;
-mod bench;
 mod binary;
 mod commands;
 mod completion;

@@ -67,7 +67,8 @@ impl Authority {
     }
 
     /// What a server with that certificate answers TLS with.
-    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+    #[must_use]
+    pub fn acceptor(&self) -> TlsAcceptor {
         let certificate = CertificateDer::from_pem_file(self.certificate()).unwrap();
         let key = PrivateKeyDer::from_pem_file(self.key()).unwrap();
         let config = ServerConfig::builder_with_provider(provider())

@@ -1,4 +1,4 @@
-//! Ratios of one run, told and not asserted: `./tests/run bench`.
+//! What waits to be delivered, beside those who are issued keys.
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,6 +11,7 @@ use sidekey_client::protocol::ids::{PartyId, Role, ServerName};
 use sidekey_client::{Ambient, Client, Invitation, KeyStore, MemoryKeyStore, Server, pair};
 
 use crate::binary::{Serving, Sidekey};
+use crate::measure::{Processor, Ratio, tell};
 
 /// One service of the built binary, with a mail server and devices at it.
 struct Bench {
@@ -68,7 +69,7 @@ impl Bench {
 
     /// Processor time of the whole service process, and time, for issuing `ISSUED` sessions from many sides.
     async fn issue(&self, round: usize) -> (Duration, Duration) {
-        let (before, since) = (self.processor(), Instant::now());
+        let (before, since) = (Processor::of(self.serving.pid()), Instant::now());
         let side = async |side: usize| {
             for n in 0..ISSUED / SIDES {
                 let body = json!({ "pairing": self.user, "capabilities": ["A256GCM"], "ttl": 60 });
@@ -78,17 +79,7 @@ impl Bench {
             }
         };
         futures_util::future::join_all((0..SIDES).map(side)).await;
-        (self.processor() - before, since.elapsed())
-    }
-
-    /// What all threads of the service have had.
-    fn processor(&self) -> Duration {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.serving.pid())).unwrap();
-        let had = |task: std::fs::DirEntry| {
-            let said = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
-            said.split(' ').next()?.parse::<u64>().ok()
-        };
-        Duration::from_nanos(tasks.filter_map(|task| had(task.ok()?)).sum())
+        (before.since(), since.elapsed())
     }
 }
 
@@ -125,26 +116,25 @@ async fn issuing_beside_ten_thousand_that_wait_for_a_dead_smsc() {
     );
     let (idle, waiting) = (Bench::start("").await, Bench::start(&carrier).await);
     waiting.fill(10_000).await;
-    let (mut processor, mut time) = (Vec::new(), Vec::new());
+    let (mut without, mut with) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
     for round in 0..ROUNDS {
-        let (without, with) = (idle.issue(round).await, waiting.issue(round).await);
-        processor.push(without.0.div_duration_f64(with.0));
-        time.push(without.1.div_duration_f64(with.1));
+        for (bench, costs) in [(&idle, &mut without), (&waiting, &mut with)] {
+            let (processor, time) = bench.issue(round).await;
+            costs.0.push(processor);
+            costs.1.push(time);
+        }
     }
     let still = admin(&waiting.sidekey).carriers().await.unwrap()[0].pending;
     assert_eq!(still, 10_000, "they wait still");
-    println!(
+    tell(&format!(
         "issuing beside 10,000 that wait for a dead SMSC, × without, {ROUNDS} interleaved runs of {ISSUED}:"
-    );
-    told("per processor", &mut processor);
-    told("per second", &mut time);
-}
-
-#[expect(clippy::print_stdout, reason = "for whoever runs it")]
-fn told(what: &str, ratios: &mut [f64]) {
-    ratios.sort_by(f64::total_cmp);
-    let (least, median, most) = (ratios[0], ratios[ratios.len() / 2], ratios[ratios.len() - 1]);
-    println!("  {what:<14} {median:.3}   ({least:.3} to {most:.3})");
+    ));
+    for (what, ratio) in
+        [("per processor", Ratio::of(&without.0, &with.0)), ("per second", Ratio::of(&without.1, &with.1))]
+    {
+        let [low, median, high] = ratio.quartiles;
+        tell(&format!("  {what:<14} {median:.3}   (half of them {low:.3} to {high:.3})"));
+    }
 }
 
 const DEVICES: usize = 20;
