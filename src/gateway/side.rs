@@ -68,9 +68,9 @@ impl<S: Duplex> Side<S> {
         self.waiting.extend_from_slice(octets);
     }
 
-    /// Whether nothing waits to be sent.
+    /// Whether nothing waits to be sent. What was taken by the stream, and could not leave it yet, waits too.
     pub(crate) const fn is_drained(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting.is_empty() && !self.unflushed
     }
 
     /// What is to be sent next, once nothing waits.
@@ -155,3 +155,42 @@ impl<S: Duplex> Side<S> {
 const READ_SIZE: usize = 16 * 1024;
 /// Octets that may wait to be sent before nothing more is taken from the other side.
 const WAITING_MAX: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    /// Takes octets, as TLS does, while the socket under it takes none.
+    struct Full;
+
+    impl AsyncRead for Full {
+        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Full {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(octets.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    #[test]
+    fn nothing_more_is_handed_over_while_the_socket_is_full() {
+        let mut side = Side::new(Full);
+        side.hand(b"once".to_vec());
+        assert!(side.poll_send(&mut Context::from_waker(Waker::noop())).is_pending());
+        // Whoever asked again at once, would ask for ever: only the socket says when to go on.
+        assert!(!side.is_drained());
+    }
+}
