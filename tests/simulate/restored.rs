@@ -50,8 +50,8 @@ impl World {
         self.model = model;
         for party in &self.parties {
             let (Some(id), Some(place)) = (party.id(), party.place()) else { continue };
-            // Whoever has moved on since must pair again.
-            let stays = epochs.get(&id) == Some(&place.epoch.number) && !party.has_next();
+            // Whoever has moved on since, or was told that it is over, must pair again.
+            let stays = !party.over && epochs.get(&id) == Some(&place.epoch.number) && !party.has_next();
             if let Some(pairing) = self.model.pairings.get_mut(&id).filter(|_| !stays) {
                 pairing.over = pairing.over.max(Known::Perhaps);
             }
