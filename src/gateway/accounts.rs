@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use sidekey_imap::command::Password;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use sidekey_imap::command::{Body, Password};
 use sidekey_protocol::ids::UserName;
+use zeroize::Zeroizing;
 
 use crate::config::Upstream;
 use crate::files::{self, BadFile};
@@ -22,11 +25,37 @@ struct Master {
     separator: char,
 }
 
-/// Whom the gateway says that it is, and what it proves it with.
+/// Whom the gateway says that it is, for whom, and what it proves it with.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Account {
-    pub(crate) user: String,
-    pub(crate) password: Password,
+    user: String,
+    /// Whose mail it is for, where that is another's.
+    of: Option<Other>,
+    password: Password,
+}
+
+/// Whose mail a master user is for.
+#[derive(Clone, Debug, PartialEq)]
+struct Other {
+    name: String,
+    /// What stands in a LOGIN between the two names.
+    separator: char,
+}
+
+impl Account {
+    /// As LOGIN says it.
+    pub(crate) fn login(self) -> Body {
+        let Self { user, of, password } = self;
+        let user = of.map_or(user.clone(), |Other { name, separator }| format!("{name}{separator}{user}"));
+        Body::Login { user: user.into_bytes(), password }
+    }
+
+    /// As SASL's PLAIN says it (RFC 4616), in base64: for whom, who, and what proves it.
+    pub(crate) fn plain(&self) -> Password {
+        let of = self.of.as_ref().map_or("", |other| other.name.as_str());
+        let message = [of.as_bytes(), self.user.as_bytes(), self.password.expose()].join(&0);
+        Password::new(BASE64_STANDARD.encode(Zeroizing::new(message)).into_bytes())
+    }
 }
 
 impl Accounts {
@@ -39,7 +68,7 @@ impl Accounts {
         });
         let by_user = config.accounts.iter().map(|(name, account)| {
             let password = password(&account.password_file)?;
-            Ok((name.clone(), Account { user: account.user.clone(), password }))
+            Ok((name.clone(), Account { user: account.user.clone(), of: None, password }))
         });
         Ok(Self {
             strip_domain,
@@ -61,7 +90,8 @@ impl Accounts {
         let Master { user: master, password, separator } = self.master.as_ref()?;
         let stripped = self.strip_domain.as_ref().and_then(|domain| user.strip_suffix(domain.as_str()));
         let name = stripped.filter(|name| !name.is_empty()).unwrap_or(user);
-        Some(Account { user: format!("{name}{separator}{master}"), password: password.clone() })
+        let of = Other { name: name.to_owned(), separator: *separator };
+        Some(Account { user: master.clone(), of: Some(of), password: password.clone() })
     }
 }
 
@@ -93,8 +123,8 @@ mod tests {
         Accounts::read(&toml::from_str(&text).unwrap()).unwrap()
     }
 
-    fn account(user: &str, password: &str) -> Option<Account> {
-        Some(Account { user: user.to_owned(), password: Password::new(password.into()) })
+    fn account(user: &str, password: &str) -> Option<Body> {
+        Some(Body::Login { user: user.into(), password: Password::new(password.into()) })
     }
 
     const MASTER: &str = "[master]\nuser = 'gw'\npassword_file = 'DIR/gw'\n";
@@ -112,13 +142,13 @@ mod tests {
             ("bob@example.net", account("bob@example.net*gw", "of the master")),
             ("@example.org", account("@example.org*gw", "of the master")),
         ] {
-            assert_eq!(accounts.of(&user.parse().unwrap()), of, "{user}");
+            assert_eq!(accounts.of(&user.parse().unwrap()).map(Account::login), of, "{user}");
         }
     }
 
     #[test]
     fn a_name_that_would_name_another_master_is_nobody_s() {
-        let of = |accounts: Accounts, user: &str| accounts.of(&user.parse().unwrap());
+        let of = |accounts: Accounts, user: &str| accounts.of(&user.parse().unwrap()).map(Account::login);
         for user in ["bob*root", "*", "bob*"] {
             assert_eq!(of(accounts(MASTER), user), None, "{user}");
         }
@@ -126,6 +156,16 @@ mod tests {
         assert_eq!(of(accounts(&format!("{MASTER}{own}")), "b*b"), None);
         assert_eq!(of(accounts(own), "b*b"), account("b", "of ann"));
         assert_eq!(of(accounts(own), "bob"), None);
+    }
+
+    #[test]
+    fn plain_names_for_whom_and_who_apart() {
+        let own = "[accounts.ann]\nuser = 'a.nn'\npassword_file = 'DIR/ann'\n";
+        let accounts = accounts(&format!("{MASTER}{own}"));
+        for (user, message) in [("bob", &b"bob\0gw\0of the master"[..]), ("ann", b"\0a.nn\0of ann")] {
+            let plain = accounts.of(&user.parse().unwrap()).unwrap().plain();
+            assert_eq!(BASE64_STANDARD.decode(plain.expose()).unwrap(), message);
+        }
     }
 
     #[test]

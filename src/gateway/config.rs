@@ -70,6 +70,9 @@ pub struct Upstream {
     /// What is left out of a user's name there, with its `@`: the domain of those whose accounts have none.
     #[serde(default)]
     pub strip_domain: Option<String>,
+    /// How the gateway logs in there.
+    #[serde(default)]
+    pub login: Login,
     /// Who may log in there as every user.
     #[serde(default)]
     pub master: Option<Master>,
@@ -78,7 +81,20 @@ pub struct Upstream {
     pub accounts: BTreeMap<String, Account>,
 }
 
-/// A master user: logs in as `user*master`.
+/// How the gateway logs in.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum Login {
+    /// By AUTHENTICATE PLAIN where that is offered, else by LOGIN.
+    #[default]
+    Auto,
+    /// By AUTHENTICATE PLAIN alone.
+    Plain,
+    /// By LOGIN alone.
+    Login,
+}
+
+/// A master user: logs in by PLAIN for another, by LOGIN as `user*master`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Master {

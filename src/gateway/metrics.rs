@@ -199,8 +199,8 @@ const REFUSALS: [&str; 9] = [
 const CUTS: [&str; 7] = ["credential", "expired", "gateway", "pairing", "server", "session", "user"];
 
 /// As `upstream::Unreached` says.
-const UPSTREAM: [&str; 7] =
-    ["connection", "declined", "late", "login_disabled", "no_imap", "no_starttls", "refused"];
+const UPSTREAM: [&str; 8] =
+    ["connection", "declined", "late", "login_disabled", "no_imap", "no_plain", "no_starttls", "refused"];
 
 static METADATA: Metadata<'static> = Metadata::new("sidekey", Level::INFO, None);
 

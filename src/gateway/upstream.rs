@@ -3,7 +3,7 @@
 use std::io;
 
 use rustls::pki_types::ServerName;
-use sidekey_imap::command::{Body, Command, Literals, Tag};
+use sidekey_imap::command::{Atom, Body, Command, Literals, Password, Tag};
 use sidekey_imap::response::{
     Attribute, Capabilities, Code, Condition, Message, Piece, Policy, Responses, Status, Verdict,
 };
@@ -11,6 +11,7 @@ use sidekey_imap::scanner::Limits;
 use sidekey_protocol::ids::UserName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use zeroize::Zeroizing;
 
 use crate::accounts::{Account, Accounts};
 use crate::config::{self, Tls};
@@ -26,6 +27,7 @@ pub(crate) struct Upstream {
     connector: TlsConnector,
     name: Option<ServerName<'static>>,
     accounts: Accounts,
+    login: config::Login,
 }
 
 /// Why the mail server is of no use.
@@ -43,6 +45,14 @@ pub(crate) enum Unreached {
     /// It does not take the account that is configured.
     #[error("the mail server refuses the login: see upstream.master and upstream.accounts")]
     Refused,
+    /// It takes no password there.
+    #[error(
+        "the mail server takes no password on this connection (LOGINDISABLED): see upstream.tls and upstream.login"
+    )]
+    LoginDisabled,
+    /// It does not know the way of logging in that is configured.
+    #[error("the mail server does not offer AUTH=PLAIN, and upstream.login is \"plain\"")]
+    NoPlain,
     /// It does not begin TLS.
     #[error("the mail server has no STARTTLS")]
     NoStartTls,
@@ -59,6 +69,8 @@ impl Unreached {
             Self::Late => "late",
             Self::Declined => "declined",
             Self::Refused => "refused",
+            Self::LoginDisabled => "login_disabled",
+            Self::NoPlain => "no_plain",
             Self::NoStartTls => "no_starttls",
             Self::NoImap => "no_imap",
         }
@@ -70,6 +82,8 @@ pub(crate) struct Reached {
     pub(crate) side: Side,
     /// What is to be said to whoever speaks next, where the mail server's greeting has been used up.
     pub(crate) greeting: Option<Vec<u8>>,
+    /// What it can, where it was asked.
+    capabilities: Option<Capabilities>,
 }
 
 impl Upstream {
@@ -78,7 +92,8 @@ impl Upstream {
         let (client, name) = tls::of_upstream(config)?;
         let (host, port) = config.host_and_port().unwrap_or_default();
         let accounts = Accounts::read(config)?;
-        Ok(Self { host: host.to_owned(), port, tls: config.tls, connector: client.into(), name, accounts })
+        let (host, connector) = (host.to_owned(), client.into());
+        Ok(Self { host, port, tls: config.tls, connector, name, accounts, login: config.login })
     }
 
     /// As whom the gateway logs in for a user; `None` where it cannot.
@@ -88,19 +103,29 @@ impl Upstream {
 
     /// A connection on which the gateway is logged in.
     pub(crate) async fn log_in(&self, account: Account) -> Result<LoggedIn, Unreached> {
-        let Reached { side, greeting } = self.reach().await?;
+        let Reached { side, greeting, capabilities } = self.reach().await?;
         let mut talk = Talk::new(side);
-        if greeting.is_none() {
-            talk.greeting().await?;
+        let mut offered = capabilities;
+        if greeting.is_none()
+            && let Some(Code::Capability(told)) = talk.greeting().await?.code
+        {
+            offered = Some(told);
         }
-        let Account { user, password } = account;
-        let answer = talk.ask("l0", Body::Login { user: user.into_bytes(), password }).await?;
+        let offered = match offered {
+            Some(told) => told,
+            None => talk.capabilities("l0").await?,
+        };
+        let answer = if plain(self.login, &offered)? {
+            talk.authenticate("l1", account.plain(), offered.has("SASL-IR")).await?
+        } else {
+            talk.ask("l1", account.login()).await?
+        };
         if answer.status.condition != Condition::Ok {
             return Err(Unreached::Refused);
         }
         let capabilities = match answer.capabilities {
             Some(told) => told,
-            None => talk.capabilities("l1").await?,
+            None => talk.capabilities("l2").await?,
         };
         Ok(LoggedIn { side: talk.side, rest: talk.input, capabilities })
     }
@@ -110,8 +135,10 @@ impl Upstream {
         let tcp = TcpStream::connect((self.host.as_str(), self.port)).await?;
         tcp.set_nodelay(true)?;
         match self.tls {
-            Tls::None => Ok(Reached { side: Side::boxed(tcp), greeting: None }),
-            Tls::Implicit => Ok(Reached { side: self.secure(tcp).await?, greeting: None }),
+            Tls::None => Ok(Reached { side: Side::boxed(tcp), greeting: None, capabilities: None }),
+            Tls::Implicit => {
+                Ok(Reached { side: self.secure(tcp).await?, greeting: None, capabilities: None })
+            }
             Tls::StartTls => self.start_tls(tcp).await,
         }
     }
@@ -127,12 +154,24 @@ impl Upstream {
         let mut talk = Talk::new(self.secure(talk.side.into_stream()).await?);
         let capabilities = talk.capabilities("t1").await?;
         let greeting = greeting.with_code(Some(&capabilities.to_string())).into_bytes();
-        Ok(Reached { side: talk.side, greeting: Some(greeting) })
+        Ok(Reached { side: talk.side, greeting: Some(greeting), capabilities: Some(capabilities) })
     }
 
     async fn secure(&self, tcp: TcpStream) -> Result<Side, Unreached> {
         let name = self.name.clone().ok_or(io::ErrorKind::InvalidInput).map_err(io::Error::from)?;
         Ok(Side::boxed(self.connector.connect(name, tcp).await?))
+    }
+}
+
+/// Whether the gateway logs in by AUTHENTICATE PLAIN, and not by LOGIN, at a mail server that offers these.
+fn plain(login: config::Login, offered: &Capabilities) -> Result<bool, Unreached> {
+    use config::Login;
+
+    match (login, offered.has("AUTH=PLAIN"), offered.has("LOGINDISABLED")) {
+        (Login::Auto | Login::Plain, true, _) => Ok(true),
+        (Login::Auto | Login::Login, _, false) => Ok(false),
+        (Login::Auto | Login::Login, _, true) | (Login::Plain, false, true) => Err(Unreached::LoginDisabled),
+        (Login::Plain, false, false) => Err(Unreached::NoPlain),
     }
 }
 
@@ -190,13 +229,29 @@ impl<S: Duplex> Talk<S> {
         self.ask(tag, Body::Capability).await?.capabilities.ok_or(Unreached::NoImap)
     }
 
+    /// AUTHENTICATE PLAIN. What proves it goes at once where the mail server takes it so (SASL-IR), else when it is asked for.
+    async fn authenticate(&mut self, tag: &str, proof: Password, at_once: bool) -> Result<Answer, Unreached> {
+        let mechanism = Atom::new("PLAIN").expect("it is an atom");
+        if at_once {
+            return self.ask(tag, Body::Authenticate { mechanism, initial: Some(proof) }).await;
+        }
+        let line = Zeroizing::new([proof.expose(), b"\r\n"].concat());
+        self.say(tag, Body::Authenticate { mechanism, initial: None }, Some(&line)).await
+    }
+
     async fn ask(&mut self, tag: &str, body: Body) -> Result<Answer, Unreached> {
+        self.say(tag, body, None).await
+    }
+
+    /// A command, and what follows it when it is asked for.
+    async fn say(&mut self, tag: &str, body: Body, last: Option<&[u8]>) -> Result<Answer, Unreached> {
         let tag = Tag::new(tag).expect("a tag of our own");
         let command = Command { tag: tag.clone(), body };
         let mut capabilities = None;
         let mut answer = None;
-        for segment in command.write(Literals::Waiting) {
-            self.side.send(&segment).await?;
+        let segments = command.write(Literals::Waiting);
+        for segment in segments.iter().map(Vec::as_slice).chain(last) {
+            self.side.send(segment).await?;
             // It asks for what follows an announcement, or says at once how the command went.
             answer = self.reaction(Some(&tag), &mut capabilities).await?;
             if answer.is_some() {
@@ -265,7 +320,6 @@ const INPUT_MAX: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
-    use sidekey_imap::command::Password;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
     use super::*;
@@ -279,6 +333,50 @@ mod tests {
         let mut sent = String::new();
         far.read_to_string(&mut sent).await.unwrap();
         (answer.ok().map(|answer| answer.status.condition), sent)
+    }
+
+    #[test]
+    fn the_way_in_is_the_configured_one_that_is_offered() {
+        use config::Login::{Auto, Login, Plain};
+
+        for (login, offered, way) in [
+            (Auto, "AUTH=PLAIN", Ok(true)),
+            (Auto, "AUTH=PLAIN LOGINDISABLED", Ok(true)),
+            (Auto, "AUTH=CRAM-MD5", Ok(false)),
+            (Auto, "LOGINDISABLED", Err("login_disabled")),
+            (Login, "AUTH=PLAIN", Ok(false)),
+            (Login, "AUTH=PLAIN LOGINDISABLED", Err("login_disabled")),
+            (Plain, "IDLE", Err("no_plain")),
+            (Plain, "LOGINDISABLED", Err("login_disabled")),
+        ] {
+            let offered = Capabilities::read(&format!("IMAP4rev1 {offered}")).unwrap();
+            assert_eq!(
+                plain(login, &offered).map_err(|unreached| unreached.name()),
+                way,
+                "{login:?} {offered}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn plain_goes_at_once_or_when_it_is_asked_for() {
+        for (at_once, said, sent) in [
+            (true, "l1 OK done\r\n", "l1 AUTHENTICATE PLAIN AGEAYg==\r\n"),
+            (false, "+ \r\nl1 OK done\r\n", "l1 AUTHENTICATE PLAIN\r\nAGEAYg==\r\n"),
+            (false, "l1 NO not here\r\n", "l1 AUTHENTICATE PLAIN\r\n"),
+        ] {
+            let (near, mut far) = duplex(4096);
+            far.write_all(said.as_bytes()).await.unwrap();
+            let proof = Password::new(b"AGEAYg==".to_vec());
+            let answer = Talk::new(Side::new(near)).authenticate("l1", proof, at_once).await;
+            assert_eq!(
+                answer.is_ok_and(|answer| answer.status.condition == Condition::Ok),
+                said.contains("OK")
+            );
+            let mut told = String::new();
+            far.read_to_string(&mut told).await.unwrap();
+            assert_eq!(told, sent);
+        }
     }
 
     #[tokio::test]

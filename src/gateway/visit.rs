@@ -127,7 +127,7 @@ async fn reach(live: &Live, client: &mut Side, greeted: bool) -> Result<Side, Un
         client.push(&rest);
         return Ok(server);
     }
-    let Reached { side, greeting } = reached;
+    let Reached { side, greeting, .. } = reached;
     client.push(&greeting.unwrap_or_default());
     Ok(side)
 }

@@ -18,6 +18,7 @@ mod demo;
 mod disk;
 mod doctor;
 mod full;
+mod gateway;
 mod kept;
 mod key;
 mod linear;
