@@ -24,7 +24,7 @@ use crate::fault::Fault;
 use crate::http::auth::{Caller, Paired};
 use crate::http::extract::{Created, Idempotency, Json, JsonOrNothing, NoContent, Path, Query, RawJson};
 use crate::http::problem::{Code, Problem};
-use crate::store::{self, Error, Keyed, NewSession, Refused, Session, SessionState, Store};
+use crate::store::{self, Error, Keyed, NewSession, Party, Refused, Session, SessionState, Store};
 
 pub(crate) use registry::{sessions, shown};
 
@@ -179,7 +179,7 @@ fn bound(
 ) -> Result<(Kek, Bindings, Secret<32>), Problem> {
     issuing(store)?;
     let kek = kek(store, caller)?;
-    let found = bindings(store, caller.party.id, id, asked, |session| is_party(caller, session));
+    let found = bindings(store, caller.party.id, id, asked, |session, _| is_party(caller, session));
     let (bindings, key) = found.map_err(refusal)?;
     Ok((kek, bindings, key))
 }
@@ -190,7 +190,7 @@ pub(crate) fn bindings(
     pairing: PartyId,
     id: SessionId,
     asked: Option<u32>,
-    admits: impl FnOnce(&Session) -> bool,
+    admits: impl FnOnce(&Session, &Party) -> bool,
 ) -> Result<(Bindings, Secret<32>), Error> {
     let Keyed { session, generation, key } = store.session_key(pairing, id, asked, admits)?;
     // When the generation before the newest began is not kept; the session's own beginning is no later.

@@ -57,8 +57,7 @@ fn invitation(store: &Store, public_url: &PublicUrl, id: InvitationId) -> Made {
 
 fn one(store: &Store, session: SessionId, pairing: PartyId, rng: &mut impl CryptoRng) -> Result<Made, Fault> {
     let Some(kek) = kek(store, pairing)? else { return Ok(Made::Over(Dead::EpochOver)) };
-    let is_for = |session: &Session| store.party(pairing).is_some_and(|party| session.is_for(&party));
-    match bindings(store, pairing, session, None, is_for) {
+    match bindings(store, pairing, session, None, Session::is_for) {
         Ok((bindings, key)) => {
             let envelope = cose::seal(&kek, &bindings, &key, rng);
             Ok(Made::Payload(Payload::Sealed(envelope.into())))
@@ -86,7 +85,7 @@ fn document(
             if entries.len() == Document::ENTRIES_MAX {
                 break;
             }
-            match bindings(store, party.id, session.id, None, |session| session.is_for(party)) {
+            match bindings(store, party.id, session.id, None, Session::is_for) {
                 Ok((bindings, key)) => entries.push(Entry {
                     session: session.id,
                     generation: bindings.generation,

@@ -16,7 +16,7 @@ use super::engine::{About, Desk, Verdict};
 use super::record::{self, NewRoot, Opened, Record, RootOf};
 use super::state::State;
 use super::state::sessions::Slot;
-use super::view::Session;
+use super::view::{Party, Session};
 use super::{Error, Refused, Store};
 
 /// A session to be opened.
@@ -112,7 +112,8 @@ impl Store {
 
     /// A session, and the key of the generation that is `asked` for, or of the newest. Session, generation, key, and
     /// whether `by`, who asks, is still live, are of one moment: what a revocation brings, the revoked never see. A
-    /// session that does not concern the caller, as `admits` tells, is one that does not exist.
+    /// session that does not concern the caller, as `admits` tells, is one that does not exist. It is asked with the state
+    /// held: it asks the store for nothing.
     ///
     /// # Errors
     /// [`Refused::Lapsed`], [`Refused::Revoked`]: `by` is; [`Refused::Absent`]: no such party or session; [`Refused::Ended`],
@@ -123,7 +124,7 @@ impl Store {
         by: PartyId,
         id: SessionId,
         asked: Option<u32>,
-        admits: impl FnOnce(&Session) -> bool,
+        admits: impl FnOnce(&Session, &Party) -> bool,
     ) -> Result<Keyed, Error> {
         self.settle(|state| Some(state.find_session(id)?.user));
         let now = self.now();
@@ -133,7 +134,7 @@ impl Store {
             asking.party.still_live()?;
             let slot = state.find_session(id).ok_or(Refused::Absent)?;
             let session = state.view_session(slot, now);
-            if !admits(&session) {
+            if !admits(&session, &asking.party) {
                 return Err(Refused::Absent.into());
             }
             still_open(slot, now)?;

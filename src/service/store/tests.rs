@@ -172,7 +172,7 @@ impl Data {
 
     /// The key of a session's generation, to a party that lives.
     fn key(&self, session: SessionId, generation: u32) -> Result<Secret<32>, Error> {
-        Ok(self.store.session_key(ADMIN, session, Some(generation), |_| true)?.key)
+        Ok(self.store.session_key(ADMIN, session, Some(generation), |_, _| true)?.key)
     }
 
     /// What the state comes to, with everything swept that is over.

@@ -143,7 +143,7 @@ async fn a_key_is_derived_and_its_predecessor_opens_two_minutes_more() {
     assert_refused(key(1), &Refused::Expired);
     assert_eq!(data.store.session(session.id).unwrap().state, SessionState::Expired);
     assert_refused(data.key(SessionId::from_bytes([0; 16]), 0), &Refused::Absent);
-    let foreign = data.store.session_key(ADMIN, session.id, None, |_| false);
+    let foreign = data.store.session_key(ADMIN, session.id, None, |_, _| false);
     assert_refused(foreign.map(drop), &Refused::Absent);
 }
 
