@@ -5,17 +5,19 @@
 //! record in the batch already waits for the next batch, so each one sees only what is durable, and what may happen once
 //! happens once. A revocation goes alone.
 
+mod reading;
 mod writer;
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockWriteGuard};
 
 use rand_core::CryptoRng;
 use sidekey_protocol::ids::{PartyId, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use self::reading::Reading;
 use self::writer::Writer;
 use super::Error;
 use super::at_rest::{AtRest, Place, Sealed};
@@ -81,8 +83,8 @@ impl Shared {
         }
     }
 
-    pub(super) fn read(&self) -> RwLockReadGuard<'_, State> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn read(&self) -> Reading<'_> {
+        Reading::of(&self.state)
     }
 
     pub(super) fn write(&self) -> RwLockWriteGuard<'_, State> {
