@@ -46,7 +46,10 @@ impl Account {
     /// As LOGIN says it.
     pub(crate) fn login(self) -> Body {
         let Self { user, of, password } = self;
-        let user = of.map_or(user.clone(), |Other { name, separator }| format!("{name}{separator}{user}"));
+        let user = match of {
+            Some(Other { name, separator }) => format!("{name}{separator}{user}"),
+            None => user,
+        };
         Body::Login { user: user.into_bytes(), password }
     }
 

@@ -161,6 +161,7 @@ impl Outcomes {
 
     fn count(&self, value: &str, times: u64) {
         let counter = self.0.iter().find(|(name, _)| *name == value);
+        debug_assert!(counter.is_some(), "{value} is in no list");
         counter.inspect(|(_, counter)| counter.increment(times));
     }
 }

@@ -69,19 +69,14 @@ async fn serve(
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         while let Ok((tcp, _)) = listener.accept().await {
-            let line: Line = match tls {
-                "implicit" => match acceptor.accept(tcp).await {
-                    Ok(tls) => Box::new(tls),
-                    // He does not believe the certificate.
-                    Err(_) => continue,
-                },
-                _ => match acceptor.accept(in_the_clear(script, tcp, injected).await).await {
-                    Ok(tls) => Box::new(tls),
-                    Err(_) => continue,
-                },
+            let (tcp, first) = match tls {
+                "implicit" => (tcp, script.greeting),
+                _ => (in_the_clear(script, tcp, injected).await, script.within),
             };
-            let first = if tls == "implicit" { script.greeting } else { script.within };
-            talk(script, line, first).await;
+            // Whoever does not believe the certificate goes.
+            if let Ok(line) = acceptor.accept(tcp).await {
+                talk(script, Box::new(line), first).await;
+            }
         }
     });
     port
