@@ -43,5 +43,5 @@ pub use log::Captured;
 pub use office::{ANN, BOB, MAIL, Office, SHOP};
 pub use post::{Post, REPORTS, Sent, configured, kannel};
 pub use raw::{Answer, Asking, EventStream};
-pub use system::{Keys, MailServer, Phone, System, server, user};
+pub use system::{Keys, MailServer, Phone, System, server, unhurried, user};
 pub use wire::Wire;

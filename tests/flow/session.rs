@@ -13,6 +13,7 @@ use sidekey_protocol::session::wire::SessionKey;
 use sidekey_protocol::session::{Audience, Capabilities, OFFER_OF_SEVERAL, Suite, SuiteList};
 use sidekey_protocol::token;
 use sidekey_tests::mail::agree;
+use sidekey_tests::stranger::Begun;
 use sidekey_tests::{ANN, Answer, BOB, Keys, MAIL, Office, SHOP, user};
 
 const ONCE: &str = "0123456789abcdef";
@@ -184,6 +185,16 @@ async fn nobody_has_a_policy_without_a_live_pairing() {
     let office = Office::open().await;
     let path = format!("/v1/policy?user={BOB}");
     office.system.get(&path, &office.mail.keys.token()).send().await.refused(404, "not_found");
+}
+
+/// One more device of Ann's, that has this suite alone: what its `finish` is answered, and what it has of the exchange.
+async fn pair_with(office: &Office, suite: &str) -> (Answer, Begun) {
+    let invited = office.system.invite(MAIL, Some(ANN)).await;
+    let mut begun = office.system.begun(invited.invitation, &invited.code).await;
+    let mut content = begun.content();
+    content.offer = vec![suite.to_owned()];
+    let finish = begun.finish(&content);
+    (office.system.finish(invited.invitation, &finish).send().await, begun)
 }
 
 mod late;

@@ -44,7 +44,8 @@ pub fn user(name: &str) -> UserName {
 }
 
 /// As many requests as anybody likes: the clock that gives new ones stands still.
-fn unhurried(limits: Limits) -> Limits {
+#[must_use]
+pub fn unhurried(limits: Limits) -> Limits {
     Limits {
         address_open_per_min: u32::MAX,
         address_pairing_per_min: u32::MAX,

@@ -21,10 +21,7 @@ fn enterprise(sidekey: &Sidekey) -> (Serving, String, String) {
 }
 
 fn pair(sidekey: &Sidekey, invite: &str, profile: &str) -> String {
-    let invited = sidekey.json(invite);
-    let line = format!("join --profile {profile} --label {profile} --ca data/ca.pem -o json");
-    let joined = sidekey.run_with_input(&line, invited["link"].as_str().unwrap()).succeeded().json();
-    joined["pairing"].as_str().unwrap().to_owned()
+    sidekey.pair(invite, profile)["pairing"].as_str().unwrap().to_owned()
 }
 
 fn numbers(report: &Value) -> [u64; 4] {

@@ -82,6 +82,13 @@ impl Sidekey {
         std::fs::write(&path, config.replace(&beside, "listen = \"127.0.0.1:0\"")).unwrap();
     }
 
+    /// What comes of it when a profile of this name joins by an invitation that this command makes.
+    pub(crate) fn pair(&self, invite: &str, profile: &str) -> Value {
+        let invited = self.json(invite);
+        let line = format!("join --profile {profile} --label {profile} --ca data/ca.pem -o json");
+        self.run_with_input(&line, invited["link"].as_str().unwrap()).succeeded().json()
+    }
+
     pub(crate) fn serve(&self, port: u16) -> Serving {
         Serving::start(&mut self.command(&format!("serve --listen 127.0.0.1:{port}")))
     }

@@ -7,12 +7,6 @@ use crate::binary::Sidekey;
 const AT: &str = "--server mail.example.org";
 const ANN: &str = "ann@example.org";
 
-fn join(sidekey: &Sidekey, invite: &str, profile: &str) {
-    let invited = sidekey.json(invite);
-    let line = format!("join --profile {profile} --label {profile} --ca data/ca.pem -o json");
-    sidekey.run_with_input(&line, invited["link"].as_str().unwrap()).succeeded();
-}
-
 #[test]
 fn a_policy_is_tried_set_member_by_member_shown_and_unset() {
     let sidekey = Sidekey::new();
@@ -65,8 +59,8 @@ fn a_change_reaches_the_session_and_the_times_that_commands_ask_for() {
     let sidekey = Sidekey::new();
     let port = sidekey.init();
     let _serving = sidekey.serve(port);
-    join(&sidekey, "server add mail.example.org", "mail");
-    join(&sidekey, &format!("client invite {ANN} {AT}"), "phone");
+    sidekey.pair("server add mail.example.org", "mail");
+    sidekey.pair(&format!("client invite {ANN} {AT}"), "phone");
     let opened = sidekey.json(&format!("session open {ANN} --profile mail"));
     let session = opened["session"].as_str().unwrap();
 

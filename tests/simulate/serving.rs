@@ -18,6 +18,7 @@ use sidekey_service::fault::Fault;
 use sidekey_service::init::Options;
 use sidekey_service::store::{Genesis, Store, Tended, Terms};
 use sidekey_service::{Config, Service};
+use sidekey_tests::unhurried;
 use tower_service::Service as _;
 
 use crate::network::{Answer, Ask, Request};
@@ -56,7 +57,7 @@ impl Serving {
         let store = Store::open_on(folder, root_key(), clock.clone(), Box::new(rng(1)), terms)?;
         let store = Arc::new(store);
         let url = url().parse().unwrap();
-        let config = Config { limits: unhurried(), ..Config::for_data(certificate, url) };
+        let config = Config { limits: unhurried(Limits::default()), ..Config::for_data(certificate, url) };
         let service = Service::on(store.clone(), &config, clock.clone(), rng(2)).unwrap();
         Ok(Self { service, store, fenced })
     }
@@ -153,22 +154,6 @@ pub(crate) async fn certificate(folder: &Path, clock: &Arc<TestClock>) -> PathBu
 
 fn root_key() -> Secret<32> {
     Secret::fill_with(|octets| octets.fill(5))
-}
-
-/// How often somebody may ask is tested elsewhere.
-fn unhurried() -> Limits {
-    Limits {
-        address_open_per_min: u32::MAX,
-        address_pairing_per_min: u32::MAX,
-        address_tokens_per_min: u32::MAX,
-        client_reads_per_min: u32::MAX,
-        client_changes_per_min: u32::MAX,
-        server_reads_per_min: u32::MAX,
-        server_changes_per_min: u32::MAX,
-        admin_reads_per_min: u32::MAX,
-        admin_changes_per_min: u32::MAX,
-        ..Limits::default()
-    }
 }
 
 /// Small, so that a simulation meets the ends of many.

@@ -30,13 +30,8 @@ impl Office {
         let sidekey = Sidekey::new();
         let port = sidekey.init();
         let serving = sidekey.serve(port);
-        let join = |invited: serde_json::Value, profile: &str| {
-            let link = format!("{}\n", invited["link"].as_str().unwrap());
-            let line = format!("join --profile {profile} --label {profile} --ca data/ca.pem");
-            sidekey.run_with_input(&line, &link).succeeded();
-        };
-        join(sidekey.json("server add mail.example.org"), "mail");
-        join(sidekey.json(&format!("client invite {ANN} --server mail.example.org")), "phone");
+        sidekey.pair("server add mail.example.org", "mail");
+        sidekey.pair(&format!("client invite {ANN} --server mail.example.org"), "phone");
         let issued = sidekey.json(&format!("credential issue {ANN} --for operator"));
         let credential = issued["secret"].as_str().unwrap().to_owned();
         Self { sidekey, credential, _serving: serving }

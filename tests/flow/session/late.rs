@@ -7,16 +7,14 @@ use sidekey_protocol::revocation::wire::Event;
 use sidekey_protocol::session::wire::Sessions;
 use sidekey_protocol::session::{Audience, Capabilities, Cause, Suite};
 use sidekey_tests::mail::agree;
-use sidekey_tests::{ANN, MAIL, Office, user};
+use sidekey_tests::{ANN, Office, user};
 
-/// The token of one more device of Ann's, that has this suite alone.
-async fn pair_with(office: &Office, suite: &str) -> String {
-    let invited = office.system.invite(MAIL, Some(ANN)).await;
-    let mut begun = office.system.begun(invited.invitation, &invited.code).await;
-    let mut content = begun.content();
-    content.offer = vec![suite.to_owned()];
-    let finish = begun.finish(&content);
-    office.system.finish(invited.invitation, &finish).send().await.is(200);
+use super::pair_with;
+
+/// The token of one more device of Ann's, that has C20P alone.
+async fn late(office: &Office) -> String {
+    let (answer, begun) = pair_with(office, "C20P").await;
+    answer.is(200);
     let all = office.system.admin.pairings(&PairingFilter::default()).await.unwrap();
     begun.token(&office.system, all.last().unwrap().pairing)
 }
@@ -32,7 +30,7 @@ async fn gets_their_keys_in_a_suite_that_it_has_and_the_others_go_on() {
         assert_eq!(watch.next().await.unwrap().unwrap(), Notice::Gap);
     }
 
-    let late = pair_with(&office, "C20P").await;
+    let late = late(&office).await;
     let key = office.fetch(before.session(), "", &late).send().await.is(200).json();
     assert_eq!((&key["generation"], &key["suite"]), (&json!(1), &json!("C20P")));
     office.fetch(before.session(), "?generation=0", &late).send().await.refused(410, "generation_passed");
@@ -60,7 +58,7 @@ async fn does_not_exist_for_a_session_that_cannot_be_in_a_suite_that_it_has() {
     let capabilities = Capabilities::parse(&["A256GCM"]).unwrap();
     let ann = Audience::User(user(ANN));
     let key = office.mail.server.issue(&ann, None, &capabilities).await.unwrap();
-    let late = pair_with(&office, "C20P").await;
+    let late = late(&office).await;
     office.fetch(key.session(), "", &late).send().await.refused(404, "not_found");
     let current = office.system.get("/v1/sessions/current", &late).send().await;
     let current: Sessions = serde_json::from_slice(&current.is(200).body).unwrap();
