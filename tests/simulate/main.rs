@@ -124,7 +124,7 @@ fn one_process() {
     }
 }
 
-const SEEDS_DEFAULT: u64 = 100;
+const SEEDS_DEFAULT: u64 = 300;
 const SEEDS_OF_A_PROCESS: u64 = 25;
 /// Of a trace that did not hold.
 const LINES: usize = 40;

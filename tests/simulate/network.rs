@@ -149,6 +149,12 @@ impl Network {
         self.flying.is_empty()
     }
 
+    /// Whether a refusal is on its way to this party.
+    pub(crate) fn will_refuse(&self, whom: usize) -> bool {
+        let refuses = |packet: &Packet| matches!(packet, Packet::Back(request, answer) if request.from == whom && answer.status == 410);
+        self.flying.iter().any(refuses)
+    }
+
     pub(crate) fn moves(&mut self, dice: &mut Dice) -> Moved {
         if self.flying.is_empty() {
             return Moved::Nothing;

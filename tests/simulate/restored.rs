@@ -48,10 +48,11 @@ impl World {
         self.full = false;
         let last_s = self.model.last_s;
         self.model = model;
-        for party in &self.parties {
+        for (whose, party) in self.parties.iter().enumerate() {
             let (Some(id), Some(place)) = (party.id(), party.place()) else { continue };
-            // Whoever has moved on since, or was told that it is over, must pair again.
-            let stays = !party.over && epochs.get(&id) == Some(&place.epoch.number) && !party.has_next();
+            // Whoever has moved on since, or is told by an answer of before that it is over, must pair again.
+            let told = party.over || self.network.will_refuse(whose);
+            let stays = !told && epochs.get(&id) == Some(&place.epoch.number) && !party.has_next();
             if let Some(pairing) = self.model.pairings.get_mut(&id).filter(|_| !stays) {
                 pairing.over = pairing.over.max(Known::Perhaps);
             }
