@@ -196,8 +196,11 @@ impl Party {
         }
         let Call { doing, .. } = self.calls.remove(at);
         self.over |= match &*code {
-            // A server is told so of the pairing that it names.
-            "revoked" => !matches!(request.ask, Ask::Open { audience: Audience::Pairing(_), .. }),
+            // A server is told so of the pairing that it names, an administrator of whatever he names.
+            "revoked" => {
+                let of_another = matches!(request.ask, Ask::Open { audience: Audience::Pairing(_), .. });
+                !of_another && request.by != Some(ADMIN)
+            }
             // What it asked in an epoch that it has left means nothing.
             "epoch_passed" => {
                 matches!(&doing, Doing::Renewing(renewing) if self.is_in(renewing.request().from))
