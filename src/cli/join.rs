@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use sidekey_client::error::Downgrade;
 use sidekey_client::{Confirmed, Error, FileKeyStore, Invitation, Paired, Progress, Roots, pair};
 use sidekey_protocol::pairing::{Approval, Link, Need, PairingCode, PartyLabel, PublicUrl};
 
@@ -30,6 +31,9 @@ pub struct Join {
     /// Read the pairing code from this file, for a link that came without
     #[arg(long, value_name = "FILE")]
     code_file: Option<PathBuf>,
+    /// That code was handed over in person or read from the administrator's screen, not sent: then nobody need approve this machine
+    #[arg(long, requires = "code_file")]
+    handed_over: bool,
     /// What administrators see this machine as [default: its host name]
     #[arg(long, value_name = "TEXT")]
     label: Option<PartyLabel>,
@@ -178,7 +182,8 @@ impl Join {
         };
         // No role: this machine becomes what the invitation names.
         let (url, id, role, label) = (link.public_url, link.invitation, None, self.label());
-        Ok(Invitation { url, other_urls: self.urls.clone(), id, code, pin, roots, role, label })
+        let (other_urls, handed_over) = (self.urls.clone(), self.handed_over);
+        Ok(Invitation { url, other_urls, id, code, pin, handed_over, roots, role, label })
     }
 
     fn link(&self, screen: Screen) -> Result<String, Stop> {
@@ -239,6 +244,10 @@ fn refusal(error: Error) -> Stop {
         Error::Refused { code, detail } if code == "code_mismatch" => {
             Stop::new(Exit::Denied, &code, detail).next("check the code, or ask for a new invitation")
         }
+        Error::Downgrade(Downgrade::Unvouched) => remote::refusal(error).next(
+            "ask for a link that carries its code, or for an invitation with --approval; \
+             where the code was handed over in person, --handed-over",
+        ),
         Error::PairAgain { code, detail } => {
             Stop::new(Exit::Conflict, &code, format!("the invitation is over, or there is none: {detail}"))
                 .next("ask the administrator for a new invitation")
@@ -272,7 +281,7 @@ Examples:
   sidekey join --profile mail --ca ca.pem < link.txt
   sidekey join --profile phone --wait 10m < link.txt
   sidekey join --profile phone --url https://keys-2.example.org < link.txt
-  sidekey join - --profile phone --label \"Ann's phone\" --code-file code.txt < link.txt";
+  sidekey join - --profile phone --label \"Ann's phone\" --code-file code.txt --handed-over < link.txt";
 
 #[cfg(test)]
 mod tests {

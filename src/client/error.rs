@@ -284,4 +284,8 @@ pub enum Downgrade {
     /// A policy that is older than one seen, or allows what is not safe.
     #[error("policy: {0}")]
     Policy(policy::Reject),
+    /// A pairing that waits for nobody's word, where nothing tells that the service is the enterprise's: there was no pin,
+    /// and the code was sent, so that somebody else may know it and answer as the service.
+    #[error("pairing: the code was sent, no pin names the service, and nobody is to approve this device")]
+    Unvouched,
 }

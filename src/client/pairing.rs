@@ -12,17 +12,18 @@ use sidekey_protocol::pairing::{
     self, Approval, Checked, Digits, Link, PairingCode, PartyLabel, Pin, Prover, PublicUrl, Target,
 };
 use sidekey_protocol::policy::{self, Scope};
-use sidekey_protocol::revocation::Seen;
+use sidekey_protocol::revocation::wire::{Revoke, RevokeAnswer};
+use sidekey_protocol::revocation::{Seen, Target as Revoked};
 use sidekey_protocol::session::SuiteList;
 
 use crate::ambient::Ambient;
 use crate::approval::KeptWaiting;
 use crate::blocking;
-use crate::error::{Error, Usage};
+use crate::error::{Downgrade, Error, Usage};
 use crate::keystore::KeyStore;
 use crate::profile::{KeptPolicy, Profile};
 use crate::session::{Client, Server};
-use crate::transport::{Roots, Transport};
+use crate::transport::{Identity, Roots, Transport};
 
 /// What a person was handed, and what this device says of itself.
 #[derive(Debug)]
@@ -37,6 +38,10 @@ pub struct Invitation {
     pub code: PairingCode,
     /// Names the service's key, when the code came with it (by link or QR code).
     pub pin: Option<Pin>,
+    /// Whether the code was handed over: in person, or on a screen of the enterprise's. A code that came in any message
+    /// was not. It counts where there is no pin: then nothing but the code and the digits tells which service answers, and
+    /// whoever has read the code may be that service.
+    pub handed_over: bool,
     /// Whose certificates count at the service.
     pub roots: Roots,
     /// What this program is: an invitation for the other role is refused. `None`: it becomes what the invitation names.
@@ -57,6 +62,7 @@ impl Invitation {
             id: link.invitation,
             code,
             pin: Some(pin),
+            handed_over: false,
             roots,
             role,
             label,
@@ -93,7 +99,8 @@ pub struct Paired {
 /// # Errors
 /// [`Error::PairAgain`]: the invitation is unknown, used, spent, expired or cancelled. [`Error::Refused`] with
 /// `code_mismatch`: most likely mistyped; of five attempts one is spent. [`Error::Tampered`]: not the service that the
-/// link names, or somebody altered the exchange. [`Error::Usage`]: the store is occupied.
+/// link names, or somebody altered the exchange. [`Error::Downgrade`]: nobody is to approve this device, and nothing tells
+/// that the service is the enterprise's; the pairing was taken back. [`Error::Usage`]: the store is occupied.
 pub async fn pair(
     invitation: Invitation,
     store: Arc<dyn KeyStore>,
@@ -109,6 +116,10 @@ pub async fn pair(
     let done = finishing.done(&finished)?;
     let (approval, digits) = (done.approval, done.digits);
     let profile = profile(done, &invitation, offer)?;
+    if !(profile.pinned || invitation.handed_over || approval.is_needed()) {
+        take_back(&transport, profile).await;
+        return Err(Error::Downgrade(Downgrade::Unvouched));
+    }
 
     let paired = Paired {
         pairing: profile.pairing,
@@ -196,6 +207,21 @@ async fn step<A: serde::de::DeserializeOwned>(
         Error::Refused { code, detail } if code == "not_found" => Error::PairAgain { code, detail },
         error => error,
     })
+}
+
+/// Revokes what was just paired and is not kept. A service that is not the enterprise's need not hear it, and the
+/// enterprise's shows the pairing to its administrator where it did not.
+async fn take_back(transport: &Transport, profile: Profile) {
+    let Profile { pairing, service, signing_key: key, .. } = profile;
+    let request = Revoke {
+        target: Revoked::Pairing { pairing },
+        reason: "its code was sent, and nobody was to approve it".parse().expect("a reason"),
+    };
+    let signed = transport.signed(Identity { party: pairing, service, key, kek: None });
+    let call = signed.call(Method::POST, "/v1/revocations").json(&request).repeatable();
+    if let Err(error) = call.send_optional::<RevokeAnswer>().await {
+        tracing::warn!(%pairing, %error, "a pairing that is not kept could not be revoked");
+    }
 }
 
 /// What is kept, once the policy that came with it holds.

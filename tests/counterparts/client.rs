@@ -3,6 +3,7 @@
 use std::process::Stdio;
 
 use serde_json::{Value, json};
+use sidekey_client::admin::{PairingFilter, Standing};
 use sidekey_client::object::Kind;
 use sidekey_tests::mail::{Fetch, opened, sealed};
 use sidekey_tests::{ANN, MAIL, Office, System};
@@ -39,6 +40,20 @@ async fn a_client_from_the_specification_alone_reads_what_our_server_seals_acros
         (3, json!("generation_revoked")),
         "a revocation took the key that it was sealed under"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_from_the_specification_alone_takes_no_code_that_was_sent_where_nobody_approves() {
+    let office = Office::open().await;
+    let invited = office.system.invite(MAIL, Some(ANN)).await;
+    let theirs = Theirs { folder: tempfile::tempdir().unwrap() };
+    let link = invited.link.expose();
+    let (address, _) = link.split_once('#').unwrap();
+    let typed = ["--link", address, "--code", &invited.code.expose_printed()];
+    let refused = theirs.pairs(&office.system, &typed).await.json(1);
+    assert_eq!(refused["refused"], "Unvouched", "{refused}");
+    let filter = PairingFilter { state: Some(Standing::Revoked), ..PairingFilter::default() };
+    assert_eq!(office.system.admin.pairings(&filter).await.unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,15 +112,17 @@ struct Ran {
 impl Theirs {
     /// Pairs at [`MAIL`], a client as [`ANN`]'s.
     async fn pair(system: &System, role: &str) -> (Self, String) {
-        let folder = tempfile::tempdir().unwrap();
-        let invited = system.invite(MAIL, (role == "client").then_some(ANN)).await;
-        let ca = folder.path().join("ca.pem");
-        std::fs::write(&ca, &system.ca).unwrap();
-        let theirs = Self { folder };
-        let link = &invited.link.expose();
-        let told = theirs.told(&["pair", "--role", role, "--link", link, "--ca", ca.to_str().unwrap()]).await;
+        let theirs = Self { folder: tempfile::tempdir().unwrap() };
+        let link = system.invite(MAIL, (role == "client").then_some(ANN)).await.link;
+        let told = theirs.pairs(system, &["--role", role, "--link", &link.expose()]).await.json(0);
         assert_eq!((&told["state"], &told["server"]), (&json!("active"), &json!(MAIL)));
         (theirs, told["pairing"].as_str().unwrap().to_owned())
+    }
+
+    async fn pairs(&self, system: &System, options: &[&str]) -> Ran {
+        let ca = self.folder.path().join("ca.pem");
+        std::fs::write(&ca, &system.ca).unwrap();
+        self.run(&[&["pair", "--ca", ca.to_str().unwrap()], options].concat(), b"").await
     }
 
     fn command(&self, arguments: &[&str]) -> Command {

@@ -133,7 +133,7 @@ async fn a_client_paired_under_the_old_key_follows_and_a_typed_code_works_too() 
     let invited = system.invite(MAIL, Some(ANN)).await;
     rotate(&system, None).await;
     let mut typed = system.accept(&invited, Role::Client);
-    typed.pin = None;
+    (typed.pin, typed.handed_over) = (None, true);
     let (_, keys) = system.pair(typed).await.unwrap();
     let client = keys.client(system.ambient()).await;
     let second = active(&system).await;

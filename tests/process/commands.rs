@@ -166,6 +166,7 @@ fn from_nothing_to_a_revoked_phone() {
     let session = share_a_key(&sidekey);
     refuse_the_wrong(&sidekey, &session);
     refuse_a_wrong_link(&sidekey);
+    refuse_a_code_that_was_sent(&sidekey);
     revoke_phone(&sidekey, &pairing, &session);
 }
 
@@ -280,7 +281,7 @@ fn refuse_a_wrong_link(sidekey: &Sidekey) {
     let listed = listed["items"].as_array().unwrap().iter().find(seen).unwrap();
     assert_eq!((listed["state"].as_str(), listed["attempts"].as_u64()), (Some("begun"), Some(3)));
 
-    let typed = join(address, "--ca data/ca.pem --code-file code.txt").succeeded().json();
+    let typed = join(address, "--ca data/ca.pem --code-file code.txt --handed-over").succeeded().json();
     assert_eq!(typed["pinned"], false);
     let pairing = typed["pairing"].as_str().unwrap();
     sidekey.json(&format!("revoke pairing {pairing} --reason \"only a try\" --yes"));
@@ -292,6 +293,25 @@ fn refuse_a_wrong_link(sidekey: &Sidekey) {
     let over = join(unwanted["link"].as_str().unwrap(), "--ca data/ca.pem --profile late");
     let over = over.failed(5).problem();
     assert_eq!(over["code"], "invitation_over", "{over}");
+}
+
+/// Nobody is to approve it, and whoever read its code could answer as the service.
+fn refuse_a_code_that_was_sent(sidekey: &Sidekey) {
+    let invited = sidekey.json(&format!("client invite {USER} --server {SERVER}"));
+    let (address, proof) = invited["link"].as_str().unwrap().split_once('#').unwrap();
+    std::fs::write(sidekey.path("code.txt"), &proof[.."XXXX-XXXX".len()]).unwrap();
+    let join = "join --profile sent --ca data/ca.pem --code-file code.txt -o json";
+    let refused = sidekey.run_with_input(join, address).failed(7).problem();
+    assert_eq!(refused["code"], "downgrade", "{refused}");
+    assert!(refused["next"].as_str().unwrap().contains("--handed-over"), "{refused}");
+    sidekey.run("profile show sent").failed(3);
+    let listed = sidekey.json("client list --state revoked");
+    let reasons = listed["items"].as_array().unwrap().iter().map(|item| &item["revoked"]["reason"]);
+    assert_eq!(
+        reasons.filter(|reason| reason.to_string().contains("its code was sent")).count(),
+        1,
+        "{listed}"
+    );
 }
 
 fn revoke_phone(sidekey: &Sidekey, pairing: &str, session: &str) {
@@ -310,7 +330,7 @@ fn revoke_phone(sidekey: &Sidekey, pairing: &str, session: &str) {
     let listed = listed["items"].as_array().unwrap().iter().find(|item| item["pairing"] == *pairing).unwrap();
     assert_eq!(listed["revoked"]["reason"], "phone lost");
     // The other device goes on with the next key.
-    assert_eq!(sidekey.json(&format!("session key {session} --profile tablet"))["generation"], 3);
+    assert_eq!(sidekey.json(&format!("session key {session} --profile tablet"))["generation"], 4);
 
     let user = sidekey.json(&format!("revoke user {USER} --server {SERVER} --reason \"left us\" --yes"));
     assert_eq!(user["pairings"], 1, "{user}");

@@ -142,6 +142,7 @@ impl Service {
             id: invited.invitation,
             code: code.parse::<PairingCode>().expect("eight symbols of the alphabet"),
             pin: invited.link.proof.as_ref().map(|(_, pin)| *pin),
+            handed_over: false,
             roots: Roots::Pem(self.ca.clone()),
             role: None,
             label: who.to_string().parse().expect("a label of a few words"),

@@ -24,8 +24,8 @@ def check(args):
 
 def do_pair(args):
     party, digits = pair(
-        args.link, role=args.role, ca=Path(args.ca).read_text(), url=args.url, code=args.code, label=args.label,
-        offer=args.offer or OFFER,
+        args.link, role=args.role, ca=Path(args.ca).read_text(), url=args.url, code=args.code,
+        handed_over=args.handed_over, label=args.label, offer=args.offer or OFFER,
     )  # fmt: skip
     party.path = Path(args.profile)
     party.save()
@@ -177,6 +177,7 @@ def commands():
     command.add_argument("--url", help="where the service is asked, where that is not the link's public URL")
     command.add_argument("--link", required=True)
     command.add_argument("--code", help="for a link without one")
+    command.add_argument("--handed-over", action="store_true", help="that code was not sent")
     command.add_argument("--ca", required=True, help="the certificate authority to trust, PEM")
     command.add_argument("--label", default="counterpart")
     command.add_argument("--offer", action="append", help="a suite, best first")

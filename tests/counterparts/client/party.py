@@ -16,7 +16,7 @@ RENEW_BEFORE = 6 * 86400
 OFFER = ["A256GCM", "C20P"]
 
 
-def pair(link_text, *, role, ca, url=None, code=None, label="counterpart", offer=OFFER):
+def pair(link_text, *, role, ca, url=None, code=None, handed_over=False, label="counterpart", offer=OFFER):
     """Two round trips; gives the new party's state, and the digits that it shows."""
     link = pairing.read_link(link_text)
     code = code or link.code
@@ -49,6 +49,10 @@ def pair(link_text, *, role, ca, url=None, code=None, label="counterpart", offer
         "numbers": {},
     }
     party = Party(state)
+    if link.pin is None and not handed_over and box["state"] == "active":
+        target = {"kind": "pairing", "pairing": state["pairing"]}
+        party.ask_as_it_is("POST", "/v1/revocations", {"target": target, "reason": "its code was sent"})
+        raise Refused("Unvouched", "the code was sent, no pin names the service, and nobody is to approve us")
     if role == "client":
         party.accept_policy(exchange.user, box["policy"])
     return party, exchange.digits()

@@ -1,5 +1,8 @@
 //! What the client crate refuses before it shows anything of itself.
 
+use sidekey_client::admin::Standing;
+use sidekey_client::error::Downgrade;
+
 use super::*;
 
 #[tokio::test]
@@ -12,6 +15,18 @@ async fn a_service_with_another_key_than_the_link_names() {
     let Err(Error::Tampered(Tampered::Pairing(why))) = refused else { panic!("{refused:?}") };
     assert_eq!(why, Refusal::PinMismatch);
     assert_eq!(pairings(&system.admin).await, 0);
+}
+
+/// Whoever read the code on its way could be the service that says so.
+#[tokio::test]
+async fn a_code_that_was_sent_where_nobody_is_to_approve() {
+    let (system, invited) = invited().await;
+    let mut invitation = system.accept(&invited, Role::Client);
+    invitation.pin = None;
+    let refused = system.pair(invitation).await;
+    assert!(matches!(refused, Err(Error::Downgrade(Downgrade::Unvouched))), "{refused:?}");
+    let left = system.admin.pairings(&PairingFilter::default()).await.unwrap();
+    assert_eq!(left.iter().map(|pairing| pairing.state).collect::<Vec<_>>(), [Standing::Revoked]);
 }
 
 #[tokio::test]
