@@ -1,4 +1,5 @@
-//! The primitives, on one page. Nothing outside this folder imports `p256`, `hkdf`, `hmac`, `aes_kw`, `ml_kem` or an AEAD.
+//! The primitives, on one page. Nothing outside this folder imports `p256`, `hkdf`, `hmac`, `aes_kw`, `ml_kem`, an AEAD
+//! or what verifies a signature.
 
 mod aead;
 mod context;
@@ -9,6 +10,8 @@ mod secret;
 mod sign;
 pub mod spake2plus;
 mod stretch;
+#[cfg(test)]
+mod wycheproof;
 
 use aes_kw::{KeyInit as _, KwAes256};
 use hkdf::{Hkdf, HkdfExtract};

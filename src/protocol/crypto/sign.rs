@@ -1,11 +1,13 @@
 //! ES256: ECDSA on P-256 with SHA-256 (FIPS 186-5), signatures as r ‖ s, deterministic (RFC 6979).
 
+use jsonwebtoken::{Algorithm, DecodingKey};
 use p256::ecdsa::signature::{Signer as _, Verifier as _};
 use p256::pkcs8::{DecodePrivateKey as _, DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::{Unverified, sha256};
+use crate::encoding::base64url;
 
 /// `r ‖ s`, 64 octets.
 pub type Signature = [u8; 64];
@@ -121,10 +123,55 @@ impl VerifyingKey {
         let signature = p256::ecdsa::Signature::from_slice(signature).map_err(|_| Unverified)?;
         self.key.verify(message, &signature).map_err(|_| Unverified)
     }
+
+    /// The same for a token, of which every request has one: jsonwebtoken's primitive with the algorithm pinned, on
+    /// aws-lc, which is several times as fast. (Its own reading of headers and claims is more generous than ours, and asks
+    /// the system's clock.)
+    ///
+    /// # Errors
+    /// [`Unverified`].
+    pub fn verify_token(&self, message: &[u8], signature: &Signature) -> Result<(), Unverified> {
+        let key = DecodingKey::from_ec_der(self.point());
+        match jsonwebtoken::crypto::verify(&base64url(signature), message, &key, Algorithm::ES256) {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(Unverified),
+        }
+    }
 }
 
 impl std::fmt::Debug for VerifyingKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "VerifyingKey({})", base16ct::lower::encode_string(&self.fingerprint()[..8]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::testing::Script;
+
+    #[test]
+    fn rfc_6979_appendix_a_2_5() {
+        let octets = |hex: &str| base16ct::upper::decode_vec(hex).unwrap();
+        let x = octets("C9AFA9D845BA75166B5C215767B1D6934E50C3DB36E89B127B8A622B120F6721");
+        let key = SigningKey::generate(&mut Script::of([x]));
+        let cases = [
+            (
+                "sample",
+                "EFD48B2AACB6A8FD1140DD9CD45E81D69D2C877B56AAF991C34D0EA84EAF3716",
+                "F7CB1C942D657C41D436C7A1B6E29F65F3E900DBB9AFF4064DC4AB2F843ACDA8",
+            ),
+            (
+                "test",
+                "F1ABB023518351CD71D881567B1EA663ED3EFCF6C5132B354F28D3B0B7D38367",
+                "019F4113742A2B14BD25926B49C649155F267E60D3814B4C0CC84250E46F0083",
+            ),
+        ];
+        for (message, r, s) in cases {
+            let signature = key.sign(message.as_bytes());
+            assert_eq!(signature.to_vec(), octets(&[r, s].concat()));
+            assert_eq!(key.verifying_key().verify(message.as_bytes(), &signature), Ok(()));
+            assert_eq!(key.verifying_key().verify(b"another", &signature), Err(Unverified));
+        }
     }
 }
