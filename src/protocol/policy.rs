@@ -356,7 +356,10 @@ mod tests {
         let policy = Policy::built_in(fixture.service, fixture.server.clone(), fixture.user.clone());
         assert_eq!(policy.sign(&fixture.key), text(&case["jws"]));
         assert_eq!(policy.hash(), array(&case["hash"]), "without signing");
-        assert_eq!(key_id(&fixture.key.verifying_key()), text(&fixture.vectors["key"]["kid"]));
+        let kid = key_id(&fixture.key.verifying_key());
+        assert_eq!(kid, text(&fixture.vectors["key"]["kid"]));
+        // What `ETag` says of it: who sees another hash or another signer fetches it again.
+        assert_eq!(tag(&policy.hash(), &kid), format!("{}.{kid}", base64url(&policy.hash())));
     }
 
     #[test]
@@ -378,7 +381,7 @@ mod tests {
 
     #[test]
     fn a_policy_beyond_16_kib_is_not_read() {
-        let long = "A".repeat(SIZE_MAX + 1);
+        let long = "A".repeat(16_385);
         assert_eq!(accept(&long, None, &fixture()), Err(Reject::TooLong));
         assert_eq!(accept(&long[1..], None, &fixture()), Err(Reject::NotThreeParts));
     }

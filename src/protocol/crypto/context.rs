@@ -46,5 +46,6 @@ mod tests {
         let b = Context::of(labels::SESSION, &[b"a", b"bc"]);
         assert_ne!(a, b);
         assert_eq!(a.as_ref(), b"\x00\x00\x00\x11sidekey/1 session\x00\x00\x00\x02ab\x00\x00\x00\x01c");
+        assert_eq!(a.0.capacity(), a.0.len(), "made at once");
     }
 }

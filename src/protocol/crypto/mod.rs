@@ -207,6 +207,22 @@ mod tests {
     }
 
     #[test]
+    fn what_holds_a_key_prints_its_name_alone() {
+        let key = Secret::fill_with(|octets: &mut [u8; 32]| octets.fill(0x5a));
+        let seed = Secret::fill_with(|octets: &mut [u8; 64]| octets.fill(0x5a));
+        let draw = || testing::Script::of([vec![0x5a; 32]]);
+        let signing = SigningKey::generate(&mut draw());
+        assert_eq!(format!("{:?}", Aead::aes_256_gcm(&key)), "Aead");
+        assert_eq!(format!("{:?}", EcdhSecret::generate(&mut draw())), "EcdhSecret");
+        assert_eq!(format!("{:?}", KemSecret::from_seed(&seed)), "KemSecret");
+        assert_eq!(format!("{signing:?}"), "SigningKey");
+        // A public key may be told from another.
+        let named = format!("{:?}", signing.verifying_key());
+        let fingerprint = base16ct::lower::encode_string(&signing.verifying_key().fingerprint());
+        assert_eq!(named, format!("VerifyingKey({})", &fingerprint[..16]));
+    }
+
+    #[test]
     fn equality_is_of_length_and_content() {
         assert_eq!(equal(b"ab", b"ab"), Ok(()));
         assert_eq!(equal(b"ab", b"ac"), Err(Unverified));

@@ -174,4 +174,12 @@ mod tests {
             assert_eq!(key.verifying_key().verify(b"another", &signature), Err(Unverified));
         }
     }
+
+    #[test]
+    fn a_signing_key_is_read_back_from_where_it_is_kept() {
+        let key = SigningKey::generate(&mut Script::of([vec![7; 32]]));
+        let again = SigningKey::from_pkcs8(&key.expose_pkcs8()).unwrap();
+        assert_eq!(again.sign(b"statement"), key.sign(b"statement"));
+        assert_eq!(SigningKey::from_pkcs8(&key.expose_pkcs8()[1..]).unwrap_err(), BadKey);
+    }
 }

@@ -360,6 +360,7 @@ mod tests {
 
         let tt = transcript(ids, prover.share(), &share_v, &z, &v, &scalar(&secret("w0")));
         assert_eq!(*tt, value("TT"));
+        assert_eq!(tt.capacity(), tt.len(), "a reallocation would have left a copy behind");
         let k_main = k_main(&tt);
         assert_eq!(k_main.expose().as_slice(), value("K_main"));
         let (k_confirm_p, k_confirm_v) = confirmation_keys(&k_main);

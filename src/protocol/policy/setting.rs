@@ -274,11 +274,49 @@ mod tests {
             (r#"{"sessions_max":0}"#, U::SessionsOutOfRange),
         ] {
             assert_eq!(asked(json), Err(flaw), "{json}");
-            assert!(json.contains(flaw.member()), "{json}");
+            assert!(json.contains(&format!(r#""{}":"#, flaw.member())), "{json}");
         }
         assert!(serde_json::from_str::<Asked>(r#"{"suits":["C20P"]}"#).is_err());
         assert_eq!(asked("{}"), Ok(Setting::default()));
         assert_eq!(asked(r#"{"items":["ENVELOPE","BODY"]}"#).unwrap().items.unwrap(), ["BODY", "ENVELOPE"]);
+    }
+
+    #[test]
+    fn what_can_just_be_set_is_set_as_it_was_asked_and_read_back() {
+        for json in [
+            r#"{"invitation_ttl":60,"invitation_ttl_max":604800}"#,
+            r#"{"invitation_ttl":600,"invitation_ttl_max":600}"#,
+            r#"{"session_ttl":86400,"session_ttl_max":86400}"#,
+            r#"{"suites":["C20P","A256GCM"],"items":["BODY"],"approval":"admin","devices_max":1,"sessions_max":100000}"#,
+        ] {
+            let setting = asked(json).unwrap();
+            assert_eq!(serde_json::to_string(&Asked::from(&setting)).unwrap(), json);
+            assert!(!setting.is_empty(), "{json}");
+        }
+        assert!(asked("{}").unwrap().is_empty());
+        assert_eq!(asked(r#"{"sessions_max":100001}"#), Err(Unsettable::SessionsOutOfRange));
+    }
+
+    #[test]
+    fn nobody_is_told_of_a_change_that_is_not_signed() {
+        let signed = |json: &str| asked(json).unwrap();
+        let before = signed(r#"{"suites":["C20P"],"items":["BODY"]}"#);
+        assert!(before.signs_as(&signed(r#"{"suites":["C20P"],"items":["BODY"],"devices_max":3}"#)));
+        assert!(!before.signs_as(&signed(r#"{"suites":["C20P"],"items":["ENVELOPE"]}"#)));
+        assert!(!before.signs_as(&signed(r#"{"suites":["A256GCM"],"items":["BODY"]}"#)));
+    }
+
+    #[test]
+    fn one_more_is_admitted_below_the_limit_and_not_at_it() {
+        let setting = asked(r#"{"devices_max":2,"sessions_max":2}"#).unwrap();
+        let rules = Levels { service: Some(&setting), ..Levels::default() }.effective().rules();
+        for kept in [0, 1] {
+            assert_eq!((rules.admits_device(kept), rules.admits_session(kept)), (Ok(()), Ok(())));
+        }
+        for kept in [2, 3] {
+            assert_eq!(rules.admits_device(kept), Err(pairing::Reject::DeviceLimit));
+            assert_eq!(rules.admits_session(kept), Err(session::Reject::SessionLimit));
+        }
     }
 
     #[test]
@@ -303,7 +341,9 @@ mod tests {
     fn nothing_set_is_the_built_in_policy() {
         let (service, server, user) = (ServiceId::from_bytes([1; 16]), "mail", "ann");
         let (server, user): (ServerName, UserName) = (server.parse().unwrap(), user.parse().unwrap());
-        let policy = Levels::default().effective().policy(service, server.clone(), user.clone(), 1);
+        let effective = Levels::default().effective();
+        assert_eq!(effective.rules().invitation_ttl_max_s, 604_800);
+        let policy = effective.policy(service, server.clone(), user.clone(), 1);
         assert_eq!(policy, Policy::built_in(service, server, user));
     }
 

@@ -105,7 +105,8 @@ pub(super) fn secret(scalar: &Scalar) -> Secret<32> {
 
 pub(super) fn decode(bytes: &[u8]) -> Result<ProjectivePoint, BadShare> {
     // A length and a tag of our own, because SEC 1 knows five tags and we one.
-    if bytes.len() != POINT_SIZE || bytes.first() != Some(&0x04) {
+    let bytes: &[u8; POINT_SIZE] = bytes.try_into().map_err(|_| BadShare)?;
+    if bytes[0] != 0x04 {
         return Err(BadShare);
     }
     let point = Sec1Point::from_bytes(bytes).map_err(|_| BadShare)?;
