@@ -74,6 +74,8 @@ async fn until(stream: &mut (impl AsyncBufRead + Unpin), beginning: &str) {
         line.clear();
         let read = stream.read_until(b'\n', &mut line).await.unwrap();
         assert!(read > 0, "the connection ends before {beginning}");
+        let refused = line.windows(4).any(|octets| matches!(octets, b" NO " | b" BAD"));
+        assert!(!refused, "{}", line.escape_ascii());
     }
 }
 
@@ -86,7 +88,7 @@ async fn accept(listener: TcpListener, tls: TlsAcceptor) {
 }
 
 async fn serve(mut stream: impl AsyncBufRead + AsyncWrite + Unpin) -> std::io::Result<()> {
-    stream.write_all(b"* OK ready\r\n").await?;
+    stream.write_all(b"* OK [CAPABILITY IMAP4rev1] ready\r\n").await?;
     let message = "x".repeat(MESSAGE);
     let mut line = String::new();
     while stream.read_line(&mut line).await? > 0 {
