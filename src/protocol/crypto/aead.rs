@@ -40,6 +40,26 @@ impl Aead {
         tag.as_ref().try_into().expect("both tags are 16 octets")
     }
 
+    /// The same of a text of which only the first `filled` octets stand in `sealed`, and `rest` is the rest: `sealed` is
+    /// then `ciphertext ‖ tag`, for which it has just the room. Where the algorithm can, `rest` is not copied first.
+    ///
+    /// # Panics
+    /// As [`Aead::seal`]; when `sealed` has another length.
+    pub fn seal_into(&self, nonce: [u8; 12], sealed: &mut [u8], filled: usize, rest: &[u8]) {
+        assert_eq!(sealed.len(), filled + rest.len() + TAG_SIZE, "room for the text and its tag");
+        let (text, room) = sealed.split_at_mut(filled);
+        if self.0.algorithm() == &AES_256_GCM {
+            let nonce = Nonce::assume_unique_for_key(nonce);
+            self.0
+                .seal_in_place_scatter(nonce, Aad::empty(), text, rest, room)
+                .expect("texts are bounded far below 64 GiB");
+        } else {
+            room[..rest.len()].copy_from_slice(rest);
+            let (text, tag) = sealed.split_at_mut(filled + rest.len());
+            tag.copy_from_slice(&self.seal(nonce, &[], text));
+        }
+    }
+
     /// Decrypts `ciphertext ‖ tag` where it stands and returns the text.
     ///
     /// # Errors
@@ -52,6 +72,16 @@ impl Aead {
     ) -> Result<&'a mut [u8], Unverified> {
         let nonce = Nonce::assume_unique_for_key(nonce);
         self.0.open_in_place(nonce, Aad::from(aad), sealed).map_err(|_| Unverified)
+    }
+
+    /// Decrypts `ciphertext ‖ tag` into `text`, which is as long as the ciphertext.
+    ///
+    /// # Errors
+    /// [`Unverified`]; `text` then holds nothing of use.
+    pub fn open_into(&self, nonce: [u8; 12], sealed: &[u8], text: &mut [u8]) -> Result<(), Unverified> {
+        let (ciphertext, tag) = sealed.split_last_chunk::<TAG_SIZE>().ok_or(Unverified)?;
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        self.0.open_separate_gather(nonce, Aad::empty(), ciphertext, tag, text).map_err(|_| Unverified)
     }
 }
 

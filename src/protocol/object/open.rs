@@ -186,6 +186,12 @@ impl Records {
             return self.open_record(false);
         }
         let due = self.sealed_len.map_or(u64::MAX, |sealed_len| sealed_len - self.received);
+        let full = self.buffer.octets.len();
+        if self.filled == 0 && due > full as u64 && frame.len() > full {
+            let (sealed, rest) = frame.split_at(full);
+            *frame = rest;
+            return self.open_at_once(sealed);
+        }
         let free = &mut self.buffer.octets[self.filled..];
         let free_len = usize::try_from(due).map_or(free.len(), |due| due.min(free.len()));
         let taken = take(frame, &mut free[..free_len]);
@@ -206,15 +212,32 @@ impl Records {
 
     /// Opens what the buffer holds and returns where the value's octets are in it.
     fn open_record(&mut self, last: bool) -> Result<Range<usize>, Reject> {
+        let unverified = self.unverified();
         let sealed = &mut self.buffer.octets[..self.filled];
+        let end = self.aead.open(nonce(self.number, last), &[], sealed).map_err(|_| unverified)?.len();
+        self.filled = 0;
+        self.opened(end, last)
+    }
+
+    /// Opens a full record that is not the last, without copying it first.
+    fn open_at_once(&mut self, sealed: &[u8]) -> Result<Range<usize>, Reject> {
+        let end = sealed.len() - TAG_SIZE;
+        let text = &mut self.buffer.octets[..end];
+        self.aead.open_into(nonce(self.number, false), sealed, text).map_err(|_| self.unverified())?;
+        self.received += sealed.len() as u64;
+        self.opened(end, false)
+    }
+
+    const fn unverified(&self) -> Reject {
+        if self.number == 0 { Reject::FirstRecordUnverified } else { Reject::RecordUnverified }
+    }
+
+    /// Where the value's octets are in a record that was opened in the buffer, up to `end`.
+    fn opened(&mut self, end: usize, last: bool) -> Result<Range<usize>, Reject> {
         let first = self.number == 0;
-        let unverified = if first { Reject::FirstRecordUnverified } else { Reject::RecordUnverified };
-        let text = self.aead.open(nonce(self.number, last), &[], sealed).map_err(|_| unverified)?;
         let lead = if first { LEAD_SIZE } else { 0 };
-        let end = text.len();
         self.buffer.used = self.buffer.used.max(end);
         self.number += 1;
-        self.filled = 0;
         if first {
             self.begin_value(last)?;
         }

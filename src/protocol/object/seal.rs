@@ -98,15 +98,18 @@ impl Sealer {
         if value.len() as u64 > self.value_left {
             return Err(Unsealable::ValueLonger);
         }
-        let target = self.target();
-        let (taken, rest) = value.split_at(value.len().min(target - self.filled));
+        let lacks = self.target() - self.filled;
+        let (taken, rest) = value.split_at(value.len().min(lacks));
+        self.value_left -= taken.len() as u64;
+        *value = rest;
+        if taken.len() == lacks && !taken.is_empty() {
+            return Ok(self.seal_record(taken));
+        }
         let at = PREFIX_SIZE + self.filled;
         self.buffer.octets[at..at + taken.len()].copy_from_slice(taken);
         self.filled += taken.len();
-        self.buffer.used = self.buffer.used.max(PREFIX_SIZE + self.filled);
-        self.value_left -= taken.len() as u64;
-        *value = rest;
-        if self.filled == target && !taken.is_empty() { Ok(self.seal_record(target)) } else { Ok(&[]) }
+        self.buffer.used = self.buffer.used.max(at + taken.len());
+        Ok(&[])
     }
 
     /// The next octets of the frame once the whole value has been fed: what is left of it, then padding. `None`
@@ -123,7 +126,8 @@ impl Sealer {
         }
         let target = self.target();
         self.buffer.octets[PREFIX_SIZE + self.filled..PREFIX_SIZE + target].fill(0);
-        Ok(Some(self.seal_record(target)))
+        self.filled = target;
+        Ok(Some(self.seal_record(&[])))
     }
 
     /// Octets of plaintext in the present record.
@@ -132,15 +136,17 @@ impl Sealer {
         usize::try_from(self.padded_left).map_or(record, |left| left.min(record))
     }
 
-    fn seal_record(&mut self, target: usize) -> &[u8] {
-        self.padded_left -= target as u64;
-        let (text, rest) = self.buffer.octets[PREFIX_SIZE..].split_at_mut(target);
-        let tag = self.aead.seal(nonce(self.number, self.padded_left == 0), &[], text);
-        rest[..TAG_SIZE].copy_from_slice(&tag);
+    /// What the buffer holds, and this, is a record.
+    fn seal_record(&mut self, rest: &[u8]) -> &[u8] {
+        let len = self.filled + rest.len();
+        self.padded_left -= len as u64;
+        let end = PREFIX_SIZE + len + TAG_SIZE;
+        let nonce = nonce(self.number, self.padded_left == 0);
+        self.aead.seal_into(nonce, &mut self.buffer.octets[PREFIX_SIZE..end], self.filled, rest);
         self.number += 1;
         self.filled = 0;
         let start = std::mem::replace(&mut self.start, PREFIX_SIZE);
-        &self.buffer.octets[start..PREFIX_SIZE + target + TAG_SIZE]
+        &self.buffer.octets[start..end]
     }
 }
 
