@@ -2,8 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use base64_simd::STANDARD;
 use sidekey_imap::command;
 use sidekey_imap::response::{Form, StandIn, ValueKind};
 use sidekey_protocol::object::{
@@ -196,14 +195,14 @@ impl Text {
 }
 
 fn encode(octets: &[u8], out: &mut Vec<u8>) {
-    let at = out.len();
-    out.resize(at + octets.len().div_ceil(3) * 4, 0);
-    let written = BASE64_STANDARD.encode_slice(octets, &mut out[at..]);
-    debug_assert_eq!(written, Ok(out.len() - at), "four letters for each three octets");
+    STANDARD.encode_append(octets, out);
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::prelude::BASE64_STANDARD;
+
     use super::*;
 
     #[test]

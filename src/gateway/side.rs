@@ -82,7 +82,7 @@ impl<S: Duplex> Side<S> {
         }
     }
 
-    /// Hands what came, up to 16 KiB, to `take`; `false` when its peer has said its last.
+    /// Hands what came, up to 64 KiB, to `take`; `false` when its peer has said its last.
     pub(crate) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -151,8 +151,8 @@ impl<S: Duplex> Side<S> {
     }
 }
 
-/// Octets of one read: what a TLS record holds.
-const READ_SIZE: usize = 16 * 1024;
+/// Octets of one read: four TLS records, or what comes at once where there is none.
+const READ_SIZE: usize = 64 * 1024;
 /// Octets that may wait to be sent before nothing more is taken from the other side.
 const WAITING_MAX: usize = 64 * 1024;
 
