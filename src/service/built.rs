@@ -14,9 +14,9 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::{self, Handed, Outbox};
 use crate::health::Health;
-use crate::http;
 use crate::http::limits::{Edge, RequestIds};
 use crate::http::tokens::Tokens;
+use crate::http::{self, Instead};
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::store::{Meter, Store};
@@ -42,14 +42,14 @@ impl Service {
     ) -> Result<Self, Stop> {
         let (certificate, rng) = (Arc::new(Certificate::read(config, clock.now())?), SharedRng::new(rng));
         let carriers = delivery::configured(config, &clock, &rng)?;
-        Ok(Self::build(config, store, certificate, carriers, (clock, rng)))
+        Ok(Self::build(config, store, certificate, (carriers, &[]), (clock, rng)))
     }
 
     pub(crate) fn build(
         config: &Config,
         store: Arc<Store>,
         certificate: Arc<Certificate>,
-        carriers: Vec<Handed>,
+        (carriers, instead): (Vec<Handed>, &[Instead]),
         (clock, rng): (Arc<dyn Clock>, SharedRng),
     ) -> Self {
         let app = App::new(config, store, rng.clone(), certificate, carriers);
@@ -59,7 +59,7 @@ impl Service {
             limits: app.limits.clone(),
             metrics: Some(app.metrics.clone()),
         };
-        let router = http::router(&app, edge.clone());
+        let router = http::router(&app, edge.clone(), instead);
         Self { app, edge, router }
     }
 

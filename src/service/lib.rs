@@ -49,7 +49,7 @@ pub use crate::certificate::BadTls;
 pub use crate::config::Config;
 pub use crate::delivery::{BadCarrier, Callback, Handed, Misfit, check_carriers};
 pub use crate::files::BadFile;
-pub use crate::http::{openapi, problem};
+pub use crate::http::{Instead, openapi, problem};
 pub use crate::init::init;
 
 use crate::app::{App, SharedRng};
@@ -120,11 +120,20 @@ pub struct Given {
     pub passphrase: Typed,
     /// Carriers beside those of the configuration.
     pub carriers: Vec<Handed>,
+    /// Handlers in place of the service's own.
+    pub instead: Vec<Instead>,
 }
 
 impl From<TcpListener> for Given {
     fn from(listener: TcpListener) -> Self {
-        Self { listener, operations: None, logs: None, passphrase: None, carriers: Vec::new() }
+        Self {
+            listener,
+            operations: None,
+            logs: None,
+            passphrase: None,
+            carriers: Vec::new(),
+            instead: Vec::new(),
+        }
     }
 }
 
@@ -174,13 +183,18 @@ pub async fn start(
     rng: impl CryptoRng + Send + 'static,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Running, Stop> {
-    let Given { listener, operations, logs, passphrase, mut carriers } = given.into();
+    let Given { listener, operations, logs, passphrase, mut carriers, instead } = given.into();
     let rng = SharedRng::new(rng);
     let certificate = Arc::new(Certificate::read(&config, clock.now())?);
     let store = open_store(&config, passphrase, clock.clone(), rng.clone()).await?;
     carriers.extend(delivery::configured(&config, &clock, &rng)?);
-    let Service { app, edge, router } =
-        Service::build(&config, store.clone(), certificate.clone(), carriers, (clock.clone(), rng));
+    let Service { app, edge, router } = Service::build(
+        &config,
+        store.clone(),
+        certificate.clone(),
+        (carriers, &instead),
+        (clock.clone(), rng),
+    );
     let outbox = app.outbox.clone();
     outbox.start();
     let local_addr = listener.local_addr().map_err(Stop::Listen)?;

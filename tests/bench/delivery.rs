@@ -1,23 +1,20 @@
 //! What waits to be delivered, beside those who are issued keys.
 
+use std::fs::Permissions;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use sidekey_client::admin::{Admin, AdminCredential, Invite};
-use sidekey_client::protocol::ids::{PartyId, Role, ServerName};
-use sidekey_client::{Ambient, Client, Invitation, KeyStore, MemoryKeyStore, Server, pair};
+use sidekey_client::protocol::ids::PartyId;
 
-use crate::binary::{Serving, Sidekey};
+use crate::binary::Sidekey;
+use crate::enterprise::Enterprise;
 use crate::measure::{Processor, Ratio, tell};
 
-/// One service of the built binary, with a mail server and devices at it.
+/// A service with a mail server and devices at it.
 struct Bench {
-    sidekey: Sidekey,
-    serving: Serving,
-    mail: Server,
+    enterprise: Enterprise,
     /// Whose sessions are measured.
     user: PartyId,
 }
@@ -25,32 +22,23 @@ struct Bench {
 impl Bench {
     /// With this in its configuration.
     async fn start(more: &str) -> Self {
-        let sidekey = Sidekey::new();
-        let port = sidekey.init();
-        let secret = sidekey.data().join("smsc.password");
-        std::fs::write(&secret, "secret\n").unwrap();
-        std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
-        let config = sidekey.data().join("sidekey.toml");
-        let said = std::fs::read_to_string(&config).unwrap();
-        let hurried = said.replace("_per_min = ", "_per_min = 1000");
-        std::fs::write(&config, hurried + more).unwrap();
-        let serving = sidekey.serve(port);
-        sidekey.run("policy set --sessions-max 100000 --yes").succeeded();
-        let admin = admin(&sidekey);
-        admin.add_server(&at()).await.unwrap();
-        let mail = Server::open(paired(&sidekey, &admin, None).await, Ambient::system()).await.unwrap();
-        let device = paired(&sidekey, &admin, Some("ann")).await;
-        let user = Client::open(device, Ambient::system()).await.unwrap().pairing();
-        Self { sidekey, serving, mail, user }
+        let serve = |sidekey: &Sidekey, port| {
+            let secret = sidekey.data().join("smsc.password");
+            std::fs::write(&secret, "secret\n").unwrap();
+            std::fs::set_permissions(&secret, Permissions::from_mode(0o600)).unwrap();
+            sidekey.serve(port)
+        };
+        let enterprise = Enterprise::served(more, serve).await;
+        let user = enterprise.device("ann").await;
+        Self { enterprise, user }
     }
 
     /// So many sessions for twenty devices, each to be sent by SMS.
     async fn fill(&self, sessions: usize) {
-        let admin = admin(&self.sidekey);
+        let admin = &self.enterprise.admin;
         let mut audiences = Vec::new();
         for n in 0..DEVICES {
-            let device = paired(&self.sidekey, &admin, Some(&format!("user{}", n % 4))).await;
-            let pairing = Client::open(device, Ambient::system()).await.unwrap().pairing();
+            let pairing = self.enterprise.device(&format!("user{}", n % 4)).await;
             let number = format!("+49170000{n:04}");
             admin.set_address(pairing, &"sms".parse().unwrap(), Some(&number)).await.unwrap();
             audiences.push(json!({ "pairing": pairing }));
@@ -59,7 +47,8 @@ impl Bench {
             "audiences": audiences, "capabilities": ["A256GCM"], "ttl": 86400, "deliver": ["sms"],
         });
         for n in 0..sessions / DEVICES {
-            let call = self.mail.transport().call(http::Method::POST, "/v1/sessions/batch").json(&body);
+            let call =
+                self.enterprise.mail.transport().call(http::Method::POST, "/v1/sessions/batch").json(&body);
             let once = format!("batch-number-{n:06}");
             call.idempotency_key(once).send::<serde_json::Value>().await.unwrap();
         }
@@ -69,11 +58,12 @@ impl Bench {
 
     /// Processor time of the whole service process, and time, for issuing `ISSUED` sessions from many sides.
     async fn issue(&self, round: usize) -> (Duration, Duration) {
-        let (before, since) = (Processor::of(self.serving.pid()), Instant::now());
+        let (before, since) = (Processor::of(self.enterprise.pid()), Instant::now());
         let side = async |side: usize| {
             for n in 0..ISSUED / SIDES {
                 let body = json!({ "pairing": self.user, "capabilities": ["A256GCM"], "ttl": 60 });
-                let call = self.mail.transport().call(http::Method::POST, "/v1/sessions").json(&body);
+                let call =
+                    self.enterprise.mail.transport().call(http::Method::POST, "/v1/sessions").json(&body);
                 let once = format!("{round:04}-{side:04}-{n:06}");
                 call.idempotency_key(once).send::<serde_json::Value>().await.unwrap();
             }
@@ -81,28 +71,6 @@ impl Bench {
         futures_util::future::join_all((0..SIDES).map(side)).await;
         (before.since(), since.elapsed())
     }
-}
-
-fn admin(sidekey: &Sidekey) -> Admin {
-    let credential = AdminCredential::read(&sidekey.data().join("admin.json")).unwrap();
-    Admin::new(credential, Ambient::system()).unwrap()
-}
-
-fn at() -> ServerName {
-    "mail.example.org".parse().unwrap()
-}
-
-/// A device of this user, or the mail server.
-async fn paired(sidekey: &Sidekey, admin: &Admin, user: Option<&str>) -> Arc<dyn KeyStore> {
-    let role = if user.is_some() { Role::Client } else { Role::Server };
-    let user = user.map(|user| format!("{user}@example.org").parse().unwrap());
-    let invite = Invite { role, server: at(), user, ttl_s: None, approval: None };
-    let link = admin.invite(&invite).await.unwrap().link;
-    let roots = AdminCredential::read(&sidekey.data().join("admin.json")).unwrap().roots;
-    let invitation = Invitation::from_link(link, roots, Some(role), "a device".parse().unwrap()).unwrap();
-    let store = Arc::new(MemoryKeyStore::default());
-    pair(invitation, store.clone(), Ambient::system()).await.unwrap();
-    store
 }
 
 /// proto/delivery/spec.md, section 8: an outbox that cannot empty itself costs those nothing who are issued keys.
@@ -124,7 +92,7 @@ async fn issuing_beside_ten_thousand_that_wait_for_a_dead_smsc() {
             costs.1.push(time);
         }
     }
-    let still = admin(&waiting.sidekey).carriers().await.unwrap()[0].pending;
+    let still = waiting.enterprise.admin.carriers().await.unwrap()[0].pending;
     assert_eq!(still, 10_000, "they wait still");
     tell(&format!(
         "issuing beside 10,000 that wait for a dead SMSC, × without, {ROUNDS} interleaved runs of {ISSUED}:"

@@ -21,6 +21,11 @@ impl Processor {
         Self { process, had: tasks.filter_map(|task| had(task.ok()?)).collect() }
     }
 
+    /// The same process, so far again.
+    pub(crate) fn again(&self) -> Self {
+        Self::of(self.process)
+    }
+
     /// What all threads have had since. One that has ended counts no more.
     pub(crate) fn since(&self) -> Duration {
         let before = |name: &String| self.had.get(name).copied().unwrap_or_default();

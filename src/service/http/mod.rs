@@ -18,6 +18,7 @@ mod trace;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use axum::routing::MethodRouter;
 
 use self::limits::{Edge, Guard, edge, guard};
 use self::problem::{Code, Problem};
@@ -25,17 +26,35 @@ pub(crate) use self::routes::{ROUTES, Route, Time};
 use crate::app::App;
 use crate::config;
 
-/// The whole interface: the table's routes, each behind its guard, all behind the edge.
-pub(crate) fn router(app: &App, edge_parts: Edge) -> Router {
-    with_rows(ROUTES, app, edge_parts)
+/// A handler of whoever builds the service in, for a route of the table: it answers in the place of the service's own,
+/// behind the same guard and the same edge.
+#[derive(Clone, Debug)]
+pub struct Instead {
+    /// `GET`, say.
+    pub method: &'static str,
+    /// The route, as it stands in the table.
+    pub path: &'static str,
+    /// What answers.
+    pub handler: MethodRouter,
 }
 
-fn with_rows(rows: &'static [Route], app: &App, edge_parts: Edge) -> Router {
+/// The whole interface: the table's routes, each behind its guard, all behind the edge.
+pub(crate) fn router(app: &App, edge_parts: Edge, instead: &[Instead]) -> Router {
+    with_rows(ROUTES, app, edge_parts, instead)
+}
+
+fn with_rows(rows: &'static [Route], app: &App, edge_parts: Edge, instead: &[Instead]) -> Router {
     let mut router = Router::new();
     for route in rows {
         let meter = app.metrics.of_route(route.path, route.method_name);
         let guarded = Guard { app: app.clone(), route, meter };
-        let serve = (route.serve)(route.method).route_layer(from_fn_with_state(guarded, guard));
+        let others =
+            instead.iter().find(|other| (other.method, other.path) == (route.method_name, route.path));
+        let handler = match others {
+            Some(other) => other.handler.clone().with_state(()),
+            None => (route.serve)(route.method),
+        };
+        let serve = handler.route_layer(from_fn_with_state(guarded, guard));
         router = router.route(route.path, serve);
     }
     let router = router.method_not_allowed_fallback(async || Problem::from(Code::MethodNotAllowed));

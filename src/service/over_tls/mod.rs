@@ -72,12 +72,12 @@ impl Service {
     }
 
     pub(crate) async fn start_with(adjust: impl FnOnce(&mut Config)) -> Self {
-        Self::start_given(adjust, None).await
+        Self::start_given(adjust, |given| given).await
     }
 
     pub(crate) async fn start_given(
         adjust: impl FnOnce(&mut Config),
-        operations: Option<TcpListener>,
+        more: impl FnOnce(Given) -> Given,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
@@ -90,7 +90,7 @@ impl Service {
         let stop = CancellationToken::new();
         let rng = ChaCha20Rng::seed_from_u64(2);
         let shutdown = stop.clone().cancelled_owned();
-        let given = Given { operations, ..listener.into() };
+        let given = more(listener.into());
         let running = start(config, given, clock.clone() as Arc<dyn Clock>, rng, shutdown).await.unwrap();
         Self {
             addr: running.local_addr(),

@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::Service;
+use crate::Given;
 
 /// An answer of the operations listener: status and body.
 pub(super) async fn ask(at: SocketAddr, method: &str, path: &str) -> (u16, String) {
@@ -22,7 +23,7 @@ pub(super) async fn ask(at: SocketAddr, method: &str, path: &str) -> (u16, Strin
 
 async fn started() -> (Service, SocketAddr) {
     let operations = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let service = Service::start_given(|_| {}, Some(operations)).await;
+    let service = Service::start_given(|_| {}, |given| Given { operations: Some(operations), ..given }).await;
     let at = service.running().operations_addr().unwrap();
     (service, at)
 }

@@ -11,6 +11,7 @@ use tokio::net::TcpSocket;
 use tokio_rustls::TlsConnector;
 
 use super::{Answer, NOW, Party, Service, read_answer};
+use crate::Given;
 use crate::config::{Config, Limits};
 use crate::http::ROUTES;
 
@@ -144,7 +145,7 @@ async fn health_is_told_as_often_as_it_is_asked() {
 async fn what_is_refused_is_counted_by_what_it_was() {
     let operations = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let adjust = |config: &mut Config| config.limits.admin_reads_per_min = 1;
-    let service = Service::start_given(adjust, Some(operations)).await;
+    let service = Service::start_given(adjust, |given| Given { operations: Some(operations), ..given }).await;
     let at = service.running().operations_addr().unwrap();
     service.servers().await;
     too_many(&service.servers().await, "read", 60);

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{Answer, NOW, Party, Service};
+use crate::Given;
 use crate::config::Config;
-use crate::http::{ROUTES, Route, Time};
+use crate::http::{Instead, ROUTES, Route, Time};
 
 /// An id in each parameter's place.
 fn concrete(path: &str) -> String {
@@ -216,4 +217,17 @@ fn routes_are_made_from_the_table_alone() {
         .collect();
     // The operations listener is another door, and only this machine comes to it.
     assert_eq!(made, [&root.join("http/mod.rs"), &root.join("operations.rs")]);
+}
+
+#[tokio::test]
+async fn a_handler_in_another_s_place_answers_behind_the_same_guard() {
+    let handler = axum::routing::get(async || "theirs");
+    let instead = vec![Instead { method: "GET", path: "/v1/servers", handler }];
+    let service = Service::start_given(|_| {}, |given| Given { instead, ..given }).await;
+    let nobody = service.send("GET", "/v1/servers", "", b"").await;
+    assert_eq!((nobody.status, nobody.problem().as_str()), (401, "token_missing"));
+    let admin = service.call(&service.admin, "GET", "/v1/servers", Value::Null).await;
+    assert_eq!((admin.status, admin.body.as_slice()), (200, b"theirs".as_slice()));
+    let own = service.call(&service.admin, "GET", "/v1/invitations", Value::Null).await;
+    assert!(own.body != b"theirs", "the others answer for themselves");
 }
