@@ -76,7 +76,8 @@ pub(crate) async fn key(
     match form {
         Form::Jose => wrapped(&store, &caller, id, query.generation, &mut rng).map(Json).map(Wrapped::Jose),
         Form::Cose => {
-            let (kek, bindings, key) = bound(&store, &caller, id, query.generation)?;
+            let kek = kek(&store, &caller)?;
+            let (bindings, key) = bound(&store, &caller, id, query.generation)?;
             Ok(Wrapped::Cose(cose::seal(&kek, &bindings, &key, &mut rng)))
         }
     }
@@ -164,24 +165,22 @@ fn wrapped(
     asked: Option<u32>,
     rng: &mut SharedRng,
 ) -> Result<SessionKey, Problem> {
-    let (kek, bindings, key) = bound(store, caller, id, asked)?;
+    let kek = kek(store, caller)?;
+    let (bindings, key) = bound(store, caller, id, asked)?;
     let key = envelope::seal(&kek, &bindings, &key, rng);
     let Bindings { session, generation, suite, not_before, not_after, .. } = bindings;
     Ok(SessionKey { session, generation, suite, not_before, not_after, key })
 }
 
-/// The same key derived, with what it is bound to and the caller's key-encryption keys.
+/// The same key derived, with what it is bound to.
 fn bound(
     store: &Store,
     caller: &Paired,
     id: SessionId,
     asked: Option<u32>,
-) -> Result<(Kek, Bindings, Secret<32>), Problem> {
+) -> Result<(Bindings, Secret<32>), Problem> {
     issuing(store)?;
-    let kek = kek(store, caller)?;
-    let found = bindings(store, caller.party.id, id, asked, |session, _| is_party(caller, session));
-    let (bindings, key) = found.map_err(refusal)?;
-    Ok((kek, bindings, key))
+    bindings(store, caller.party.id, id, asked, |session, _| is_party(caller, session)).map_err(refusal)
 }
 
 /// The key of the generation that is asked for, or of the newest, and what an envelope for `pairing` binds it to.

@@ -47,15 +47,11 @@ fn wrapped(
     sessions: &[Session],
     rng: &mut SharedRng,
 ) -> Result<String, Problem> {
-    let mut kek = None;
+    let kek = kek(store, caller)?;
     let mut keys = Vec::with_capacity(sessions.len());
     for (index, session) in sessions.iter().enumerate() {
-        let (used, bindings, key) =
-            bound(store, caller, session.id, None).map_err(|problem| problem.at(field(index)))?;
-        keys.push((bindings, key));
-        kek = Some(used);
+        keys.push(bound(store, caller, session.id, None).map_err(|problem| problem.at(field(index)))?);
     }
-    let kek = kek.ok_or(sidekey_protocol::session::Reject::BatchSize)?;
     Ok(seal_set(&kek, &keys, rng))
 }
 
