@@ -1,5 +1,6 @@
 //! What handlers can reach, built once; each takes the parts that its signature names.
 
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::FromRef;
@@ -19,9 +20,27 @@ use crate::metrics::Metrics;
 use crate::pairing::Exchanges;
 use crate::store::Store;
 
-/// Everything that outlives a request.
+/// Everything that outlives a request. Cheap to clone: the layers before a handler do so with each request.
 #[derive(Clone, Debug)]
-pub(crate) struct App {
+pub(crate) struct App(Arc<Parts>);
+
+impl App {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// What it consists of.
+#[derive(Debug)]
+pub(crate) struct Parts {
     pub(crate) store: Arc<Store>,
     pub(crate) service: ServiceId,
     pub(crate) rng: SharedRng,

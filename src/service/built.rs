@@ -7,14 +7,15 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::Stop;
-use crate::app::{App, KeyOverlap, SharedRng};
+use crate::app::{App, KeyOverlap, Parts, SharedRng};
 use crate::audit::Readers;
 use crate::certificate::Certificate;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::delivery::{self, Handed, Outbox};
 use crate::health::Health;
-use crate::http::limits::{Edge, RequestIds};
+use crate::http::limits::Edge;
+use crate::http::stamp::RequestIds;
 use crate::http::tokens::Tokens;
 use crate::http::{self, Instead};
 use crate::live::Live;
@@ -25,7 +26,7 @@ use crate::store::{Meter, Store};
 #[derive(Clone, Debug)]
 pub struct Service {
     pub(crate) app: App,
-    pub(crate) edge: Edge,
+    pub(crate) edge: Arc<Edge>,
     pub(crate) router: axum::Router,
 }
 
@@ -52,13 +53,14 @@ impl Service {
         (carriers, instead): (Vec<Handed>, &[Instead]),
         (clock, rng): (Arc<dyn Clock>, SharedRng),
     ) -> Self {
-        let app = App::new(config, store, rng.clone(), certificate, carriers);
-        let edge = Edge {
+        let app = App::new(Parts::of(config, store, rng.clone(), certificate, carriers));
+        let edge = Arc::new(Edge {
             clock,
             ids: Arc::new(RequestIds::starting_at(rng.clone().next_u64())),
+            dates: Arc::default(),
             limits: app.limits.clone(),
             metrics: Some(app.metrics.clone()),
-        };
+        });
         let router = http::router(&app, edge.clone(), instead);
         Self { app, edge, router }
     }
@@ -69,8 +71,8 @@ impl Service {
     }
 }
 
-impl App {
-    fn new(
+impl Parts {
+    fn of(
         config: &Config,
         store: Arc<Store>,
         rng: SharedRng,

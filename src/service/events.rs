@@ -71,8 +71,8 @@ impl Listener {
             ready: VecDeque::new(),
             beat,
             party,
-            store: app.store,
-            stopping: app.stopping,
+            store: app.store.clone(),
+            stopping: app.stopping.clone(),
             over: false,
             _seat: seat,
         };

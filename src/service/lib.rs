@@ -199,14 +199,14 @@ pub async fn start(
     outbox.start();
     let local_addr = listener.local_addr().map_err(Stop::Listen)?;
     let operations = match operations {
-        Some(listener) => Some(watched(&config, listener, &app, &certificate, edge).map_err(Stop::Listen)?),
+        Some(listener) => Some(watched(&config, listener, &app, &certificate, &edge).map_err(Stop::Listen)?),
         None => None,
     };
     let reloader =
         Reloader::new(config.clone(), app.limits.clone(), certificate.clone(), logs, clock.clone());
     let keeping = housekeeping::Keeping {
         reloader: reloader.clone(),
-        metrics: app.metrics,
+        metrics: app.metrics.clone(),
         certificate,
         clock,
         store: store.clone(),
@@ -214,7 +214,7 @@ pub async fn start(
     };
     let keeping = tokio::spawn(keeping.run(app.stopping.clone()));
     let handle = Handle::new();
-    tokio::spawn(stop_on(shutdown, app.stopping, handle.clone(), app.limits));
+    tokio::spawn(stop_on(shutdown, app.stopping.clone(), handle.clone(), app.limits.clone()));
     say_serving(&config, local_addr, operations.as_ref());
     let limits = config.limits.clone();
     let serving = tokio::spawn(async move {
@@ -238,11 +238,11 @@ fn watched(
     listener: TcpListener,
     app: &App,
     certificate: &Certificate,
-    edge: Edge,
+    edge: &Edge,
 ) -> std::io::Result<Watched> {
     let local_addr = listener.local_addr()?;
     let parts = operations::Operations { metrics: app.metrics.clone(), health: app.health.clone() };
-    let router = operations::router(parts, Edge { metrics: None, ..edge });
+    let router = operations::router(parts, Arc::new(Edge { metrics: None, ..edge.clone() }));
     let (handle, tls) = (Handle::new(), config.operations.tls.then(|| certificate.tls()));
     let (limits, serving) = (config.limits.clone(), handle.clone());
     let serving = tokio::spawn(async move {

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use http::{HeaderValue, header};
 
 use crate::health::{self, Health};
-use crate::http::limits::{Edge, edge};
+use crate::http::layer::Standing;
+use crate::http::limits::Edge;
 use crate::http::problem::{Code, Problem};
 use crate::metrics::{Figures, Metrics};
 
@@ -28,7 +28,7 @@ impl axum::extract::FromRef<Operations> for Arc<Health> {
 }
 
 /// Its routes. The edge is the service's own, which counts nothing here.
-pub(crate) fn router(operations: Operations, edge_parts: Edge) -> Router {
+pub(crate) fn router(operations: Operations, edge_parts: Arc<Edge>) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
         .route("/livez", get(health::alive))
@@ -37,7 +37,7 @@ pub(crate) fn router(operations: Operations, edge_parts: Edge) -> Router {
         .method_not_allowed_fallback(async || Problem::from(Code::MethodNotAllowed))
         .fallback(async || Problem::from(Code::NotFound))
         .with_state(operations)
-        .layer(from_fn_with_state(edge_parts, edge))
+        .layer(Standing(edge_parts))
 }
 
 /// `GET /metrics`: Prometheus' text format. Counting pairings and sizing files is no work for a thread that answers

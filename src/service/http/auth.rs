@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, header};
-use sidekey_protocol::ids::{PartyId, Role, ServerName, Timestamp, UserName};
+use sidekey_protocol::ids::{PartyId, Role, ServerName, UserName};
 use sidekey_protocol::pairing::rekey;
-use sidekey_protocol::token::{self, Presented, Verified};
+use sidekey_protocol::token::{self, Presented};
 
 use super::problem::{Code, Problem};
 use crate::app::App;
@@ -140,29 +140,27 @@ pub(crate) fn caller(
     headers: &HeaderMap,
     afford: impl FnOnce() -> Result<(), Problem>,
 ) -> Result<Caller, Problem> {
-    let token = Presented::read(bearer(headers)?)?;
+    let text = bearer(headers)?;
     // A clock that went back is the right one to whoever asks, and by it a revocation must still be possible.
     let now = app.store.present();
-    let known = app.tokens.known(&token, now);
-    if known.is_none() {
-        afford()?;
-    }
-    // A party that is not there and a signature that is not its own look the same.
-    let party = app.store.party(token.party()).ok_or(token::Reject::SignatureWrong)?;
-    let verified = known.map_or_else(|| verify(app, &token, &party, now), Ok)?;
+    let (verified, party) = match app.tokens.known(text, now) {
+        Some(verified) => (verified, found(app, verified.party)?),
+        None => {
+            let token = Presented::read(text)?;
+            afford()?;
+            let party = found(app, token.party())?;
+            let verified = token.verify(&party.key, app.service, now)?;
+            app.tokens.remember(text, verified);
+            (verified, party)
+        }
+    };
     party.still_standing().map_err(store::Error::from)?;
     Ok(Caller { party, kek: verified.kek })
 }
 
-fn verify(
-    app: &App,
-    token: &Presented<'_>,
-    party: &Party,
-    now: Timestamp,
-) -> Result<Verified, token::Reject> {
-    let verified = token.verify(&party.key, app.service, now)?;
-    app.tokens.remember(token, verified);
-    Ok(verified)
+/// A party that is not there and a signature that is not its own look the same.
+fn found(app: &App, party: PartyId) -> Result<Arc<Party>, token::Reject> {
+    app.store.party(party).ok_or(token::Reject::SignatureWrong)
 }
 
 /// The token of the one Authorization header.

@@ -4,15 +4,13 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Request, State};
-use axum::middleware::Next;
+use axum::extract::{ConnectInfo, Request};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
-use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
+use http::{HeaderMap, HeaderValue, Version, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sidekey_protocol::ids::PartyId;
@@ -23,8 +21,10 @@ use tokio::time::timeout;
 use tracing::Instrument as _;
 
 use super::auth::{self, Caller};
+use super::layer::{Before, Behind};
 use super::problem::{Code, Problem};
 use super::rates::{Denied, NO_ROOM, Scope, Standing};
+use super::stamp::{Dates, REQUEST_ID, RequestIds};
 use super::trace::{TRACERESPONSE, Trace};
 use super::{Route, Time, openapi};
 use crate::app::App;
@@ -38,28 +38,20 @@ use crate::store::{self, Compared, Refused, Rights};
 const URI_SIZE_MAX: usize = 2048;
 /// Header lines of one request.
 const HEADERS_MAX: usize = 64;
+/// Headers that an answer has beside its handler's own.
+const HEADERS: usize = 10;
 /// Octets that a header line takes besides its name and value.
 const HEADER_OVERHEAD: usize = 4;
-/// Characters of the longest request id that we take from a caller.
-const REQUEST_ID_MAX: usize = 64;
-
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What the edge needs.
 #[derive(Clone, Debug)]
 pub(crate) struct Edge {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<RequestIds>,
+    pub(crate) dates: Arc<Dates>,
     pub(crate) limits: Live<Limits>,
     /// Where requests are counted, if they are.
     pub(crate) metrics: Option<Arc<Metrics>>,
-}
-
-/// Names requests: a random prefix for this start of the service, and a count.
-#[derive(Debug)]
-pub(crate) struct RequestIds {
-    start: u64,
-    count: AtomicU64,
 }
 
 /// What the edge's log line says of an answer, left in its extensions by the guard.
@@ -71,27 +63,29 @@ struct Answered {
 }
 
 /// The outermost layer: every request passes it, every answer leaves by it.
-pub(crate) async fn edge(State(edge): State<Edge>, request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let (id, trace) = edge.ids.of(request.headers());
-    // What is logged meanwhile can be found by either.
-    let span = tracing::error_span!("request", id = id.to_str().unwrap_or_default(), %trace);
-    let method = request.method().clone();
-    let in_flight = edge.metrics.as_deref().map(Metrics::begun);
-    let answer = match edge.refuse(&request) {
-        Some(code) => Problem::from(code).into_response(),
-        None => AssertUnwindSafe(next.run(request))
-            .catch_unwind()
-            .instrument(span)
-            .await
-            .unwrap_or_else(|_| Problem::from(Code::Internal).into_response()),
-    };
-    let response = edge.finish(answer, &id, trace);
-    let took = started.elapsed();
-    drop(in_flight);
-    edge.count(&response, took);
-    note(&method, &response, (&id, trace), took);
-    response
+impl Before for Edge {
+    async fn pass(self: Arc<Self>, request: Request, behind: Behind) -> Response {
+        let started = Instant::now();
+        let (id, trace) = self.ids.of(request.headers());
+        // What is logged meanwhile can be found by either.
+        let span = tracing::error_span!("request", id = id.to_str().unwrap_or_default(), %trace);
+        let method = request.method().clone();
+        let in_flight = self.metrics.as_deref().map(Metrics::begun);
+        let answer = match self.refuse(&request) {
+            Some(code) => Problem::from(code).into_response(),
+            None => AssertUnwindSafe(behind.answer(request))
+                .catch_unwind()
+                .instrument(span)
+                .await
+                .unwrap_or_else(|_| Problem::from(Code::Internal).into_response()),
+        };
+        let response = self.finish(answer, &id, trace);
+        let took = started.elapsed();
+        drop(in_flight);
+        self.count(&response, took);
+        note(&method, &response, (&id, trace), took);
+        response
+    }
 }
 
 impl Edge {
@@ -127,36 +121,14 @@ impl Edge {
             response.headers_mut().insert(header::CONTENT_LENGTH, document.len().into());
             *response.body_mut() = Body::from(document);
         }
-        let now = Duration::from_secs(self.clock.now().0.into());
-        let date = httpdate::fmt_http_date(std::time::UNIX_EPOCH + now);
         let headers = response.headers_mut();
         // Ours, not hyper's: callers learn from it the clock that judges their tokens.
-        headers.insert(header::DATE, HeaderValue::try_from(date).expect("a date is visible ASCII"));
+        headers.insert(header::DATE, self.dates.of(self.clock.now()));
         headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(REQUEST_ID, id.clone());
         headers.insert(TRACERESPONSE, trace.header());
         response
-    }
-}
-
-impl RequestIds {
-    pub(crate) fn starting_at(start: u64) -> Self {
-        Self { start, count: AtomicU64::new(0) }
-    }
-
-    /// A request's id, and its trace: the caller's own, when they are plain; new ones otherwise.
-    fn of(&self, headers: &HeaderMap) -> (HeaderValue, Trace) {
-        let count = self.count.fetch_add(1, Ordering::Relaxed);
-        let plain = |value: &&HeaderValue| {
-            (1..=REQUEST_ID_MAX).contains(&value.len())
-                && value.as_bytes().iter().all(|c| c.is_ascii_alphanumeric() || b"-_.".contains(c))
-        };
-        let fresh = u128::from(self.start) << 64 | u128::from(count);
-        let id = headers.get(REQUEST_ID).filter(plain).cloned().unwrap_or_else(|| {
-            HeaderValue::try_from(format!("{fresh:032x}")).expect("hex digits are visible ASCII")
-        });
-        (id, Trace::of(headers, fresh, self.start.wrapping_add(count)))
     }
 }
 
@@ -179,7 +151,7 @@ fn note(method: &http::Method, response: &Response, (id, trace): (&HeaderValue, 
 }
 
 /// What a route's guard needs.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Guard {
     pub(crate) app: App,
     pub(crate) route: &'static Route,
@@ -194,35 +166,39 @@ struct Found {
 }
 
 /// Stands before one route's handler: its row of the table, enforced.
-pub(crate) async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    let mut found = Found::default();
-    let mut response = match guard.admit(request, &mut found).await {
-        Ok(request) => guard.answer(next.run(request)).await,
-        Err(problem) => {
-            guard.app.metrics.not_admitted(problem.code);
-            problem.into_response()
+impl Before for Guard {
+    async fn pass(self: Arc<Self>, request: Request, behind: Behind) -> Response {
+        let mut found = Found::default();
+        let mut response = match self.admit(request, &mut found).await {
+            Ok(request) => self.answer(behind.answer(request)).await,
+            Err(problem) => {
+                self.app.metrics.not_admitted(problem.code);
+                problem.into_response()
+            }
+        };
+        // Once for all that is added here and at the edge.
+        response.headers_mut().reserve(HEADERS);
+        let announced = openapi::announces(self.route, &response);
+        #[cfg(test)]
+        assert!(announced, "a refusal that its route's row does not announce");
+        if !announced {
+            tracing::error!(route = self.route.path, "a refusal that its route's row does not announce");
         }
-    };
-    let announced = openapi::announces(guard.route, &response);
-    #[cfg(test)]
-    assert!(announced, "a refusal that its route's row does not announce");
-    if !announced {
-        tracing::error!(route = guard.route.path, "a refusal that its route's row does not announce");
+        if self.route.time == Time::Stream {
+            // Where axum says that a stream may be kept and asked for again.
+            response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+        if let Some(standing) = found.standing {
+            standing.write(response.headers_mut());
+        }
+        if found.party.is_some() {
+            let head = HeaderValue::try_from(self.app.store.head().to_string());
+            response.headers_mut().insert(HEAD, head.expect("base64url is visible ASCII"));
+        }
+        let answered = Answered { route: self.route, meter: self.meter.clone(), party: found.party };
+        response.extensions_mut().insert(answered);
+        response
     }
-    if guard.route.time == Time::Stream {
-        // Where axum says that a stream may be kept and asked for again.
-        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    }
-    if let Some(standing) = found.standing {
-        standing.write(response.headers_mut());
-    }
-    if found.party.is_some() {
-        let head = HeaderValue::try_from(guard.app.store.head().to_string());
-        response.headers_mut().insert(HEAD, head.expect("base64url is visible ASCII"));
-    }
-    let answered = Answered { route: guard.route, meter: guard.meter.clone(), party: found.party };
-    response.extensions_mut().insert(answered);
-    response
 }
 
 impl Guard {

@@ -7,20 +7,25 @@ pub(crate) mod described;
 pub(crate) mod etag;
 mod example;
 pub(crate) mod extract;
+pub(crate) mod layer;
 pub(crate) mod limits;
 pub(crate) mod list;
 pub mod openapi;
 pub mod problem;
 pub(crate) mod rates;
 mod routes;
+pub(crate) mod stamp;
 pub(crate) mod tokens;
 mod trace;
+mod value;
+
+use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
 use axum::routing::MethodRouter;
 
-use self::limits::{Edge, Guard, edge, guard};
+use self::layer::Standing;
+use self::limits::{Edge, Guard};
 use self::problem::{Code, Problem};
 pub(crate) use self::routes::{ROUTES, Route, Time};
 use crate::app::App;
@@ -38,23 +43,31 @@ pub struct Instead {
     pub handler: MethodRouter,
 }
 
+impl Instead {
+    fn is_for(&self, route: &Route) -> bool {
+        (self.method, self.path) == (route.method_name, route.path)
+    }
+}
+
 /// The whole interface: the table's routes, each behind its guard, all behind the edge.
-pub(crate) fn router(app: &App, edge_parts: Edge, instead: &[Instead]) -> Router {
+pub(crate) fn router(app: &App, edge_parts: Arc<Edge>, instead: &[Instead]) -> Router {
     with_rows(ROUTES, app, edge_parts, instead)
 }
 
-fn with_rows(rows: &'static [Route], app: &App, edge_parts: Edge, instead: &[Instead]) -> Router {
+fn with_rows(rows: &'static [Route], app: &App, edge_parts: Arc<Edge>, instead: &[Instead]) -> Router {
+    let known = |other: &Instead| rows.iter().any(|route| other.is_for(route));
+    assert!(instead.iter().all(known), "a handler for a route that is not in the table");
     let mut router = Router::new();
     for route in rows {
         let meter = app.metrics.of_route(route.path, route.method_name);
-        let guarded = Guard { app: app.clone(), route, meter };
+        let guarded = Arc::new(Guard { app: app.clone(), route, meter });
         let others =
             instead.iter().find(|other| (other.method, other.path) == (route.method_name, route.path));
         let handler = match others {
             Some(other) => other.handler.clone().with_state(()),
             None => (route.serve)(route.method),
         };
-        let serve = handler.route_layer(from_fn_with_state(guarded, guard));
+        let serve = handler.route_layer(Standing(guarded));
         router = router.route(route.path, serve);
     }
     let router = router.method_not_allowed_fallback(async || Problem::from(Code::MethodNotAllowed));
@@ -65,5 +78,5 @@ fn with_rows(rows: &'static [Route], app: &App, edge_parts: Edge, instead: &[Ins
     router
         .fallback(async || Problem::from(Code::NotFound))
         .with_state(app.clone())
-        .layer(from_fn_with_state(edge_parts, edge))
+        .layer(Standing(edge_parts))
 }

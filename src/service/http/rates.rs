@@ -10,10 +10,11 @@ use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 use sidekey_protocol::ids::{PartyId, Role, ServerName, Timestamp, UserName};
 use sidekey_protocol::pairing::credential::WRONG_PER_MIN;
 
+use super::value::value;
 use crate::config::Limits;
 use crate::store::{Party, Rights};
 
@@ -99,9 +100,8 @@ impl Standing {
     pub(super) fn write(self, headers: &mut HeaderMap) {
         let Self { scope, per_min, left, wait_s } = self;
         let name = scope.as_str();
-        let value = |text: String| HeaderValue::try_from(text).expect("names and numbers are visible ASCII");
-        headers.insert(RATE_LIMIT_POLICY, value(format!("\"{name}\";q={per_min};w={WINDOW_S}")));
-        headers.insert(RATE_LIMIT, value(format!("\"{name}\";r={left};t={wait_s}")));
+        headers.insert(RATE_LIMIT_POLICY, value(format_args!("\"{name}\";q={per_min};w={WINDOW_S}")));
+        headers.insert(RATE_LIMIT, value(format_args!("\"{name}\";r={left};t={wait_s}")));
     }
 }
 

@@ -4,6 +4,8 @@ use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::value::value;
+
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// The answer's counterpart, of the same form.
 pub(super) const TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
@@ -35,8 +37,7 @@ impl Trace {
 
     pub(super) fn header(self) -> HeaderValue {
         let Self { id, span, flags } = self;
-        let text = format!("00-{id:032x}-{span:016x}-{flags:02x}");
-        HeaderValue::try_from(text).expect("digits and hyphens are visible ASCII")
+        value(format_args!("00-{id:032x}-{span:016x}-{flags:02x}"))
     }
 }
 

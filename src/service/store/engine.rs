@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockWri
 
 use rand_core::CryptoRng;
 use sidekey_protocol::ids::{PartyId, Timestamp};
+use sidekey_protocol::revocation::{Head, SealedHead};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use self::reading::Reading;
@@ -36,6 +37,8 @@ pub type Rng = Box<dyn CryptoRng + Send>;
 pub(super) struct Shared {
     state: RwLock<State>,
     pub(super) at_rest: AtRest,
+    /// The last head that was shown, and as it was shown.
+    shown: Mutex<Option<(Head, SealedHead)>>,
     pub(super) clock: Arc<dyn Clock>,
     rng: Mutex<Rng>,
     /// What is counted, once somebody counts.
@@ -70,6 +73,7 @@ impl Shared {
             feed: Arc::new(Feed::after(state.position.seq)),
             state: RwLock::new(state),
             at_rest,
+            shown: Mutex::default(),
             clock,
             rng: Mutex::new(rng),
             outbox: watch::Sender::new(0),
@@ -93,6 +97,16 @@ impl Shared {
 
     pub(super) fn rng(&self) -> MutexGuard<'_, Rng> {
         self.rng.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the chain of revocations stands, as parties are shown it: with each answer, so that it is sealed once.
+    pub(super) fn head(&self) -> SealedHead {
+        let head = self.read().global.head;
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        match *shown {
+            Some((of, sealed)) if of == head => sealed,
+            _ => shown.insert((head, head.sealed(self.at_rest.head_key()))).1,
+        }
     }
 
     /// Whether anything can be written, and is understood.

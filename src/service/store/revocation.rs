@@ -37,8 +37,7 @@ impl Store {
     /// Where the chain of revocations stands, as parties are shown it.
     #[must_use]
     pub fn head(&self) -> SealedHead {
-        let head = self.shared.read().global.head;
-        head.sealed(self.shared.at_rest.head_key())
+        self.shared.head()
     }
 
     /// Whether this service made that head.

@@ -1,11 +1,11 @@
 use axum::Router;
-use axum::middleware::from_fn_with_state;
 use sidekey_protocol::ids::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::clock::TestClock;
+use crate::http::layer::Standing;
 
 async fn broken() -> Response {
     panic!("what only the log may know")
@@ -13,13 +13,14 @@ async fn broken() -> Response {
 
 #[tokio::test]
 async fn a_handler_that_panics_is_answered_500_and_says_nothing_else() {
-    let edge_parts = Edge {
+    let edge_parts = Arc::new(Edge {
         clock: Arc::new(TestClock::at(Timestamp(1_700_000_000))),
         ids: Arc::new(RequestIds::starting_at(1)),
+        dates: Arc::default(),
         limits: Live::new(Limits::default()),
         metrics: None,
-    };
-    let router = Router::new().fallback(broken).layer(from_fn_with_state(edge_parts, edge));
+    });
+    let router = Router::new().fallback(broken).layer(Standing(edge_parts));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     tokio::spawn(axum::serve(listener, router).into_future());
