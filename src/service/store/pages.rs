@@ -158,7 +158,10 @@ pub(super) struct Loader {
     parties: Vec<PartyState>,
     credentials: Vec<(u32, Kept)>,
     deliveries: Vec<(u32, Delivery)>,
+    /// Those that came before the rest had.
     pages: Vec<(u32, StoredPage)>,
+    /// The rest has come.
+    settled: bool,
     deltas: BTreeMap<u32, Vec<Delta>>,
     known: BTreeMap<u32, OnPage>,
 }
@@ -194,6 +197,7 @@ impl Loader {
             Key::Delivery(number) => self.deliveries.push((number, load(value)?)),
             Key::Global => state.global = load(value)?,
             Key::Invitation(number) => state.load_invitation(number, load(value)?),
+            Key::Page(number) if self.settled => self.page(number, load(value)?)?,
             Key::Page(number) => self.pages.push((number, load(value)?)),
             Key::Party(_) => self.parties.push(load(value)?),
             Key::Policy(reach) => drop(state.policies.insert(reach, load(value)?)),
@@ -205,12 +209,8 @@ impl Loader {
         Ok(())
     }
 
-    /// The state as it was at `position`, and its pages.
-    pub(super) fn finish(
-        mut self,
-        position: Position,
-        last_at: Timestamp,
-    ) -> Result<(State, BTreeMap<u32, OnPage>), Altered> {
+    /// Everything but pages has been taken. What comes now is put in at once, so that no page is held twice.
+    pub(super) fn settle(&mut self, last_at: Timestamp) -> Result<(), Altered> {
         for party in std::mem::take(&mut self.parties) {
             self.state.load_party(party).map_err(|_| Altered)?;
         }
@@ -223,6 +223,19 @@ impl Loader {
         self.state.last_at = last_at;
         for (number, page) in std::mem::take(&mut self.pages) {
             self.page(number, page)?;
+        }
+        self.settled = true;
+        Ok(())
+    }
+
+    /// The state as it was at `position`, and its pages.
+    pub(super) fn finish(
+        mut self,
+        position: Position,
+        last_at: Timestamp,
+    ) -> Result<(State, BTreeMap<u32, OnPage>), Altered> {
+        if !self.settled {
+            self.settle(last_at)?;
         }
         self.state.position = position;
         Ok((self.state, self.known))
@@ -344,6 +357,8 @@ impl State {
     }
 }
 
+/// Keys from here on, up to there, name pages and nothing else.
+pub(super) const PAGES: [&[u8]; 2] = [b"p", b"q"];
 /// Sessions on a full page.
 pub(super) const PAGE_SESSIONS: usize = 256;
 const VERSION: u8 = 1;

@@ -16,7 +16,7 @@ use sidekey_protocol::crypto::{Secret, mac};
 use sidekey_protocol::ids::Timestamp;
 
 use super::journal::Position;
-use super::pages::{Altered, Delta, Key, Loader, OnPage, StoredPage, decode, encode};
+use super::pages::{Altered, Delta, Key, Loader, OnPage, PAGES, StoredPage, decode, encode};
 use super::state::State;
 use super::state::sessions::KEPT_S;
 
@@ -99,12 +99,21 @@ impl Behind {
     fn read(&mut self) -> Result<State, Unusable> {
         let mut loader = Loader::default();
         let mut mark = None;
-        for item in self.database.iter() {
+        let [pages, after] = PAGES;
+        for item in self.database.range(..pages).chain(self.database.range(after..)) {
             let (key, value) = item?;
             if *key == *MARK {
                 mark = Some(value);
                 continue;
             }
+            self.sum.add(&self.key, &key, &value);
+            loader.take(&key, &value)?;
+        }
+        // What it says counts for nothing until all that it stands for is here.
+        let said: Option<Mark> = mark.as_deref().and_then(|mark| decode(mark.get(TAG_SIZE..)?));
+        loader.settle(said.map_or(Timestamp(0), |mark| mark.last_at))?;
+        for item in self.database.range(pages..after) {
+            let (key, value) = item?;
             self.sum.add(&self.key, &key, &value);
             loader.take(&key, &value)?;
         }
@@ -118,7 +127,7 @@ impl Behind {
     }
 
     fn verify(&self, mark: &[u8]) -> Result<Mark, Unusable> {
-        let (tag, text) = mark.split_at_checked(32).ok_or(Altered)?;
+        let (tag, text) = mark.split_at_checked(TAG_SIZE).ok_or(Altered)?;
         sidekey_protocol::crypto::equal(tag, &mac(&self.key, &[MARK, text])).map_err(|_| Altered)?;
         let mark: Mark = decode(text).ok_or(Altered)?;
         if mark.sum == self.sum.0 { Ok(mark) } else { Err(Altered.into()) }
@@ -232,6 +241,8 @@ impl Sum {
     }
 }
 
+/// Octets of the mark's tag, which stands before it.
+const TAG_SIZE: usize = 32;
 /// The key of the mark: no other begins with this octet.
 const MARK: &[u8] = b"=mark";
 /// Octets that sled may cache: everything is in memory already.
