@@ -11,6 +11,8 @@
 
 #[path = "harness/clock.rs"]
 mod clock;
+#[path = "harness/h2.rs"]
+pub mod h2;
 #[path = "harness/imap/mod.rs"]
 pub mod imap;
 #[path = "harness/journal.rs"]
@@ -36,7 +38,7 @@ pub mod stranger;
 #[path = "harness/system.rs"]
 mod system;
 #[path = "harness/wire.rs"]
-mod wire;
+pub mod wire;
 
 pub use clock::Hands;
 pub use log::Captured;

@@ -241,7 +241,7 @@ mod tests {
                 "tls"
             ]
         );
-        assert_eq!(shipped["limits"].as_table().unwrap().len(), 22);
+        assert_eq!(shipped["limits"].as_table().unwrap().len(), 23);
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Octets as they are, over TLS or under it: what no HTTP library would send.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -54,11 +55,8 @@ impl System {
     }
 
     async fn wired(&self, at: SocketAddr, protocol: &str, name: &str) -> std::io::Result<Wire> {
-        let mut tls = raw::tls(&self.ca);
-        tls.alpn_protocols = vec![protocol.as_bytes().to_vec()];
         let stream = TcpStream::connect(at).await.expect("somebody listens");
-        let name = ServerName::try_from(name.to_owned()).expect("it is a name");
-        TlsConnector::from(Arc::new(tls)).connect(name, stream).await.map(Wire)
+        Wire::over(stream, Arc::new(offering(&self.ca, protocol)), name).await
     }
 
     /// What the service makes of these octets of HTTP/1.1, up to the end of the connection.
@@ -72,7 +70,48 @@ impl System {
     }
 }
 
+/// TLS that trusts the authority `ca` (PEM) alone, and speaks `protocol`.
+///
+/// # Panics
+/// When the authority is none.
+#[must_use]
+pub fn offering(ca: &str, protocol: &str) -> ClientConfig {
+    let mut tls = raw::tls(ca);
+    tls.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+    tls
+}
+
+/// A TCP connection to `at` from this machine's address `from`, of which loopback has many.
+///
+/// # Errors
+/// There is none.
+pub async fn connected(from: Ipv4Addr, at: SocketAddr) -> std::io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((IpAddr::V4(from), 0).into())?;
+    let stream = socket.connect(at).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
 impl Wire {
+    /// Over a connection that there is, to whoever calls himself `name`.
+    ///
+    /// # Errors
+    /// The service ends the handshake.
+    ///
+    /// # Panics
+    /// When it is no name.
+    pub async fn over(stream: TcpStream, tls: Arc<ClientConfig>, name: &str) -> std::io::Result<Self> {
+        let name = ServerName::try_from(name.to_owned()).expect("it is a name");
+        TlsConnector::from(tls).connect(name, stream).await.map(Self)
+    }
+
+    /// For who reads and writes at the same time.
+    #[must_use]
+    pub fn into_halves(self) -> (ReadHalf<TlsStream<TcpStream>>, WriteHalf<TlsStream<TcpStream>>) {
+        tokio::io::split(self.0)
+    }
+
     /// Says it; false when the service has ended the connection.
     pub async fn send(&mut self, octets: &[u8]) -> bool {
         self.0.write_all(octets).await.is_ok() && self.0.flush().await.is_ok()

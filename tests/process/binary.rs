@@ -128,7 +128,8 @@ impl From<Output> for Ran {
 /// A command that runs on, and is killed with its test.
 pub(crate) struct Serving {
     child: Child,
-    lines: Receiver<String>,
+    /// What it says that nobody has waited for yet.
+    pub(crate) lines: Receiver<String>,
     /// The line that said so.
     pub(crate) ready: String,
     /// Lines that came before one that was waited for.

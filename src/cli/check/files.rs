@@ -26,6 +26,7 @@ pub fn options(config: &Config, file: &Path) -> Check {
     let mut nothing = Vec::new();
     for (option, value) in [
         ("connections", limits.connections),
+        ("address_connections", limits.address_connections),
         ("streams", limits.streams as usize),
         ("handshake_s", limits.handshake_s as usize),
         ("first_request_s", limits.first_request_s as usize),

@@ -8,19 +8,21 @@ use serde::{Deserialize, Serialize};
 pub struct Limits {
     /// Connections at one time.
     pub connections: usize,
+    /// Connections of one address at one time.
+    pub address_connections: usize,
     /// HTTP/2 requests at one time on one connection.
     pub streams: u32,
     /// For a TLS handshake.
     pub handshake_s: u32,
     /// From the end of the handshake to the first request.
     pub first_request_s: u32,
-    /// For a later request's headers; also how long an HTTP/1.1 connection may idle.
+    /// For a later request's headers; also how long a connection may idle.
     pub keep_alive_s: u32,
     /// For the body of a request.
     pub body_s: u32,
     /// For the answer.
     pub answer_s: u32,
-    /// A connection on which nothing moves is closed after it.
+    /// A connection on which nothing moves, or an answer is not taken, is closed after it.
     pub stalled_s: u32,
     /// For requests in flight when the service stops.
     pub drain_s: u32,
@@ -58,6 +60,7 @@ impl Limits {
     pub fn with_live_of(&self, other: &Self) -> Self {
         Self {
             connections: self.connections,
+            address_connections: self.address_connections,
             streams: self.streams,
             handshake_s: self.handshake_s,
             first_request_s: self.first_request_s,
@@ -95,6 +98,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 10_000,
+            address_connections: 2_500,
             streams: 100,
             handshake_s: 10,
             first_request_s: 10,

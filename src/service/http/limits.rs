@@ -30,6 +30,7 @@ use super::{Route, Time, openapi};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Limits;
+use crate::listener::Exchanges;
 use crate::live::Live;
 use crate::metrics::{Metrics, RouteMeter};
 use crate::store::{self, Compared, Refused, Rights};
@@ -70,6 +71,7 @@ impl Before for Edge {
         // What is logged meanwhile can be found by either.
         let span = tracing::error_span!("request", id = id.to_str().unwrap_or_default(), %trace);
         let method = request.method().clone();
+        let exchange = Exchanges::begin(request.extensions());
         let in_flight = self.metrics.as_deref().map(Metrics::begun);
         let answer = match self.refuse(&request) {
             Some(code) => Problem::from(code).into_response(),
@@ -84,7 +86,10 @@ impl Before for Edge {
         drop(in_flight);
         self.count(&response, took);
         note(&method, &response, (&id, trace), took);
-        response
+        match exchange {
+            Some(exchange) => exchange.answered_by(response),
+            None => response,
+        }
     }
 }
 

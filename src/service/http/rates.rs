@@ -176,13 +176,13 @@ impl Rates {
 
 /// Whom an address stands for: who has one of IPv6 has its whole /64.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-enum Network {
+pub(crate) enum Network {
     V4([u8; 4]),
     V6([u16; 4]),
 }
 
 impl Network {
-    fn of(address: IpAddr) -> Self {
+    pub(crate) fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self::V4(address.octets()),
             IpAddr::V6(address) => {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::pki_types::ServerName;
 use sidekey_client::Roots;
 use sidekey_tests::others::authority::Authority;
@@ -15,6 +14,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::office::{ANN, Office};
 use crate::measure::tell;
+use crate::target::enough_files;
 
 /// Connections at a time.
 const CONNECTIONS: usize = 5000;
@@ -25,7 +25,7 @@ const MESSAGE: usize = 100_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn five_thousand_connections() {
-    enough_files();
+    enough_files(CONNECTIONS as u64 * 2 + 500);
     let authority = Authority::new();
     let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = upstream.local_addr().unwrap().port();
@@ -106,12 +106,4 @@ async fn serve(mut stream: impl AsyncBufRead + AsyncWrite + Unpin) -> std::io::R
         line.clear();
     }
     Ok(())
-}
-
-/// As many open files as there may be: this process has two ends of each connection, and the gateway the other two.
-fn enough_files() {
-    let may = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: may.maximum, ..may }).unwrap();
-    let least = CONNECTIONS as u64 * 2 + 500;
-    assert!(may.maximum.is_none_or(|most| most >= least), "ulimit -Hn: at least {least}");
 }

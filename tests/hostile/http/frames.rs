@@ -1,59 +1,17 @@
 //! HTTP/2's frames, by hand.
 
 use sidekey_tests::Wire;
+use sidekey_tests::h2::{
+    CONTINUATION, END_HEADERS, END_STREAM, GOAWAY, HEADERS, PING, REFUSED_STREAM, RST_STREAM, SETTINGS,
+    WINDOW_UPDATE, begun, frame, frames, get, post,
+};
 
 use super::Scene;
 
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const WINDOW_UPDATE: u8 = 8;
-const CONTINUATION: u8 = 9;
-
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-
-const REFUSED_STREAM: u32 = 7;
-
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
-
-/// `GET path` in HPACK, without a dynamic table.
-fn get(path: &str) -> Vec<u8> {
-    let text = |text: &str| [&[u8::try_from(text.len()).unwrap()][..], text.as_bytes()].concat();
-    // Of the static table: method GET, scheme https, the names of authority and path.
-    [&[0x82, 0x87][..], &[0x01], &text("localhost"), &[0x04], &text(path)].concat()
-}
-
-/// `POST path`, whose body does not come.
-fn post(path: &str) -> Vec<u8> {
-    let mut block = get(path);
-    block[0] = 0x83;
-    block
-}
-
 async fn connected(scene: &Scene) -> Wire {
     let mut wire = scene.office.system.wire("h2", "localhost").await.unwrap();
-    let preface = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(SETTINGS, 0, 0, &[])].concat();
-    assert!(wire.send(&preface).await);
+    assert!(wire.send(&begun(&[])).await);
     wire
-}
-
-/// Kind, stream and payload of each frame.
-fn frames(mut octets: &[u8]) -> Vec<(u8, u32, Vec<u8>)> {
-    let mut found = Vec::new();
-    while let Some((head, rest)) = octets.split_first_chunk::<9>() {
-        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-        let Some(payload) = rest.get(..length) else { break };
-        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-        found.push((head[3], stream, payload.to_vec()));
-        octets = &rest[length..];
-    }
-    found
 }
 
 /// That the service ends the connection, and says so.
