@@ -207,9 +207,10 @@ fn fault(code: Code, path: &str, message: &str) -> Problem {
     Problem::field(code, shortened(path), FieldFault::Invalid)
 }
 
-/// A caller's own name for a member, so far as it helps.
+/// A caller's own name for a member, so far as it helps; where it is none, the whole.
 fn shortened(field: &str) -> String {
-    field.chars().filter(|c| !c.is_control()).take(64).collect()
+    let plain: String = field.chars().filter(|c| !c.is_control()).take(64).collect();
+    if plain.is_empty() { ".".to_owned() } else { plain }
 }
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
@@ -335,6 +336,8 @@ mod tests {
     fn a_member_that_is_wrong_is_named() {
         for (body, field, fault) in [
             (r#"{"what":"a","x":1}"#, "x", FieldFault::Unknown),
+            (r#"{"what":"a","":1}"#, ".", FieldFault::Unknown),
+            (r#"{"what":"a","\u0007":1}"#, ".", FieldFault::Unknown),
             (r#"{"many":1}"#, "what", FieldFault::Missing),
             (r#"{"what":"a","what":"b"}"#, "what", FieldFault::Duplicate),
             (r#"{"what":1}"#, "what", FieldFault::Invalid),

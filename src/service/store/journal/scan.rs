@@ -58,10 +58,8 @@ pub(super) fn list(folder: &Path) -> Result<Vec<u64>, Fault> {
     let mut segments = Vec::new();
     for entry in fs::read_dir(folder).map_err(Fault::io("list the journal"))? {
         let file = entry.map_err(Fault::io("list the journal"))?.file_name();
-        let first = file.to_str().and_then(|file| file.strip_suffix(".journal")).map(str::parse);
-        if let Some(Ok(first)) = first {
-            segments.push(first);
-        }
+        let first = file.to_str().and_then(|file| file.strip_suffix(".journal")?.parse().ok());
+        segments.extend(first.filter(|&first| (1..=FIRST_MAX).contains(&first) && *name(first) == *file));
     }
     segments.sort_unstable();
     if segments.is_empty() { Err(Fault::Missing) } else { Ok(segments) }
@@ -205,5 +203,7 @@ fn missing(record: u64) -> Fault {
     corrupt(record, record, Damage::Missing)
 }
 
+/// No journal grows so far that a number of its records could not be followed by another.
+const FIRST_MAX: u64 = u64::MAX >> 1;
 /// Records that one segment can hold, and more.
 const FAR: u64 = 1 << 24;

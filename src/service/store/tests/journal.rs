@@ -156,3 +156,19 @@ fn a_journal_that_ends_before_what_was_durable_is_refused() {
     let refused = Journal::open(folder.path(), SIZE, other, |_, _| Ok(()));
     assert!(matches!(refused, Err(Fault::Corrupt { record: 2, damage: Damage::Chain, .. })), "{refused:?}");
 }
+
+/// Whoever can write to the disk can rename a segment, and make a header that goes with it.
+#[test]
+fn a_segment_whose_number_is_none_is_not_one() {
+    for number in [0, u64::MAX - 1, u64::MAX] {
+        let folder = super::scratch();
+        written(folder.path(), &[1, 2]);
+        let segment = segments(folder.path()).remove(0);
+        fs::rename(&segment, folder.path().join(format!("{number:020}.journal"))).unwrap();
+        assert!(matches!(read(folder.path()), Err(Fault::Missing)), "{number}");
+    }
+    let folder = super::scratch();
+    written(folder.path(), &[1, 2]);
+    fs::write(folder.path().join("7.journal"), b"none of ours").unwrap();
+    assert_eq!(read(folder.path()).unwrap().len(), 3);
+}
