@@ -22,6 +22,8 @@ pub enum Exit {
     Unavailable = 6,
     /// What arrived is not what its maker sealed or signed.
     Unverified = 7,
+    /// An attack of a drill was not refused, or its honest twin was.
+    Unrefused = 8,
     /// Ctrl-C came, and what was begun has been cleaned up. (Other commands are ended by the signal itself.)
     Interrupted = 130,
 }
@@ -37,6 +39,7 @@ Exit codes:
     5  conflict: exists already, is over, or is in use
     6  unavailable: unreachable, busy or out of time; try again
     7  verification failed: what arrived is not what was sealed or signed
+    8  a drill's attack was not refused, or its honest twin was
   130  interrupted by Ctrl-C (as shells report that signal; serve drains and ends with 0, told twice with this)";
 
 impl Exit {
@@ -147,8 +150,8 @@ mod tests {
 
     #[test]
     fn every_exit_code_is_documented() {
-        use Exit::{Conflict, Denied, Failed, NotFound, Unavailable, Unverified, Usage};
-        for exit in [Failed, Usage, NotFound, Denied, Conflict, Unavailable, Unverified] {
+        use Exit::{Conflict, Denied, Failed, NotFound, Unavailable, Unrefused, Unverified, Usage};
+        for exit in [Failed, Usage, NotFound, Denied, Conflict, Unavailable, Unverified, Unrefused] {
             assert!(HELP.lines().any(|line| line.starts_with(&format!("{:5}  ", exit as u8))), "{exit:?}");
         }
     }

@@ -17,6 +17,7 @@ pub mod credential;
 pub mod delivery;
 pub mod demo;
 pub mod doctor;
+pub mod drill;
 pub mod exit;
 pub mod gateway;
 pub mod hardening;
@@ -128,6 +129,7 @@ enum Command {
     #[command(subcommand, arg_required_else_help = true, after_help = config::EXAMPLES)]
     Config(config::Noun),
     Doctor(doctor::Doctor),
+    Drill(drill::Drill),
     Completion(completion::Completion),
     Man(completion::Manual),
 }
@@ -187,6 +189,7 @@ impl Command {
             Self::Profile(profile) => profile.run(screen).map(Some),
             Self::Config(config) => config.run().map(Some),
             Self::Doctor(doctor) => remote::block_on(doctor.run()).map(Some),
+            Self::Drill(drill) => remote::block_on(drill.run(screen)).map(Some),
             Self::Completion(completion) => completion.run(screen).map(|()| None),
             Self::Man(manual) => manual.run(screen),
             Self::Revoke(revoke) => remote::block_on(revoke.run(screen)).map(Some),

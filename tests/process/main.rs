@@ -17,6 +17,7 @@ mod delivery;
 mod demo;
 mod disk;
 mod doctor;
+mod drill;
 mod full;
 mod gateway;
 mod kept;

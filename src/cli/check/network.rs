@@ -173,7 +173,8 @@ fn shake(
 }
 
 /// The port of a public URL.
-fn port(url: &PublicUrl) -> u16 {
+#[must_use]
+pub fn port(url: &PublicUrl) -> u16 {
     let authority =
         url.as_str().strip_prefix("https://").unwrap_or_default().split('/').next().unwrap_or_default();
     let after = authority.rsplit(']').next().unwrap_or_default();
