@@ -7,6 +7,8 @@
 mod conflict;
 mod digest;
 mod document;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};

@@ -21,6 +21,8 @@ mod cache;
 pub mod credential;
 mod delivery;
 pub mod error;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod heads;
 mod kept;
 mod keys;

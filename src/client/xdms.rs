@@ -20,6 +20,8 @@ use sidekey_protocol::session::envelope::{self, Reject};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+#[cfg(feature = "fuzz")]
+pub(crate) use self::document::envelopes;
 use crate::ambient::Ambient;
 use crate::error::{Error, Usage, XdmsTrouble};
 use crate::party::{Asked, Party};

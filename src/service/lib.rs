@@ -49,6 +49,8 @@ pub use crate::certificate::BadTls;
 pub use crate::config::Config;
 pub use crate::delivery::{BadCarrier, Callback, Handed, Misfit, check_carriers};
 pub use crate::files::BadFile;
+#[cfg(feature = "fuzz")]
+pub use crate::http::fuzz as requests;
 pub use crate::http::{Instead, openapi, problem};
 pub use crate::init::init;
 

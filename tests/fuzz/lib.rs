@@ -6,10 +6,13 @@
 //! ```
 //! Where another implementation reads the same language, what we read is held against what it reads.
 
+pub mod answers;
 #[path = "../../src/imap/tests/chance_source.rs"]
 mod chance_source;
 pub mod device;
 pub mod imap;
+pub mod journal;
+pub mod requests;
 pub mod sealed;
 pub mod wire;
 

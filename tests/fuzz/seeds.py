@@ -7,6 +7,7 @@
 import base64
 import json
 import pathlib
+import struct
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -121,6 +122,82 @@ def protocol():
     }
 
 
+def service():
+    """What a key service reads: requests, and its own journal."""
+    api = vectors("openapi.json")
+    taken = [operation["requestBody"]["content"]["application/json"] for path in api["paths"].values() for operation in path.values()
+             if "application/json" in operation.get("requestBody", {}).get("content", {})]
+    bodies = [media["example"] for media in taken] + [instance(media["schema"], api["components"]["schemas"]) for media in taken]
+    bodies += [case[name] for case in vectors("pairing/vectors.json")["cases"] for name in ("begin", "finish")]
+    trace = b"600-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    heads = [
+        b"page_size=2&page_token=AAAAAAAAAAE&server=mail.example.org\n0application/json; charset=utf-8\n2a-key-of-sixteen-octets\n" + trace,
+        b"user=ann%40example.org&server=mail.example.org&state=active&role=client\n3seq-17\n4\"a0\", W/\"a1\"\n5\"a1\"",
+        b"generation=3&dry_run=true&reason=left+in+a+taxi\n0application/json\n1gzip\n2one\n2two\n4*\n5*",
+        b"user=%c3%a9&carrier=sms&after=12&until=13&action=session.opened&pairing=5be1a0f3c2d94e8700112233445566aa",
+    ]
+    # A service's own journal, of a walk like the README's.
+    journal = (ROOT / "tests/fuzz/history.journal").read_bytes()
+    records, at = [], 64
+    while at < len(journal):
+        size = struct.unpack_from(">I", journal, at)[0]
+        records.append(journal[at + 46:at + 46 + size])
+        at += 46 + size + 32
+    # Edits: what, where, with what (journal.rs).
+    edits = [bytes([what, 0, where, 9]) for what in (*range(8), 128 + 7) for where in (8, 20, 70, 120, 200)]
+    return {
+        "bodies": [json.dumps(body).encode() for body in bodies],
+        "heads": heads,
+        "records": records,
+        "segments": edits + [one + other for one, other in zip(edits, edits[7:])],
+    }
+
+
+def pdu(command, status, sequence, body=b""):
+    return struct.pack(">IIII", 16 + len(body), command, status, sequence) + body
+
+
+def deliver_sm(words, options=b"", esm_class=4):
+    addresses = b"\1\x01491700000000\0\1\x01491700000001\0"
+    return pdu(5, 0, 7, b"\0" + addresses + bytes([esm_class, 0, 0]) + b"\0\0" + bytes([0, 0, 0, 0, len(words)]) + words + options)
+
+
+def carriers():
+    """What an XDMS, an SMSC and SMS gateways answer, and what clients hear of events."""
+    delivery = vectors("delivery/vectors.json")
+    error = '<?xml version="1.0" encoding="UTF-8"?><xcap-error xmlns="urn:ietf:params:xml:ns:xcap-error">%s</xcap-error>'
+    errors = ['<schema-validation-error phrase="no such element"/>', "<no-parent><ancestor>http://x/y</ancestor></no-parent>", "<not-utf-8/>"]
+    digest = 'Digest realm="r", nonce="n", qop="auth,auth-int", algorithm=%s, opaque="o", userhash=true, charset=UTF-8, stale=true'
+    challenges = ["Basic realm=\"r\"", *(digest % algorithm for algorithm in ("MD5", "SHA-256", "SHA-512-256", "MD5-sess"))]
+    documents = [case["xml"] for case in delivery["documents"]]
+    documents.append("<k:keys xmlns:k='urn:sidekey:params:xml:ns:keys'><!-- --><k:envelope a='b'>\n a.b.c.d.e </k:envelope></k:keys>")
+    receipt = b"id:0000002a sub:001 dlvrd:001 submit date:2611232233 done date:2611232233 stat:DELIVRD err:000 text:"
+    state = b"\x04\x27\0\1\2" + b"\0\x1e\0\3" + b"2a\0"
+    pdus = [
+        pdu(0x80000009, 0, 1, b"smsc\0" + b"\x02\x10\0\1\x34"), pdu(0x80000004, 0, 2, b"2a\0"), pdu(0x80000004, 0x58, 2, b"\0"),
+        pdu(0x15, 0, 3), pdu(0x80000015, 0, 3), pdu(6, 0, 4), pdu(0x80000006, 0, 4), pdu(0x80000000, 2, 5), pdu(0x102, 0, 6, b"\1\x011\0\1\x012\0"),
+        deliver_sm(receipt), deliver_sm(b"", state), deliver_sm(b"hello", esm_class=0), deliver_sm(receipt, state)[:-5], pdu(0x103, 0, 8, b"x"),
+    ]
+    answers = [
+        b"202\nContent-Type: text/plain\n\x000: Accepted for delivery", b"200\nX-Id: 2a\n\0{\"messages\": [{\"id\": 42}]}",
+        b"200\n\0{id: 2a, done}", b"503\nRetry-After: 120\n\0later", b"429\nRetry-After: Sun, 06 Nov 2033 08:49:37 GMT\n\0",
+        b"403\n\0Authorization failed", b"400\n\0Do not try again", b"302\nLocation: http://elsewhere\n\0",
+    ]
+    reports = [b"ref=2a&d=1\0", b"\0d=16&ref=a%2Db", b'\0{"messages": [{"id": 7, "state": "1"}]}']
+    schemas = vectors("openapi.json")["components"]["schemas"]
+    events = [f"event: {name}\nid: {at}\ndata: {json.dumps(instance(schema, schemas))}\n\n".encode()
+              for at, (name, schema) in enumerate(schemas.items()) if "Event" in name]
+    beats = [b": beat\n\n", b"event:x\r\nid: 9\r\ndata:y\r\ndata: z\r\n\r\n", b"retry: 5\nid: 7\n\n", b"".join(events)]
+    xcap = [(0, error % inner) for inner in errors] + [(1, "\n".join(challenges))] + [(1, one) for one in challenges]
+    xcap += [(2, document) for document in documents]
+    return {
+        "xcap": [bytes([which]) + text.encode() for which, text in xcap],
+        "pdus": chosen(pdus + [b"".join(pdus)]),
+        "gateways": [bytes([which]) + answer for answer in answers for which in range(4)] + [b"\x80" + report for report in reports],
+        "events": chosen(events + beats),
+    }
+
+
 def profile(tokens):
     """What a phone keeps, under the key of the vectors' tokens."""
     octets = lambda digits: base64.urlsafe_b64encode(bytes.fromhex(digits)).rstrip(b"=").decode()
@@ -157,7 +234,7 @@ def chosen(inputs):
 
 def main():
     folder = pathlib.Path(sys.argv[1])
-    for target, inputs in (imap() | protocol()).items():
+    for target, inputs in (imap() | protocol() | service() | carriers()).items():
         (folder / target).mkdir(parents=True, exist_ok=True)
         for number, octets in enumerate(sorted(set(inputs))):
             (folder / target / f"{number:03}").write_bytes(octets)

@@ -12,6 +12,8 @@
 //! | `var.NAME` | one of the variables: names, passwords, senders |
 
 mod callback;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod request;
 mod template;
 

@@ -9,6 +9,8 @@
 //! PDUs are read and written by `rusmpp`; connection and window are ours, so that everything that an SMSC can make grow
 //! has a bound, and no PDU with a password or a payload in it is ever logged.
 
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod link;
 mod report;
 mod wire;

@@ -8,7 +8,7 @@ use crate::error::XdmsTrouble;
 
 /// The envelopes in a document, in its order. What is not in its schema makes it no document at all; what is in an
 /// envelope's place and cannot be one is left out.
-pub(super) fn envelopes(document: &[u8]) -> Result<Vec<String>, XdmsTrouble> {
+pub(crate) fn envelopes(document: &[u8]) -> Result<Vec<String>, XdmsTrouble> {
     if document.len() > SIZE_MAX {
         return Err(XdmsTrouble::TooLarge);
     }

@@ -141,7 +141,7 @@ async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Prob
     Bytes::from_request(request, state).await.map_err(|_| Code::BodyMalformed.into())
 }
 
-fn announced_as_json(headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn announced_as_json(headers: &HeaderMap) -> Result<(), Problem> {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let json = matches!((types.next(), types.next()), (Some(one), None) if names_json(one));
     if json && !headers.contains_key(CONTENT_ENCODING) {
@@ -160,7 +160,7 @@ fn names_json(value: &HeaderValue) -> bool {
 }
 
 /// One JSON object and nothing after it. A list would do for serde in an object's place.
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     if body.trim_ascii_start().first() == Some(&b'[') {
         return Err(Problem::field(Code::BodyInvalid, ".", FieldFault::Invalid));
     }

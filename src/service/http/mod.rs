@@ -7,6 +7,8 @@ pub(crate) mod described;
 pub(crate) mod etag;
 mod example;
 pub(crate) mod extract;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 pub(crate) mod layer;
 pub(crate) mod limits;
 pub(crate) mod list;

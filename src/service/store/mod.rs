@@ -21,6 +21,8 @@ mod delivery;
 mod engine;
 mod feed;
 mod format;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod journal;
 mod keeper;
 mod keys;
