@@ -27,7 +27,7 @@ pub fn bodies(octets: &[u8]) {
         pairing::credential::wire => IssueCredential VerifyCredential;
         pairing::registry => Approve CreateInvitation CreateServer Refuse Reissue;
         pairing::wire => Begin Finish Rekey;
-        policy => Asked;
+        policy::setting => Asked;
         revocation::restore => Accept Reports;
         revocation::wire => Revoke;
         session::batch => OpenBatch;
