@@ -45,7 +45,7 @@ use crate::remote::{Admin, refusal};
 
 /// Attack your own staging installation, and see that it refuses
 ///
-/// Tries some ninety attacks of whoever can reach the service: on pairing, tokens, sessions, wrapped keys, revocation,
+/// Tries more than a hundred attacks of whoever can reach the service: on pairing, tokens, sessions, wrapped keys, revocation,
 /// HTTP and TLS. Each has an honest twin, which must be accepted. Ends with 0 only if every attack is refused as it should
 /// be and changes nothing, and with 8 if one is not.
 ///
