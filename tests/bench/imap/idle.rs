@@ -62,6 +62,7 @@ async fn idling(stream: TlsStream<TcpStream>, credential: &str) -> impl Sized {
         ("a4 IDLE", "+ "),
     ] {
         stream.write_all(format!("{command}\r\n").as_bytes()).await.unwrap();
+        stream.flush().await.unwrap();
         until(&mut stream, answer).await;
     }
     stream
@@ -89,6 +90,7 @@ async fn accept(listener: TcpListener, tls: TlsAcceptor) {
 
 async fn serve(mut stream: impl AsyncBufRead + AsyncWrite + Unpin) -> std::io::Result<()> {
     stream.write_all(b"* OK [CAPABILITY IMAP4rev1] ready\r\n").await?;
+    stream.flush().await?;
     let message = "x".repeat(MESSAGE);
     let mut line = String::new();
     while stream.read_line(&mut line).await? > 0 {
