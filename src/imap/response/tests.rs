@@ -85,7 +85,7 @@ const LINES: &str = "* OK [CAPABILITY IMAP4rev1] ready\r\n\
     * 1 FETCH (UID 7 FLAGS (\\Seen $x) BODY[HEADER.FIELDS (\"A]\" B)]<0> {6}\r\na: b\r\n ENVELOPE (\"x\" NIL ((\"{1}\" {1}\r\n( NIL \
     ) X-GM \"q\\\"\") NIL) X-NEW (1 (2)) RFC822.SIZE 77)\r\n\
     * 2 FETCH (BINARY[1] ~{3}\r\n\0\r\n BODY[] NIL BODY[1] \"\" BODY[2] {0}\r\n)\r\n\
-    + go\r\na1 OK [UIDNEXT 5] Fetch (done\r\n* BYE\r\n* ESEARCH (TAG \"a\") UID ALL 1:3\r\n";
+    * 03 Fetch (flags ())\r\n+ go\r\na1 OK [UIDNEXT 5] Fetch (done\r\n* BYE\r\n* ESEARCH (TAG \"a\") UID ALL 1:3\r\n";
 
 #[test]
 fn what_passes_is_what_came() {

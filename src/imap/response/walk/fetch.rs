@@ -15,7 +15,7 @@ impl Walk {
             return Err(Reason::FetchMalformed);
         }
         self.message = Message { number, uid: None };
-        self.opening = Some(format!("* {number} FETCH (").into_bytes());
+        self.opening = Some([self.line.octets(), b" ("].concat());
         self.line.clear();
         self.state = State::FetchOpen;
         Ok(())
