@@ -14,7 +14,6 @@ use sidekey_client::{Error, Roots};
 use sidekey_protocol::ids::Timestamp;
 use sidekey_protocol::pairing::PublicUrl;
 use sidekey_service::Config;
-use sidekey_service::config::host;
 
 use crate::check::doors::Doors;
 use crate::check::instance::{self, Holder};
@@ -84,8 +83,8 @@ impl Doctor {
         let reached = self.way(config.as_ref(), holder, &mut checks).await;
         let set = environment().collect();
         let host = match (&config, self.way_to(config.as_ref())) {
-            (Some(config), _) => host(&config.public_url).to_owned(),
-            (None, Some(way)) => host(&way.url).to_owned(),
+            (Some(config), _) => config.public_url.host().to_owned(),
+            (None, Some(way)) => way.url.host().to_owned(),
             (None, None) => String::new(),
         };
         checks.push(surroundings::environment(&set, &host, config.as_ref().map(|config| &config.root_key)));

@@ -80,8 +80,9 @@ impl Init {
     fn options(&self) -> Options {
         let default = Options::default();
         let public_url = self.url.clone().unwrap_or(default.public_url);
-        let here = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let listen = self.listen.or_else(|| port(&public_url).map(here)).unwrap_or(default.listen);
+        // A URL without a port is that of something in front, which has 443 for itself.
+        let here = || SocketAddr::from((Ipv4Addr::LOCALHOST, public_url.port()));
+        let listen = self.listen.or_else(|| public_url.names_its_port().then(here)).unwrap_or(default.listen);
         Options { public_url, listen, names: self.name.clone(), server: self.server.clone() }
     }
 
@@ -96,11 +97,6 @@ impl Init {
             _ => Ok(()),
         }
     }
-}
-
-fn port(url: &PublicUrl) -> Option<u16> {
-    let authority = url.as_str().strip_prefix("https://")?.split('/').next()?;
-    authority.rsplit_once(':')?.1.parse().ok()
 }
 
 fn outcome(item: &Item) -> &'static str {

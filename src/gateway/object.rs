@@ -176,11 +176,11 @@ impl Text {
             three[..self.carried].copy_from_slice(&self.carry[..self.carried]);
             three[self.carried..].copy_from_slice(&octets[..lacks]);
             self.carried = 0;
-            encode(&three, out);
+            STANDARD.encode_append(three, out);
             octets = &octets[lacks..];
         }
         let (whole, rest) = octets.split_at(octets.len() - octets.len() % 3);
-        encode(whole, out);
+        STANDARD.encode_append(whole, out);
         self.keep(rest);
     }
 
@@ -190,12 +190,8 @@ impl Text {
     }
 
     fn end(&self, out: &mut Vec<u8>) {
-        encode(&self.carry[..self.carried], out);
+        STANDARD.encode_append(&self.carry[..self.carried], out);
     }
-}
-
-fn encode(octets: &[u8], out: &mut Vec<u8>) {
-    STANDARD.encode_append(octets, out);
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use sidekey_protocol::ids::Timestamp;
 
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::files::{self, BadFile};
 
 /// TLS cannot be had with these files.
@@ -189,7 +189,7 @@ fn judge(leaf: &CertificateDer<'_>, config: &Config, now: Timestamp, path: &Path
     if i64::from(now.0) < from {
         return Err(BadTls::NotYet { path: path.to_owned(), from: date(from) });
     }
-    let host = config::host(&config.public_url);
+    let host = config.public_url.host();
     let parsed = ParsedCertificate::try_from(leaf).map_err(unusable)?;
     let foreign = || BadTls::Name { path: path.to_owned(), host: host.to_owned() };
     let name = ServerName::try_from(host).map_err(|_| foreign())?;

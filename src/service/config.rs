@@ -173,26 +173,6 @@ impl Config {
     }
 }
 
-/// The host of a public URL: a name, an IPv4 address, or an IPv6 address without its brackets.
-#[must_use]
-pub fn host(url: &PublicUrl) -> &str {
-    let authority = authority_and_path(url).0;
-    match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    }
-}
-
-/// The path before every route, empty or `/…`.
-pub(crate) fn path(url: &PublicUrl) -> &str {
-    authority_and_path(url).1
-}
-
-fn authority_and_path(url: &PublicUrl) -> (&str, &str) {
-    let rest = url.as_str().strip_prefix("https://").unwrap_or_default();
-    rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash))
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -283,17 +263,5 @@ mod tests {
         assert_eq!(config.data, folder.path().join("kept"));
         assert_eq!(config.tls_key_path(), folder.path().join("kept/tls.key"));
         assert!(matches!(Config::read(folder.path()), Err(BadConfig::Unreadable { .. })));
-    }
-
-    #[test]
-    fn a_public_url_falls_into_host_and_path() {
-        for (url, parts) in [
-            ("https://keys.example.org", ("keys.example.org", "")),
-            ("https://[::1]:8443/sidekey", ("::1", "/sidekey")),
-            ("https://10.0.0.1:1/a/b", ("10.0.0.1", "/a/b")),
-        ] {
-            let url = url.parse().unwrap();
-            assert_eq!((host(&url), path(&url)), parts);
-        }
     }
 }

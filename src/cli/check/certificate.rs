@@ -12,7 +12,6 @@ use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, Error, RootCertStore};
 use sidekey_protocol::ids::Timestamp;
 use sidekey_service::Config;
-use sidekey_service::config::host;
 
 use super::Check;
 use crate::output::shell;
@@ -38,7 +37,7 @@ pub fn check(config: &Config, now: Timestamp) -> Check {
             format!("{} is not the certificate of {}", file.display(), config.tls_key_path().display());
         return Check::finding(NAME, what, mend);
     }
-    let host = host(&config.public_url);
+    let host = config.public_url.host();
     let Ok(name) = ServerName::try_from(host.to_owned()) else {
         return Check::finding(NAME, format!("{host} is no name that a certificate can hold"), mend);
     };
@@ -133,7 +132,7 @@ fn mend(config: &Config) -> String {
     }
     format!(
         "put a certificate for {} with its chain into {}, and its key into {}",
-        host(&config.public_url),
+        config.public_url.host(),
         file.display(),
         config.tls_key_path().display()
     )

@@ -9,7 +9,6 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, NamedGroup, ProtocolVersion, RootCertStore};
 use sidekey_protocol::pairing::PublicUrl;
 use sidekey_service::Config;
-use sidekey_service::config::host;
 use tokio::net::TcpSocket;
 
 use super::Check;
@@ -61,7 +60,7 @@ fn taken(option: &str, listen: SocketAddr, error: &io::Error) -> Check {
 
 /// The addresses behind the public URL's host, and what that says.
 pub async fn resolved(url: &PublicUrl, patience: Duration) -> (Vec<SocketAddr>, Check) {
-    let (host, port) = (host(url), port(url));
+    let (host, port) = (url.host(), url.port());
     let found = tokio::time::timeout(patience, tokio::net::lookup_host((host, port))).await;
     let found = found.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")));
     let mend = format!("add {host} to the DNS, or its address and name to /etc/hosts");
@@ -86,7 +85,7 @@ pub fn listening(config: &Config, addresses: &[SocketAddr], reached: bool) -> Ch
         return Check::finding(
             LISTENING,
             format!("the service listens on {listen}, which this machine alone reaches; clients go to {url}"),
-            format!("set listen = \"0.0.0.0:{}\", or forward TCP to {listen}", port(url)),
+            format!("set listen = \"0.0.0.0:{}\", or forward TCP to {listen}", url.port()),
         );
     }
     if !loopback(listen.ip()) && !public && !addresses.is_empty() {
@@ -115,7 +114,7 @@ pub async fn tls(
     roots: RootCertStore,
     patience: Duration,
 ) -> Check {
-    let (host, addresses) = (host(url).to_owned(), addresses.to_vec());
+    let (host, addresses) = (url.host().to_owned(), addresses.to_vec());
     let shaken = tokio::task::spawn_blocking(move || shake(&host, &addresses, roots, patience)).await;
     let mend = "let TLS pass through to the service: whatever ends it sees every key";
     match shaken.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
@@ -172,15 +171,6 @@ fn shake(
     Err(failed)
 }
 
-/// The port of a public URL.
-#[must_use]
-pub fn port(url: &PublicUrl) -> u16 {
-    let authority =
-        url.as_str().strip_prefix("https://").unwrap_or_default().split('/').next().unwrap_or_default();
-    let after = authority.rsplit(']').next().unwrap_or_default();
-    after.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(443)
-}
-
 const PORTS: &str = "ports";
 const NAMES: &str = "name resolution";
 const LISTENING: &str = "listening addresses";
@@ -192,18 +182,6 @@ mod tests {
 
     fn url(text: &str) -> PublicUrl {
         text.parse().unwrap()
-    }
-
-    #[test]
-    fn a_url_has_its_port_or_the_usual_one() {
-        for (text, expected) in [
-            ("https://keys.example.org", 443),
-            ("https://keys.example.org:8443/sidekey", 8443),
-            ("https://[::1]:9", 9),
-            ("https://[::1]", 443),
-        ] {
-            assert_eq!(port(&url(text)), expected, "{text}");
-        }
     }
 
     #[test]

@@ -27,9 +27,9 @@ pub struct Answer {
 /// # Errors
 /// No connection, a certificate that is not trusted, an answer that is no HTTP.
 pub fn get(url: &PublicUrl, roots: &str, path: &str, token: Option<&str>) -> io::Result<Answer> {
-    let authority = url.as_str().trim_start_matches("https://").split('/').next().unwrap_or_default();
-    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host).to_owned();
-    let mut connection = connect(roots, host, TcpStream::connect(authority)?)?;
+    let authority = url.authority();
+    let mut connection =
+        connect(roots, url.host().to_owned(), TcpStream::connect((url.host(), url.port()))?)?;
     let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
     let request = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\n{token}Connection: close\r\n\r\n");
     connection.write_all(request.as_bytes())?;

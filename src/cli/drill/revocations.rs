@@ -13,7 +13,7 @@ use super::ask::Ask;
 use super::attack::{Attack, Bout, Group, Side, Went, bouts};
 use super::ground::{Device, Ground, rng};
 use super::promises::{self, LIVE, NEVER, NEXT, OTHERS};
-use super::sessions::{key, once};
+use super::sessions::{key, key_of, once};
 
 /// All of them.
 pub(super) fn attacks() -> Vec<Attack> {
@@ -56,8 +56,8 @@ async fn key_of_before(bout: &mut Bout) -> Went {
     let session = ground.session(&gone.user).await?;
     bout.twin("one is revoked", revoke(&ground, &pairing(gone.keys.pairing)), 200).await?;
     let token = ground.token(&stays.keys);
-    let asked = |n: u32| Ask::get(format!("/v1/sessions/{session}/key?generation={n}")).bearer(&token);
-    bout.attack("the other asks for the key of before", asked(0), Code::GenerationRevoked).await?;
+    let before = key_of(session, 0).bearer(&token);
+    bout.attack("the other asks for the key of before", before, Code::GenerationRevoked).await?;
     let newest: SessionKey =
         bout.twin("and for the newest", key(session).bearer(&token), 200).await?.json()?;
     bout.holds(

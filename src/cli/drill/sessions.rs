@@ -126,12 +126,10 @@ async fn other_epoch(bout: &mut Bout) -> Went {
 async fn generation(bout: &mut Bout) -> Went {
     let session = bout.ground.session(&bout.ground.phone.user).await?;
     let ground = bout.ground.clone();
-    let asked = |n: u32| {
-        Ask::get(format!("/v1/sessions/{session}/key?generation={n}"))
-            .bearer(&ground.token(&ground.phone.keys))
-    };
-    bout.attack("the ninety-ninth", asked(99), Code::GenerationUnknown).await?;
-    bout.twin("the first", asked(0), 200).await?;
+    let token = ground.token(&ground.phone.keys);
+    let ninety_ninth = key_of(session, 99).bearer(&token);
+    bout.attack("the ninety-ninth", ninety_ninth, Code::GenerationUnknown).await?;
+    bout.twin("the first", key_of(session, 0).bearer(&token), 200).await?;
     Ok(())
 }
 
@@ -200,6 +198,11 @@ pub(super) fn once() -> String {
 
 pub(super) fn key(session: SessionId) -> Ask {
     Ask::get(format!("/v1/sessions/{session}/key"))
+}
+
+/// The key of one generation.
+pub(super) fn key_of(session: SessionId, generation: u32) -> Ask {
+    Ask::get(format!("/v1/sessions/{session}/key?generation={generation}"))
 }
 
 fn shown(session: SessionId) -> Ask {

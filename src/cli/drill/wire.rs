@@ -13,7 +13,6 @@ use rustls::pki_types::ServerName;
 use serde_json::Value;
 use sidekey_client::{Error, Roots};
 use sidekey_protocol::pairing::PublicUrl;
-use sidekey_service::config::host;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -21,7 +20,6 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::ask::{Answer, Ask};
-use crate::check::network::port;
 
 /// Where the service is, and whose certificates count there. A connection is made for each request, so that nothing of
 /// one attack is left in the next.
@@ -80,21 +78,20 @@ impl Wire {
     }
 
     fn request(&self, ask: &Ask) -> io::Result<Request<Full<bytes::Bytes>>> {
-        let (authority, path) = self.authority_and_path();
-        let request = Request::builder().method(&ask.method).uri(format!("{path}{}", ask.path));
+        let request = Request::builder().method(&ask.method).uri(format!("{}{}", self.url.path(), ask.path));
         let mut request = request.body(Full::new(ask.body.clone())).map_err(io::Error::other)?;
         *request.headers_mut() = ask.headers.clone();
-        request.headers_mut().insert(HOST, HeaderValue::from_str(authority).map_err(io::Error::other)?);
+        request
+            .headers_mut()
+            .insert(HOST, HeaderValue::from_str(self.url.authority()).map_err(io::Error::other)?);
         request.headers_mut().insert(USER_AGENT, HeaderValue::from_static(AGENT));
         Ok(request)
     }
 
-    /// The service's authority, and the path before its routes.
+    /// The service's public URL.
     #[must_use]
-    pub fn authority_and_path(&self) -> (&str, &str) {
-        let text = self.url.as_str().trim_start_matches("https://");
-        let end = text.find('/').unwrap_or(text.len());
-        text.split_at(end)
+    pub fn url(&self) -> &PublicUrl {
+        &self.url
     }
 
     /// Says these octets and listens to the end of the connection, or until nothing more comes.
@@ -127,13 +124,13 @@ impl Wire {
     pub async fn connect(&self, protocol: &[u8]) -> io::Result<TlsStream<TcpStream>> {
         let mut tls = self.tls.clone();
         tls.alpn_protocols = vec![protocol.to_vec()];
-        let name = ServerName::try_from(host(&self.url).to_owned()).map_err(io::Error::other)?;
+        let name = ServerName::try_from(self.url.host().to_owned()).map_err(io::Error::other)?;
         let connecting = TlsConnector::from(Arc::new(tls)).connect(name, self.tcp().await?);
         timeout(self.patience, connecting).await.map_err(|_| late())?
     }
 
     async fn tcp(&self) -> io::Result<TcpStream> {
-        let connecting = TcpStream::connect((host(&self.url), port(&self.url)));
+        let connecting = TcpStream::connect((self.url.host(), self.url.port()));
         let stream = timeout(self.patience, connecting).await.map_err(|_| late())??;
         stream.set_nodelay(true)?;
         Ok(stream)

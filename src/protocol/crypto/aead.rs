@@ -49,6 +49,7 @@ impl Aead {
         assert_eq!(sealed.len(), filled + rest.len() + TAG_SIZE, "room for the text and its tag");
         let (text, room) = sealed.split_at_mut(filled);
         if self.0.algorithm() == &AES_256_GCM {
+            // Of aws-lc-rs's builds, all but the FIPS one may call this.
             let nonce = Nonce::assume_unique_for_key(nonce);
             self.0
                 .seal_in_place_scatter(nonce, Aad::empty(), text, rest, room)

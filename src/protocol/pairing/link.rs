@@ -10,6 +10,9 @@ use zeroize::Zeroizing;
 use super::{PairingCode, Pin};
 use crate::ids::{InvitationId, Malformed};
 
+const SCHEME: &str = "https://";
+/// The port that a URL does not name.
+const HTTPS_PORT: u16 = 443;
 /// Octets of the longest public URL.
 const URL_MAX: usize = 255;
 
@@ -25,28 +28,75 @@ impl PublicUrl {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// `host[:port]`: what a request's `Host` says.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        self.authority_and_path().0
+    }
+
+    /// The host: a name, an IPv4 address, or an IPv6 address without its brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        let (host, _) = host_and_port(self.authority());
+        bare_address(host).unwrap_or(host)
+    }
+
+    /// The port, which is 443 where the URL names none.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        host_and_port(self.authority()).1.and_then(|port| port.parse().ok()).unwrap_or(HTTPS_PORT)
+    }
+
+    /// Whether the URL names its port, which is another than 443 then.
+    #[must_use]
+    pub fn names_its_port(&self) -> bool {
+        self.port() != HTTPS_PORT
+    }
+
+    /// The path before every route, empty or `/…`.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.authority_and_path().1
+    }
+
+    fn authority_and_path(&self) -> (&str, &str) {
+        split_path(&self.0[SCHEME.len()..])
+    }
 }
 
 impl FromStr for PublicUrl {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let rest = text.strip_prefix("https://").ok_or(Malformed)?;
-        let (authority, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
+        let (authority, path) = split_path(text.strip_prefix(SCHEME).ok_or(Malformed)?);
         let plain = text.len() <= URL_MAX && authority_is_plain(authority) && path_is_plain(path);
         if plain { Ok(Self(text.into())) } else { Err(Malformed) }
     }
 }
 
-fn authority_is_plain(authority: &str) -> bool {
+fn split_path(after_scheme: &str) -> (&str, &str) {
+    let path = after_scheme.find('/').unwrap_or(after_scheme.len());
+    after_scheme.split_at(path)
+}
+
+fn host_and_port(authority: &str) -> (&str, Option<&str>) {
     // The port's colon is the last one that no bracket of an IPv6 address follows.
-    let (host, port) = match authority.rsplit_once(':') {
+    match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         _ => (authority, None),
-    };
+    }
+}
+
+fn bare_address(host: &str) -> Option<&str> {
+    host.strip_prefix('[')?.strip_suffix(']')
+}
+
+fn authority_is_plain(authority: &str) -> bool {
+    let (host, port) = host_and_port(authority);
     let name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-');
     let address = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f' | b':' | b'.');
-    let host_is_plain = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+    let host_is_plain = match bare_address(host) {
         Some(inner) => !inner.is_empty() && inner.bytes().all(address),
         None => !host.is_empty() && host.bytes().all(name),
     };
@@ -54,7 +104,7 @@ fn authority_is_plain(authority: &str) -> bool {
 }
 
 fn port_is_plain(port: &str) -> bool {
-    port.parse::<u16>().is_ok_and(|number| number != 0 && number != 443 && number.to_string() == port)
+    port.parse::<u16>().is_ok_and(|number| number != 0 && number != HTTPS_PORT && number.to_string() == port)
 }
 
 fn path_is_plain(path: &str) -> bool {
@@ -174,6 +224,26 @@ mod tests {
             "https://a/p/000102030405060708090a0b0c0d0e0f?x#A1B0-9ZTV.AAECAwQFBgcICQoLDA0ODw",
         ] {
             assert_eq!(other.parse::<Link>().unwrap_err(), Malformed, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_public_url_falls_into_its_parts() {
+        for (url, authority, host, port, path) in [
+            ("https://keys.example.org", "keys.example.org", "keys.example.org", 443, ""),
+            (
+                "https://keys.example.org:8443/sidekey",
+                "keys.example.org:8443",
+                "keys.example.org",
+                8443,
+                "/sidekey",
+            ),
+            ("https://[::1]:9/sidekey", "[::1]:9", "::1", 9, "/sidekey"),
+            ("https://[::1]", "[::1]", "::1", 443, ""),
+            ("https://10.0.0.1:1/a/b", "10.0.0.1:1", "10.0.0.1", 1, "/a/b"),
+        ] {
+            let url: PublicUrl = url.parse().unwrap();
+            assert_eq!((url.authority(), url.host(), url.port(), url.path()), (authority, host, port, path));
         }
     }
 

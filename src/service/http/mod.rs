@@ -31,7 +31,6 @@ use self::limits::{Edge, Guard};
 use self::problem::{Code, Problem};
 pub(crate) use self::routes::{ROUTES, Route, Time};
 use crate::app::App;
-use crate::config;
 
 /// A handler of whoever builds the service in, for a route of the table: it answers in the place of the service's own,
 /// behind the same guard and the same edge.
@@ -73,7 +72,7 @@ fn with_rows(rows: &'static [Route], app: &App, edge_parts: Arc<Edge>, instead: 
         router = router.route(route.path, serve);
     }
     let router = router.method_not_allowed_fallback(async || Problem::from(Code::MethodNotAllowed));
-    let router = match config::path(&app.public_url) {
+    let router = match app.public_url.path() {
         "" => router,
         prefix => Router::new().nest(prefix, router),
     };

@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 
 use crate::app::SharedRng;
 use crate::clock::Clock;
-use crate::config::{self, Config, Operations, SHIPPED};
+use crate::config::{Config, Operations, SHIPPED};
 use crate::fault::Fault;
 use crate::files::{self, BadFile};
 use crate::root;
@@ -298,7 +298,7 @@ struct Credential<'a> {
 
 /// What the certificate is for.
 fn names(options: &Options) -> BTreeSet<String> {
-    let always = ["localhost", "127.0.0.1", "::1", config::host(&options.public_url)];
+    let always = ["localhost", "127.0.0.1", "::1", options.public_url.host()];
     always.into_iter().map(str::to_owned).chain(options.names.iter().cloned()).collect()
 }
 

@@ -80,7 +80,7 @@ async fn said(bout: &mut Bout, make: Make) -> Went {
 /// Chunks hold, as RFC 9112 says; the connection ends after them, and nothing that follows is a request.
 async fn smuggled(bout: &mut Bout) -> Went {
     let (head, body) = (signed(&bout.ground), honest(&bout.ground).to_string());
-    let (authority, path) = bout.ground.wire.authority_and_path();
+    let (authority, path) = (bout.ground.wire.url().authority(), bout.ground.wire.url().path());
     let hidden = format!("GET {path}/v1/keys HTTP/1.1\r\nhost: {authority}\r\n\r\n");
     for lengths in [
         "content-length: 4\r\ntransfer-encoding: chunked\r\n",
@@ -147,7 +147,7 @@ fn told(heard: &Heard) -> String {
 
 /// Up to the headers that say how long the body is. It asks for the end of nothing: that is for the service to decide.
 fn unsigned(ground: &Ground) -> String {
-    let (authority, path) = ground.wire.authority_and_path();
+    let (authority, path) = (ground.wire.url().authority(), ground.wire.url().path());
     format!(
         "POST {path}{INVITATIONS} HTTP/1.1\r\nhost: {authority}\r\ncontent-type: application/json\r\nuser-agent: {}\r\n",
         crate::drill::wire::AGENT

@@ -87,9 +87,31 @@ fn seal_and_open(name: TestName, algorithm: impl Fn(&Secret<32>) -> Aead) -> Tal
             let tag = algorithm(&key).seal(nonce, &test.aad, text);
             assert_eq!((&*text, tag.as_slice()), (test.ct.as_slice(), test.tag.as_slice()), "{test:?}");
         }
+        if test.aad.is_empty() {
+            seal_and_open_elsewhere(&algorithm(&key), nonce, test);
+        }
     }
     assert_eq!(tally.sum(), set.number_of_tests);
     tally
+}
+
+/// The same from one buffer into another, wherever a text is split: records of a frame, which have no associated data.
+fn seal_and_open_elsewhere(aead: &Aead, nonce: [u8; 12], test: &aead::Test) {
+    let sealed = [test.ct.as_slice(), &test.tag].concat();
+    let mut text = vec![0; test.ct.len()];
+    let opened = aead.open_into(nonce, &sealed, &mut text);
+    assert_eq!(opened.is_err(), test.result.must_fail(), "{test:?}");
+    if opened.is_err() {
+        return;
+    }
+    assert_eq!(text, test.pt.as_slice(), "{test:?}");
+    for filled in 0..=text.len() {
+        let mut room = text.clone();
+        room.resize(sealed.len(), 0);
+        room[filled..].fill(0);
+        aead.seal_into(nonce, &mut room, filled, &text[filled..]);
+        assert_eq!(room, sealed, "{test:?}, split at {filled}");
+    }
 }
 
 #[test]
