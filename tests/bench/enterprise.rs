@@ -1,13 +1,13 @@
 //! An enterprise of the built binary: its service, an administrator, its mail server, and whoever else pairs.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sidekey_client::admin::{Admin, AdminCredential, Invite};
-use sidekey_client::protocol::ids::{PartyId, Role, ServerName};
-use sidekey_client::{Ambient, Client, Invitation, KeyStore, MemoryKeyStore, Roots, Server, pair};
+use sidekey_client::admin::{Admin, AdminCredential};
+use sidekey_client::protocol::ids::{PartyId, Role};
+use sidekey_client::{Ambient, Client, Roots, Server};
 
 use crate::binary::{Serving, Sidekey};
+use crate::load::{paired, server};
 
 /// One service, as the README installs it, and who is at it.
 pub(crate) struct Enterprise {
@@ -37,15 +37,16 @@ impl Enterprise {
         let serving = serve(&sidekey, port);
         sidekey.run("policy set --sessions-max 100000 --yes").succeeded();
         let admin = Admin::new(credential(&sidekey), Ambient::system()).unwrap();
-        admin.add_server(&at()).await.unwrap();
-        let store = paired(&sidekey, &admin, None).await;
+        admin.add_server(&server()).await.unwrap();
+        let store = paired(&admin, credential(&sidekey).roots, Role::Server, None).await.unwrap();
         let mail = Server::open(store, Ambient::system()).await.unwrap();
         Self { sidekey, port, serving, admin, mail }
     }
 
     /// Pairs one more device of this user.
     pub(crate) async fn device(&self, user: &str) -> PartyId {
-        let store = paired(&self.sidekey, &self.admin, Some(user)).await;
+        let user = format!("{user}@example.org").parse().unwrap();
+        let store = paired(&self.admin, self.roots(), Role::Client, Some(user)).await.unwrap();
         Client::open(store, Ambient::system()).await.unwrap().pairing()
     }
 
@@ -69,24 +70,6 @@ impl Enterprise {
     }
 }
 
-/// The one mail server.
-fn at() -> ServerName {
-    "mail.example.org".parse().unwrap()
-}
-
 fn credential(sidekey: &Sidekey) -> AdminCredential {
     AdminCredential::read(&sidekey.data().join("admin.json")).unwrap()
-}
-
-/// A device of this user, or the mail server.
-async fn paired(sidekey: &Sidekey, admin: &Admin, user: Option<&str>) -> Arc<dyn KeyStore> {
-    let role = if user.is_some() { Role::Client } else { Role::Server };
-    let user = user.map(|user| format!("{user}@example.org").parse().unwrap());
-    let invite = Invite { role, server: at(), user, ttl_s: None, approval: None };
-    let link = admin.invite(&invite).await.unwrap().link;
-    let roots = credential(sidekey).roots;
-    let invitation = Invitation::from_link(link, roots, Some(role), "a device".parse().unwrap()).unwrap();
-    let store = Arc::new(MemoryKeyStore::default());
-    pair(invitation, store.clone(), Ambient::system()).await.unwrap();
-    store
 }

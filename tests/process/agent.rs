@@ -168,8 +168,8 @@ fn a_message_of_64_mib_is_read_in_8_mb_of_memory() {
     ask("FETCH 1 BODY.PEEK[]", LARGE);
     ask("FETCH 1 BODY.PEEK[]", LARGE);
     // What a build maps of its own code is not counted: this one, for debugging, has twice as much as what is shipped.
-    let own = memory(&agent, "RssAnon");
-    assert!(own <= 8_000, "{own} kB, and {} kB with its code", memory(&agent, "VmRSS"));
+    let own = agent.memory("RssAnon");
+    assert!(own <= 8_000, "{own} KiB, and {} KiB with its code", agent.memory("VmRSS"));
 }
 
 /// The whole of message 7 in INBOX, as this mail server's gateway seals it, in base64.
@@ -217,11 +217,4 @@ fn gateway(door: &TcpListener, frame: &[u8]) {
         }
         line.clear();
     }
-}
-
-/// What the system says of a process's memory, in kB.
-fn memory(agent: &Serving, what: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", agent.pid())).unwrap();
-    let line = status.lines().find(|line| line.starts_with(what)).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }

@@ -183,6 +183,13 @@ impl Serving {
         self.child.id()
     }
 
+    /// What the system says of its memory, in KiB: `VmRSS`, or `VmHWM`, the most so far.
+    pub(crate) fn memory(&self, what: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find(|line| line.starts_with(what)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
     /// Sends it a signal by name.
     pub(crate) fn signal(&self, signal: &str) {
         let kill =

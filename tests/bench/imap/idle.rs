@@ -43,7 +43,7 @@ async fn five_thousand_connections() {
     let lines: Vec<_> = stream::iter(0..CONNECTIONS).map(idle).buffer_unordered(AT_ONCE).collect().await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let (after, most) = (gateway.memory("VmRSS"), gateway.memory("VmHWM"));
-    let each = |memory: u64| (memory - before) as f64 / 1024.0 / CONNECTIONS as f64;
+    let each = |memory: u64| (memory - before) as f64 / CONNECTIONS as f64;
     tell(&format!(
         "{} connections in IDLE, each after a FETCH of {MESSAGE} octets, TLS on both sides:",
         lines.len()

@@ -83,10 +83,8 @@ impl Gateway {
         self.serving.pid()
     }
 
-    /// What the system says of its memory, in octets: `VmRSS`, or `VmHWM`, the most so far.
+    /// What the system says of its memory, in KiB.
     pub(crate) fn memory(&self, what: &str) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find(|line| line.starts_with(what)).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+        self.serving.memory(what)
     }
 }

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sidekey_client::protocol::revocation::Target;
 use tokio::sync::oneshot;
 
@@ -13,6 +12,7 @@ use super::load::{Asked, Connection, Door};
 use super::table::{Goal, Protocol, fact};
 use crate::enterprise::Enterprise;
 use crate::measure::tell;
+use crate::target::enough_files;
 
 /// A stream of events, and the connection that it is on.
 struct Listening {
@@ -40,8 +40,7 @@ impl Listening {
 /// Each on a TCP connection of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn five_thousand_who_listen_hear_of_a_revocation() {
-    let may = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: may.maximum, ..may }).unwrap();
+    enough_files(LISTENERS as u64 * 2);
     let enterprise = Enterprise::start("").await;
     let door = Door::of(&enterprise).await;
     let mut listeners = Vec::new();

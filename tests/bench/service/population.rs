@@ -61,9 +61,7 @@ impl Population {
 
     /// What the process holds, in octets.
     pub(crate) fn resident(&self) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.enterprise.pid())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() * 1024.0
+        self.enterprise.serving.memory("VmRSS") as f64 * 1024.0
     }
 }
 

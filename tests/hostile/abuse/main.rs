@@ -57,7 +57,7 @@ async fn survives(target: &Target, kind: Kind) {
     for _ in 0..20 {
         target.ask().await;
     }
-    let (before, descriptors) = (target.memory("VmRSS"), target.descriptors());
+    let (before, descriptors) = (target.serving.memory("VmRSS"), target.descriptors());
     target.forget_the_most();
     let attacker = target.attacker(2);
     let each = |attack: &Attack| {
@@ -84,7 +84,7 @@ async fn survives(target: &Target, kind: Kind) {
         over.store(true, Ordering::Relaxed);
     };
     tokio::join!(attacks, honest);
-    let most = target.memory("VmHWM");
+    let most = target.serving.memory("VmHWM");
     assert!(most < before + MEMORY_MAX_KIB, "{most} KiB, and {before} before");
     recovers(target, descriptors).await;
 }

@@ -76,13 +76,6 @@ impl Target {
         Attacker { from: Ipv4Addr::new(127, 0, 0, address), at: self.address, ca: Arc::from(ca) }
     }
 
-    /// What `/proc` says of its memory, in KiB.
-    pub(crate) fn memory(&self, what: &str) -> u64 {
-        let said = std::fs::read_to_string(format!("/proc/{}/status", self.serving.pid())).unwrap();
-        let line = said.lines().find(|line| line.starts_with(what)).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
-    }
-
     /// From here on, `VmHWM` is the most that it has had since.
     pub(crate) fn forget_the_most(&self) {
         std::fs::write(format!("/proc/{}/clear_refs", self.serving.pid()), "5").unwrap();
