@@ -36,14 +36,15 @@ impl Rounds {
         self.p99.push(took[ASKED * 99 / 100]);
     }
 
-    /// What the service spends on an attack for what the attackers spend on it.
-    fn for_theirs(&self, calm: &Self) -> f64 {
-        let more = |with: &[Duration], without: &[Duration]| {
-            let sum = |of: &[Duration]| of.iter().sum::<Duration>();
-            sum(with).saturating_sub(sum(without))
-        };
-        let theirs = more(&self.others, &calm.others).max(Duration::from_nanos(1));
-        more(&self.processor, &calm.processor).div_duration_f64(theirs)
+    /// What the service spends on an attack for what the attackers spend on it, if that is anything to speak of.
+    fn for_theirs(&self, calm: &Self) -> String {
+        let sum = |of: &[Duration]| of.iter().sum::<Duration>();
+        let more = |with: &[Duration], without: &[Duration]| sum(with).saturating_sub(sum(without));
+        let theirs = more(&self.others, &calm.others);
+        if theirs < sum(&calm.others) / 5 {
+            return "-".to_owned();
+        }
+        format!("{:.2}", more(&self.processor, &calm.processor).div_duration_f64(theirs))
     }
 }
 
@@ -69,7 +70,7 @@ async fn honest_requests_under_each_attack() {
     tell(&format!(
         "honest requests under attack, × without, {ROUNDS} interleaved rounds of {ASKED}; service, honest client and\n\
          attackers share this machine's cores. Half of the rounds are within the parentheses. The last column is what\n\
-         the service spends on the attack, × what the attackers spend on it:"
+         the service spends on the attack, × what the attackers spend on it, where they spend something:"
     ));
     tell(&format!(
         "  {:<26} {:>5}  {:<22} {:<22} {:<22} leverage",
@@ -90,7 +91,7 @@ async fn honest_requests_under_each_attack() {
             format!("{median:.2} ({low:.2} to {high:.2})")
         };
         tell(&format!(
-            "  {:<26} {:>5}  {:<22} {:<22} {:<22} {:.2}",
+            "  {:<26} {:>5}  {:<22} {:<22} {:<22} {}",
             attack.name,
             attack.at_once,
             ratio(&attacked.median, &calm.median),

@@ -103,7 +103,9 @@ fn relay(to: SocketAddr) -> SocketAddr {
 fn hand_on(mut from: TcpStream, mut to: TcpStream) {
     let mut octets = vec![0; 64 * 1024];
     while let Ok(read @ 1..) = from.read(&mut octets) {
-        to.write_all(&octets[..read]).unwrap();
+        if to.write_all(&octets[..read]).is_err() {
+            return;
+        }
     }
 }
 

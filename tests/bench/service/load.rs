@@ -193,7 +193,13 @@ impl Way {
         (protocol, connections): (Protocol, usize),
         request: impl Fn(usize) -> Asked + 'static,
     ) -> Self {
-        let connections = join_all((0..connections).map(|_| door.open(protocol))).await;
+        // Asked at once, for something that costs nothing: whoever asks nothing for ten seconds is sent away, and others come first.
+        let connections = join_all((0..connections).map(async |_| {
+            let mut connection = door.open(protocol).await;
+            connection.read(Asked::get("/v1/pairings/self")).await;
+            connection
+        }));
+        let connections = connections.await;
         Self {
             name,
             process: process.clone(),
