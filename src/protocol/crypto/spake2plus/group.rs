@@ -2,9 +2,9 @@
 
 use p256::elliptic_curve::group::Group as _;
 use p256::elliptic_curve::ops::Reduce as _;
-use p256::elliptic_curve::sec1::{FromSec1Point as _, ToSec1Point as _};
+use p256::elliptic_curve::point::AffineCoordinates as _;
 use p256::elliptic_curve::{Field as _, PrimeField as _};
-use p256::{AffinePoint, FieldBytes, ProjectivePoint, Scalar, Sec1Point};
+use p256::{AffinePoint, FieldBytes, ProjectivePoint, Scalar};
 use rand_core::CryptoRng;
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -104,15 +104,14 @@ pub(super) fn secret(scalar: &Scalar) -> Secret<32> {
 }
 
 pub(super) fn decode(bytes: &[u8]) -> Result<ProjectivePoint, BadShare> {
-    // A length and a tag of our own, because SEC 1 knows five tags and we one.
-    let bytes: &[u8; POINT_SIZE] = bytes.try_into().map_err(|_| BadShare)?;
-    if bytes[0] != 0x04 {
+    // SEC 1 knows five tags and we one.
+    let [0x04, coordinates @ ..]: &[u8; POINT_SIZE] = bytes.try_into().map_err(|_| BadShare)? else {
         return Err(BadShare);
-    }
-    let point = Sec1Point::from_bytes(bytes).map_err(|_| BadShare)?;
-    let point = Option::<AffinePoint>::from(AffinePoint::from_sec1_point(&point)).ok_or(BadShare)?;
-    let point = ProjectivePoint::from(point);
-    if bool::from(point.is_identity()) { Err(BadShare) } else { Ok(point) }
+    };
+    let (x, y) = coordinates.split_at(32);
+    let (x, y) = (x.try_into().expect("32 of 64"), y.try_into().expect("32 of 64"));
+    // The identity has no coordinates, and (0, 0) is not on the curve.
+    Option::from(AffinePoint::from_coordinates(x, y)).map(|point: AffinePoint| point.into()).ok_or(BadShare)
 }
 
 pub(super) fn encode(point: &ProjectivePoint) -> Result<Encoded, BadShare> {
@@ -120,10 +119,11 @@ pub(super) fn encode(point: &ProjectivePoint) -> Result<Encoded, BadShare> {
         return Err(BadShare);
     }
     let affine = Zeroizing::new(point.to_affine());
-    let mut encoded = affine.to_sec1_point(false);
-    let bytes = encoded.as_bytes().try_into().map(Zeroizing::new).map_err(|_| BadShare);
-    encoded.zeroize();
-    bytes
+    // Without SEC 1, whose encoder branches on a tag that it computes from the point.
+    let mut encoded = Zeroizing::new([0x04; POINT_SIZE]);
+    encoded[1..33].copy_from_slice(&Zeroizing::new(affine.x()));
+    encoded[33..].copy_from_slice(&Zeroizing::new(affine.y()));
+    Ok(encoded)
 }
 
 /// One of the constants, checked like every other point.
