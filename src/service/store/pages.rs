@@ -237,6 +237,7 @@ impl Loader {
         if !self.settled {
             self.settle(last_at)?;
         }
+        self.state.sessions.index_all();
         self.state.position = position;
         Ok((self.state, self.known))
     }

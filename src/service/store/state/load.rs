@@ -66,7 +66,9 @@ impl State {
         Ok(handle)
     }
 
-    /// A session from disk, with what it shares.
+    /// A session from disk, with what it shares. It is found once [`Sessions::index_all`] was called.
+    ///
+    /// [`Sessions::index_all`]: super::sessions::Sessions::index_all
     pub(in crate::store) fn load_session(&mut self, stored: StoredSession) -> Result<(), Misfit> {
         let StoredSession { mut slot, capabilities, policy, offer } = stored;
         if slot.is_over(self.last_at) {
@@ -82,7 +84,7 @@ impl State {
         slot.policy = self.hashes.hold(policy);
         slot.offer = if is_of_several(&offer) { NONE } else { self.hashes.hold(offer) };
         let user = self.users.get_mut(slot.user as usize).ok_or(Misfit)?;
-        self.sessions.insert(slot, &mut user.sessions);
+        self.sessions.put(slot, &mut user.sessions);
         user.sessions_len += 1;
         Ok(())
     }

@@ -147,22 +147,44 @@ impl Default for Sessions {
 
 impl Sessions {
     /// Puts a session in, at the head of its user's list, and returns its handle.
-    pub(in super::super) fn insert(&mut self, mut slot: Slot, head: &mut u32) -> u32 {
+    pub(in super::super) fn insert(&mut self, slot: Slot, head: &mut u32) -> u32 {
+        let handle = self.put(slot, head);
+        self.index(handle);
+        handle
+    }
+
+    /// The same of one of many, which is found by nothing but its list until [`Self::index_all`].
+    pub(in super::super) fn put(&mut self, mut slot: Slot, head: &mut u32) -> u32 {
         let handle = self.place();
         (slot.next, slot.previous) = (*head, NONE);
         if *head != NONE {
             self.slot_mut(*head).previous = handle;
         }
         *head = handle;
-        let (id, key) = (self.hash_id(slot.id), self.hash_key(slot.by, &slot.idempotency[0]));
         self.chunks[handle as usize / CHUNK][handle as usize % CHUNK] = Some(slot);
-        let (chunks, hasher) = (&self.chunks, &self.hasher);
-        let at = |handle: u32| slot_at(chunks, handle).expect("an index names a session");
-        self.by_id.insert_unique(id, handle, |&other| hasher.hash_one(at(other).id));
-        self.by_key
-            .insert_unique(key, handle, |&other| hasher.hash_one((at(other).by, at(other).idempotency[0])));
         self.len += 1;
         handle
+    }
+
+    /// Lets all of them be found. Each index is made once, at its size: made larger with every doubling, it looks for most of
+    /// what it holds again, which costs more than the rest of a start.
+    pub(in super::super) fn index_all(&mut self) {
+        self.by_id = HashTable::with_capacity(self.len);
+        self.by_key = HashTable::with_capacity(self.len);
+        for handle in 0..u32::try_from(self.chunks.len() * CHUNK).unwrap_or(NONE) {
+            if self.get(handle).is_some() {
+                self.index(handle);
+            }
+        }
+    }
+
+    fn index(&mut self, handle: u32) {
+        let (chunks, hasher) = (&self.chunks, &self.hasher);
+        let at = |handle: u32| slot_at(chunks, handle).expect("an index names a session");
+        let id = |handle: u32| hasher.hash_one(at(handle).id);
+        let key = |handle: u32| hasher.hash_one((at(handle).by, at(handle).idempotency[0]));
+        self.by_id.insert_unique(id(handle), handle, |&other| id(other));
+        self.by_key.insert_unique(key(handle), handle, |&other| key(other));
     }
 
     /// Takes a session out, of its user's list and of the indexes.
@@ -292,5 +314,42 @@ mod tests {
         let cost = slot + 2 * 12 + 4;
         assert!(cost <= 200, "{cost} octets");
         assert_eq!(slot, 108);
+    }
+
+    fn numbered(n: u8) -> Slot {
+        let new = New {
+            id: SessionId::from_bytes([n; 16]),
+            idempotency: [[n; 16]; 2],
+            user: 0,
+            root: 0,
+            by: 7,
+            audience: NONE,
+            capabilities: 0,
+            policy: 0,
+            offer: NONE,
+            not_before: Timestamp(0),
+            not_after: Timestamp(100),
+            suite: Suite::A256gcm,
+        };
+        new.slot()
+    }
+
+    #[test]
+    fn what_was_put_in_together_is_found_like_what_came_alone() {
+        let (mut sessions, mut head) = (Sessions::default(), NONE);
+        sessions.insert(numbered(0), &mut head);
+        let second = sessions.put(numbered(1), &mut head);
+        for n in 2..200 {
+            sessions.put(numbered(n), &mut head);
+        }
+        sessions.remove(second, &mut head).unwrap();
+        sessions.index_all();
+        sessions.insert(numbered(200), &mut head);
+        for n in 0..=200 {
+            let is_there = n != 1;
+            assert_eq!(sessions.find(SessionId::from_bytes([n; 16])).is_some(), is_there, "{n}");
+            assert_eq!(sessions.find_key(7, &[n; 16]).is_some(), is_there, "{n}");
+        }
+        assert_eq!((sessions.len(), sessions.list(head).count()), (200, 200));
     }
 }
