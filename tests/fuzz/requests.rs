@@ -172,6 +172,8 @@ fn asked<T: DeserializeOwned>(text: &str) {
 }
 
 fn parted<T: DeserializeOwned>(text: &str) {
+    // What follows it is no part of the query in an address.
+    let text = text.split('#').next().unwrap_or_default();
     match listed::<T>(text) {
         Ok((size, ..)) => {
             assert!((1..=1000).contains(&size));
