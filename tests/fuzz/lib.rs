@@ -1,7 +1,7 @@
 //! What must hold of whatever octets come: one function for each target, which panics where it does not hold.
 //!
 //! ```text
-//! tests/run fuzz                    each target for a while, the same each time
+//! tests/run fuzz                    each target for a while, from the same seed
 //! tests/run fuzz imap_commands 180  one of them for three minutes
 //! ```
 //! Where another implementation reads the same language, what we read is held against what it reads.
