@@ -18,10 +18,8 @@ use crate::measure::{Processor, Ratio, tell};
 /// A way to the same mail.
 struct Way {
     name: &'static str,
-    /// With which it is compared.
-    beside: Option<usize>,
-    /// How many times as much it should cost at most.
-    goal: Option<f64>,
+    /// With which it is compared, and how many times as much it should cost at most, if that was promised.
+    beside: Option<(usize, Option<f64>)>,
     line: Line,
     items: &'static str,
     /// The gateway's, where there is one.
@@ -59,12 +57,11 @@ async fn two_hundred_messages() {
         let direct = (dovecot, "ann", PASSWORD, None);
         let relayed = (relay(dovecot), "ann", PASSWORD, None);
         let through = |listener| (gateway.at(listener), ANN, office.credential.as_str(), Some(gateway.pid()));
-        let way = |name, compared: Option<(usize, Option<f64>)>, (at, user, password, process), items| {
+        let way = |name, beside, (at, user, password, process), items| {
             let mut line = Line::connect(at, trust);
             line.ask(&format!("LOGIN \"{user}\" \"{password}\""));
             line.ask("SELECT INBOX");
-            let (beside, goal) = (compared.map(|(beside, _)| beside), compared.and_then(|(_, goal)| goal));
-            Way { name, beside, goal, line, items, process, costs: Costs::default() }
+            Way { name, beside, line, items, process, costs: Costs::default() }
         };
         for (task, name) in
             [(Task::Bulk, "one FETCH of 200 messages"), (Task::Singly, "200 FETCHes of one message")]
@@ -139,9 +136,9 @@ fn told(ways: &[Way]) {
     );
     for way in ways {
         let least = way.costs.time.iter().min().unwrap().as_secs_f64() * 1e3;
-        let beside = way.beside.map_or_else(String::new, |other| {
+        let beside = way.beside.map_or_else(String::new, |(other, goal)| {
             let other = &ways[other];
-            let goal = way.goal.map_or_else(String::new, |goal| format!("{goal:.2}"));
+            let goal = goal.map_or_else(String::new, |goal: f64| format!("{goal:.2}"));
             let time = ratio(&way.costs.time, &other.costs.time);
             let processor = ratio(&way.costs.processor, &other.costs.processor);
             format!("{:<11} {goal:>5}   {time:<33}   {processor}", other.name)
