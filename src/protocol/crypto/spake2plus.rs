@@ -9,7 +9,6 @@ mod group;
 
 use std::ops::{Add as _, Mul as _, Sub as _};
 
-use argon2::{Algorithm, Argon2, Block, Params, Version};
 use p256::{ProjectivePoint, Scalar};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -17,6 +16,7 @@ use zeroize::Zeroizing;
 pub use group::{BadShare, POINT_SIZE, Share};
 use group::{Encoded, M, N, canonical, constant, decode, encode, random, reduce, scalar, secret};
 
+use super::stretch::argon2id;
 use super::{Secret, Unverified, equal, expand, extract, mac, sha256};
 
 /// What both sides must agree on beforehand: RFC 9383's Context, idProver, idVerifier.
@@ -48,18 +48,7 @@ impl Registration {
         for field in [password, prover, verifier] {
             push(&mut input, field);
         }
-        let params = Params::new(19_456, 2, 1, Some(80)).expect("within Argon2's limits");
-        let mut memory = vec![Block::new(); params.block_count()];
-        let wide = Secret::fill(|out| {
-            Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password_into_with_memory(
-                &input,
-                salt,
-                out,
-                &mut memory,
-            )
-        })
-        .expect("the lengths are within Argon2's limits");
-        memory.iter_mut().for_each(zeroize::Zeroize::zeroize);
+        let wide = argon2id(&input, salt, 19_456, 2).expect("within Argon2's limits");
         Self::from_wide(&wide)
     }
 

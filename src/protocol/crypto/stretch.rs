@@ -1,4 +1,4 @@
-//! A key from a passphrase.
+//! Keys from passwords, which take time and memory to try.
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 
@@ -14,13 +14,30 @@ pub fn stretch(
     memory_kib: u32,
     passes: u32,
 ) -> Result<Secret<32>, Unverified> {
-    let params = Params::new(memory_kib, passes, 1, Some(32)).map_err(|_| Unverified)?;
-    let mut memory = vec![Block::new(); params.block_count()];
+    argon2id(passphrase, salt, memory_kib, passes)
+}
+
+/// The same, of any size. What it works in is wiped, and given back to the system.
+pub(super) fn argon2id<const N: usize>(
+    password: &[u8],
+    salt: &[u8],
+    memory_kib: u32,
+    passes: u32,
+) -> Result<Secret<N>, Unverified> {
+    let params = Params::new(memory_kib, passes, 1, Some(N)).map_err(|_| Unverified)?;
+    let blocks = params.block_count();
+    let mut memory = Vec::with_capacity(blocks.max(MAPPED_BLOCKS));
+    memory.resize(blocks, Block::new());
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-    let key = Secret::fill(|out| argon2.hash_password_into_with_memory(passphrase, salt, out, &mut memory));
+    let key = Secret::fill(|out| argon2.hash_password_into_with_memory(password, salt, out, &mut memory));
     memory.iter_mut().for_each(zeroize::Zeroize::zeroize);
     key.map_err(|_| Unverified)
 }
+
+/// Blocks of a KiB from which on glibc maps a buffer by itself, whatever it has seen (mallopt(3), `M_MMAP_THRESHOLD`): what is
+/// not used of it is never there, and all of it is gone when it is dropped. Of smaller ones it keeps some for each thread that
+/// ever had one, wiped but there: up to 58 MiB.
+const MAPPED_BLOCKS: usize = 33 << 10;
 
 #[cfg(test)]
 mod tests {
