@@ -8,12 +8,14 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use sidekey_protocol::crypto::{Secret, mac};
 use sidekey_protocol::ids::Timestamp;
+use sled::IVec;
 
 use super::journal::Position;
 use super::pages::{Altered, Delta, Key, Loader, OnPage, PAGES, StoredPage, decode, encode};
@@ -29,11 +31,9 @@ struct Mark {
     sum: [u64; 4],
 }
 
-/// The database, open.
+/// The database.
 pub(super) struct Behind {
-    database: sled::Db,
-    /// sled's one file: what its own flush leaves to `sync_file_range`, we sync.
-    file: File,
+    open: Open,
     key: Secret<32>,
     sum: Sum,
     /// Each page's end, and the deltas that stand on it.
@@ -77,53 +77,26 @@ impl Behind {
         Ok(aside)
     }
 
+    /// One thread reads what another takes. glibc gives each its own memory, so that what sled needed meanwhile does not lie
+    /// between what the state is made of.
     fn load(folder: &Path, key: Secret<32>) -> Result<(Self, State), Unusable> {
-        let_go(folder);
-        let database = sled::Config::new()
-            .path(folder)
-            .cache_capacity(CACHE_SIZE)
-            .flush_every_ms(None)
-            .mode(sled::Mode::HighThroughput)
-            .open()?;
-        let file = File::open(folder.join("db"))?;
-        // sled syncs no folder: without this its file may be gone after a power cut, however well that was synced.
-        File::open(folder)?.sync_all()?;
-        if let Some(parent) = folder.parent() {
-            File::open(parent)?.sync_all()?;
-        }
-        let mut behind = Self { database, file, key, sum: Sum::default(), pages: BTreeMap::new() };
-        let state = behind.read()?;
-        Ok((behind, state))
-    }
-
-    fn read(&mut self) -> Result<State, Unusable> {
-        let mut loader = Loader::default();
-        let mut mark = None;
-        let [pages, after] = PAGES;
-        for item in self.database.range(..pages).chain(self.database.range(after..)) {
-            let (key, value) = item?;
-            if *key == *MARK {
-                mark = Some(value);
-                continue;
-            }
-            self.sum.add(&self.key, &key, &value);
-            loader.take(&key, &value)?;
-        }
-        // What it says counts for nothing until all that it stands for is here.
-        let said: Option<Mark> = mark.as_deref().and_then(|mark| decode(mark.get(TAG_SIZE..)?));
-        loader.settle(said.map_or(Timestamp(0), |mark| mark.last_at))?;
-        for item in self.database.range(pages..after) {
-            let (key, value) = item?;
-            self.sum.add(&self.key, &key, &value);
-            loader.take(&key, &value)?;
-        }
+        let (taker, items) = sync_channel(READ_AHEAD);
+        let reader = Reader { secret: &key, taker, sum: Sum::default() };
+        let (read, taken) = std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name("pages".into());
+            let reading = thread.spawn_scoped(scope, move || reader.read(folder))?;
+            let taken = take_all(items);
+            Ok::<_, Unusable>((reading.join().map_err(|_| Unusable::Panicked)?, taken))
+        })?;
+        let ((open, sum), Taken { loader, mark }) = (read?, taken?);
+        let mut behind = Self { open, key, sum, pages: BTreeMap::new() };
         let Some(mark) = mark else {
-            return if self.sum == Sum::default() { Ok(State::default()) } else { Err(Altered.into()) };
+            return if sum == Sum::default() { Ok((behind, State::default())) } else { Err(Altered.into()) };
         };
-        let Mark { seq, hash, last_at, .. } = self.verify(&mark)?;
+        let Mark { seq, hash, last_at, .. } = behind.verify(&mark)?;
         let (state, pages) = loader.finish(Position { seq, hash }, last_at)?;
-        self.pages = pages;
-        Ok(state)
+        behind.pages = pages;
+        Ok((behind, state))
     }
 
     fn verify(&self, mark: &[u8]) -> Result<Mark, Unusable> {
@@ -154,19 +127,20 @@ impl Behind {
             changed.insert(Key::Delta { page, seq: position.seq }.encode(), Some(encode(&deltas)));
         }
         changed.extend(self.drop_pages(last_at).into_iter().map(|key| (key.encode(), None)));
-        let mut batch = sled::Batch::default();
-        for (key, value) in changed {
-            self.put(&mut batch, key, value)?;
-        }
-        let text = encode(&Mark { seq: position.seq, hash: position.hash, last_at, sum: self.sum.0 });
-        let mark = [mac(&self.key, &[MARK, &text]).as_slice(), &text].concat();
-        batch.insert(MARK, mark);
+        let text = |sum: Sum| encode(&Mark { seq: position.seq, hash: position.hash, last_at, sum: sum.0 });
+        let (Open { database, file }, key, sum) = (&self.open, &self.key, &mut self.sum);
         catch_unwind(AssertUnwindSafe(|| {
-            self.database.apply_batch(batch)?;
-            self.database.flush()
+            let mut batch = sled::Batch::default();
+            for (name, value) in changed {
+                sum.put(key, database, &mut batch, name, value)?;
+            }
+            let text = text(*sum);
+            batch.insert(MARK, [mac(key, &[MARK, &text]).as_slice(), &text].concat());
+            database.apply_batch(batch)?;
+            database.flush()?;
+            Ok(file.sync_all()?)
         }))
-        .map_err(|_| Unusable::Panicked)??;
-        Ok(self.file.sync_all()?)
+        .unwrap_or(Err(Unusable::Panicked))
     }
 
     /// A page dies when its last session is long over, and its deltas with it: it may be in this very change.
@@ -185,27 +159,116 @@ impl Behind {
         }
         keys
     }
-
-    /// Puts a value into the batch and into the sum, and takes the old one out of it; once for each key.
-    fn put(&mut self, batch: &mut sled::Batch, key: Vec<u8>, value: Option<Vec<u8>>) -> Result<(), Unusable> {
-        if let Some(old) = self.database.get(&key)? {
-            self.sum.subtract(&self.key, &key, &old);
-        }
-        match value {
-            Some(value) => {
-                self.sum.add(&self.key, &key, &value);
-                batch.insert(key, value);
-            }
-            None => batch.remove(key),
-        }
-        Ok(())
-    }
 }
 
 impl std::fmt::Debug for Behind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Behind").field("pages", &self.pages.len()).finish_non_exhaustive()
     }
+}
+
+/// sled, open.
+struct Open {
+    database: sled::Db,
+    /// Its one file: what its own flush leaves to `sync_file_range`, we sync.
+    file: File,
+}
+
+impl Open {
+    fn new(folder: &Path) -> Result<Self, Unusable> {
+        let_go(folder);
+        let database = sled::Config::new()
+            .path(folder)
+            .cache_capacity(CACHE_SIZE as u64)
+            .flush_every_ms(None)
+            .mode(sled::Mode::HighThroughput)
+            .open()?;
+        let file = File::open(folder.join("db"))?;
+        // sled syncs no folder: without this its file may be gone after a power cut, however well that was synced.
+        File::open(folder)?.sync_all()?;
+        if let Some(parent) = folder.parent() {
+            File::open(parent)?.sync_all()?;
+        }
+        Ok(Self { database, file })
+    }
+}
+
+type Item = (IVec, IVec);
+
+/// Hands all there is to whoever takes it, pages last.
+struct Reader<'a> {
+    secret: &'a Secret<32>,
+    taker: SyncSender<Item>,
+    sum: Sum,
+}
+
+impl Reader<'_> {
+    /// What sled has read it keeps until it is closed: so that it is, every few mebibytes.
+    fn read(mut self, folder: &Path) -> Result<(Open, Sum), Unusable> {
+        let [pages, after] = PAGES;
+        let mut open = Open::new(folder)?;
+        let database = &open.database;
+        self.hand_over(database.range(..pages).chain(database.range(after..)), usize::MAX)?;
+        let mut from = pages.to_vec();
+        while let Some(last) = self.hand_over(open.database.range(from..after.to_vec()), CACHE_SIZE)? {
+            drop(open);
+            open = Open::new(folder)?;
+            // The key that comes next in any case.
+            from = [&last, &[0][..]].concat();
+        }
+        Ok((open, self.sum))
+    }
+
+    /// Gives the last key if that was not all.
+    fn hand_over(
+        &mut self,
+        items: impl Iterator<Item = sled::Result<Item>>,
+        size_max: usize,
+    ) -> Result<Option<IVec>, Unusable> {
+        let mut size = 0;
+        for item in items {
+            let (key, value) = item?;
+            if *key != *MARK {
+                self.sum.add(self.secret, &key, &value);
+            }
+            size += key.len() + value.len();
+            let last = (size >= size_max).then(|| key.clone());
+            // Whoever has met something that we never wrote takes no more.
+            if self.taker.send((key, value)).is_err() {
+                return Ok(None);
+            }
+            if last.is_some() {
+                return Ok(last);
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// What came.
+struct Taken {
+    loader: Loader,
+    mark: Option<IVec>,
+}
+
+fn take_all(items: Receiver<Item>) -> Result<Taken, Unusable> {
+    let (mut loader, mut mark) = (Loader::default(), None);
+    let mut settled = false;
+    let [pages, after] = PAGES;
+    for (key, value) in items {
+        if *key == *MARK {
+            mark = Some(value);
+            continue;
+        }
+        if !settled && (pages..after).contains(&&*key) {
+            // What it says counts for nothing until all that it stands for is here.
+            let said: Option<Mark> = mark.as_deref().and_then(|mark| decode(mark.get(TAG_SIZE..)?));
+            loader.settle(said.map_or(Timestamp(0), |mark| mark.last_at))?;
+            settled = true;
+        }
+        loader.take(&key, &value)?;
+    }
+    Ok(Taken { loader, mark })
 }
 
 /// What changed between two positions.
@@ -228,6 +291,28 @@ impl Sum {
         self.fold(secret, key, value, u64::wrapping_add);
     }
 
+    /// Puts a value into the batch and in here, and takes the old one out; once for each key.
+    fn put(
+        &mut self,
+        secret: &Secret<32>,
+        database: &sled::Db,
+        batch: &mut sled::Batch,
+        key: Vec<u8>,
+        value: Option<Vec<u8>>,
+    ) -> Result<(), Unusable> {
+        if let Some(old) = database.get(&key)? {
+            self.subtract(secret, &key, &old);
+        }
+        match value {
+            Some(value) => {
+                self.add(secret, &key, &value);
+                batch.insert(key, value);
+            }
+            None => batch.remove(key),
+        }
+        Ok(())
+    }
+
     fn subtract(&mut self, secret: &Secret<32>, key: &[u8], value: &[u8]) {
         self.fold(secret, key, value, u64::wrapping_sub);
     }
@@ -246,7 +331,9 @@ const TAG_SIZE: usize = 32;
 /// The key of the mark: no other begins with this octet.
 const MARK: &[u8] = b"=mark";
 /// Octets that sled may cache: everything is in memory already.
-const CACHE_SIZE: u64 = 8 << 20;
+const CACHE_SIZE: usize = 8 << 20;
+/// Values that are read before they are taken.
+const READ_AHEAD: usize = 64;
 
 /// Waits until nobody has sled's file: its own threads may, for a moment after it was dropped, and it would not wait for
 /// them.

@@ -236,9 +236,10 @@ impl Way {
 }
 
 /// All in turn, round by round. The first counts nothing.
-pub(crate) async fn compare(ways: &mut [Way], rounds: usize) {
+pub(crate) async fn compare(ways: impl IntoIterator<Item = &mut Way>, rounds: usize) {
+    let mut ways: Vec<&mut Way> = ways.into_iter().collect();
     for round in 0..=rounds {
-        for way in &mut *ways {
+        for way in &mut ways {
             way.turn().await;
             if round == 0 {
                 (way.costs, way.times) = Default::default();
