@@ -1,10 +1,12 @@
 //! What handlers can reach, built once; each takes the parts that its signature names.
 
+use std::any::Any;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::FromRef;
-use rand_core::{CryptoRng, TryCryptoRng, TryRng};
+use getrandom::SysRng;
+use rand_core::{CryptoRng, TryCryptoRng, TryRng, UnwrapErr};
 use sidekey_protocol::ids::ServiceId;
 use sidekey_protocol::pairing::PublicUrl;
 use tokio_util::sync::CancellationToken;
@@ -83,17 +85,26 @@ parts! {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KeyOverlap(pub(crate) u32);
 
-/// One source of randomness for all requests; a draw locks it, nothing else does.
+/// One source of randomness for all requests.
 #[derive(Clone)]
-pub(crate) struct SharedRng(Arc<Mutex<dyn CryptoRng + Send>>);
+pub(crate) enum SharedRng {
+    /// The system's, which keeps nothing here: nobody waits for anybody.
+    System,
+    /// Another, which each draw locks.
+    Given(Arc<Mutex<dyn CryptoRng + Send>>),
+}
 
 impl SharedRng {
     pub(crate) fn new(rng: impl CryptoRng + Send + 'static) -> Self {
-        Self(Arc::new(Mutex::new(rng)))
+        let given: &dyn Any = &rng;
+        if given.is::<UnwrapErr<SysRng>>() { Self::System } else { Self::Given(Arc::new(Mutex::new(rng))) }
     }
 
     fn draw<T>(&self, draw: impl FnOnce(&mut (dyn CryptoRng + Send)) -> T) -> T {
-        draw(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        match self {
+            Self::System => draw(&mut UnwrapErr(SysRng)),
+            Self::Given(rng) => draw(&mut *rng.lock().unwrap_or_else(PoisonError::into_inner)),
+        }
     }
 }
 
