@@ -92,6 +92,7 @@ attacks! {
     Endless AtOnce 20 endless_body;
     Endless Idle 20 endless_data;
     Handshakes Handshake 1000 half_open;
+    Handshakes Handshake 100 slow_hello;
     Handshakes Handshake 500 silent;
     Handshakes FirstRequest 100 silent_after_handshake;
     Handshakes AtOnce 100 tls_1_2;
@@ -309,6 +310,16 @@ async fn half_open(by: Attacker) {
     let mut stream = by.tcp().await;
     let _ = stream.write_all(&by.hello()).await;
     hears(stream).await;
+}
+
+/// A hello that comes, by an octet a second.
+async fn slow_hello(by: Attacker) {
+    let hello = by.hello();
+    let (reads, writes) = by.tcp().await.into_split();
+    tokio::select! {
+        () = hears(reads) => {}
+        () = says(writes, Vec::new(), SECOND, |n| vec![hello[n as usize]]) => {}
+    }
 }
 
 async fn silent(by: Attacker) {
