@@ -17,6 +17,8 @@ pub mod h2;
 pub mod imap;
 #[path = "harness/journal.rs"]
 mod journal;
+#[path = "harness/keys.rs"]
+mod keys;
 #[path = "harness/log.rs"]
 mod log;
 #[path = "harness/mail.rs"]
@@ -41,9 +43,10 @@ mod system;
 pub mod wire;
 
 pub use clock::Hands;
+pub use keys::{Keys, MailServer, Phone};
 pub use log::Captured;
 pub use office::{ANN, BOB, MAIL, Office, SHOP};
 pub use post::{Post, REPORTS, Sent, configured, kannel};
 pub use raw::{Answer, Asking, EventStream};
-pub use system::{Keys, MailServer, Phone, System, server, unhurried, user};
+pub use system::{System, server, unhurried, user};
 pub use wire::Wire;

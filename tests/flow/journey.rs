@@ -14,16 +14,15 @@ use sidekey_client::object::Kind;
 use sidekey_client::{Error, Notice};
 use sidekey_protocol::crypto::{Aead, Context, Secret, SigningKey, derive, labels, unwrap};
 use sidekey_protocol::encoding::{base64url, from_base64url};
-use sidekey_protocol::ids::{Role, Timestamp};
+use sidekey_protocol::ids::Role;
 use sidekey_protocol::pairing::{Kek, PairingCode};
 use sidekey_protocol::revocation::Target;
-use sidekey_protocol::session::envelope::{self, Expected, Opened};
-use sidekey_protocol::session::wire::SessionKey;
+use sidekey_protocol::session::envelope::Opened;
 use sidekey_service::store::Store;
 use sidekey_tests::mail::{Fetch, opened, sealed};
 use sidekey_tests::scan::Secrets;
 use sidekey_tests::stranger::stretch;
-use sidekey_tests::{ANN, Answer, Captured, Keys, MAIL, Office, System, user};
+use sidekey_tests::{ANN, Captured, Keys, MAIL, Office, System, user};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_key_reaches_the_log() {
@@ -209,21 +208,6 @@ fn scalar(pkcs8: &[u8]) -> Vec<u8> {
     pkcs8[at..at + 32].to_vec()
 }
 
-fn envelope(answer: &Answer, keys: &Keys, now: Timestamp) -> Opened {
-    let told: SessionKey = serde_json::from_slice(&answer.is(200).body).unwrap();
-    let profile = keys.profile();
-    let expected = Expected {
-        service: profile.service,
-        server: &profile.server,
-        user: profile.user.as_ref(),
-        pairing: profile.pairing,
-        session: None,
-        generation: None,
-        generation_seen: 0,
-    };
-    envelope::open(&Kek::of(&profile.root), &told.key, &expected, now).unwrap()
-}
-
 /// From a folder to a revoked phone, with what goes wrong on the way; returns the stopped system.
 async fn walk(secrets: &mut Known) -> System {
     let mut office = Office::open().await;
@@ -270,7 +254,7 @@ async fn pair(office: &Office, secrets: &mut Known) {
 
 /// A session, its mail, its rotation, the phone's end.
 async fn issue(office: &Office, secrets: &mut Known) {
-    let (system, now) = (&office.system, office.system.clock.now());
+    let system = &office.system;
     let mut watch = office.tablet.client.watch();
     assert!(matches!(watch.next().await, Some(Ok(Notice::Gap))));
     let key = office.session().await;
@@ -283,8 +267,8 @@ async fn issue(office: &Office, secrets: &mut Known) {
     let path = format!("/v1/sessions/{session}/rotate");
     for generation in 0..3 {
         let answer = office.fetch(session, "", &office.tablet.keys.token()).send().await;
-        secrets
-            .session_key(&format!("generation {generation}"), &envelope(&answer, &office.tablet.keys, now));
+        let opened = office.tablet.keys.opened(answer.is(200));
+        secrets.session_key(&format!("generation {generation}"), &opened);
         match generation {
             0 => drop(system.post(&path, &office.mail.keys.token(), &json!({})).send().await.is(200).json()),
             1 => office.revoke_the_phone().await,

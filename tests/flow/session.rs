@@ -16,9 +16,7 @@ use serde_json::{Value, json};
 use sidekey_client::error::Usage;
 use sidekey_client::{Client, Error, Roots, Server};
 use sidekey_protocol::ids::{PartyId, SessionId, Timestamp};
-use sidekey_protocol::pairing::Kek;
-use sidekey_protocol::session::envelope::{self, Expected};
-use sidekey_protocol::session::wire::SessionKey;
+use sidekey_protocol::session::envelope::{self, Opened};
 use sidekey_protocol::session::{Audience, Capabilities, OFFER_OF_SEVERAL, Suite, SuiteList};
 use sidekey_protocol::token;
 use sidekey_tests::mail::agree;
@@ -33,25 +31,9 @@ fn for_ann() -> Value {
 
 /// The session and generation of an answer, and the key in its envelope.
 #[track_caller]
-fn unwrapped(answer: &Answer, keys: &Keys, now: Timestamp) -> (SessionId, u32, [u8; 32]) {
-    let told: SessionKey = serde_json::from_slice(&answer.body).expect("it is a session key");
-    let profile = keys.profile();
-    let expected = Expected {
-        service: profile.service,
-        server: &profile.server,
-        user: profile.user.as_ref(),
-        pairing: profile.pairing,
-        session: Some(told.session),
-        generation: Some(told.generation),
-        generation_seen: 0,
-    };
-    let opened = envelope::open(&Kek::of(&profile.root), &told.key, &expected, now).expect("it opens");
-    let bindings = &opened.bindings;
-    assert_eq!(
-        (bindings.suite, bindings.not_before, bindings.not_after),
-        (told.suite, told.not_before, told.not_after)
-    );
-    (told.session, told.generation, *opened.key.expose())
+fn unwrapped(answer: &Answer, keys: &Keys) -> (SessionId, u32, [u8; 32]) {
+    let Opened { key, bindings } = keys.opened(answer);
+    (bindings.session, bindings.generation, *key.expose())
 }
 
 #[tokio::test]
@@ -113,14 +95,13 @@ async fn fetching_leaves_no_record() {
 async fn each_fetch_is_wrapped_anew_and_shown_to_nobody_else() {
     let office = Office::open().await;
     let key = office.session().await;
-    let now = office.system.clock.now();
     let mut envelopes = BTreeSet::new();
     let mut keys = BTreeSet::new();
     for device in [&office.phone.keys, &office.phone.keys, &office.tablet.keys, &office.mail.keys] {
         let answer = office.fetch(key.session(), "", &device.token()).send().await;
         assert_eq!(answer.is(200).headers["cache-control"], "no-store");
         envelopes.insert(answer.json()["key"].as_str().unwrap().to_owned());
-        keys.insert(unwrapped(&answer, device, now).2);
+        keys.insert(unwrapped(&answer, device).2);
     }
     assert_eq!((envelopes.len(), keys.len()), (4, 1));
 }

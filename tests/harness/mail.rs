@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use sidekey_client::object::{Context, Item, Kind, Mailbox, NotOpened, Partial, ServerToClient, open, seal};
 use sidekey_client::{Error, SessionKey};
 
-use crate::system::{MailServer, Phone};
+use crate::keys::{MailServer, Phone};
 
 /// What one FETCH asks for.
 #[derive(Clone, Debug)]

@@ -8,8 +8,9 @@ use sidekey_client::SessionKey;
 use sidekey_protocol::ids::SessionId;
 use sidekey_protocol::session::{Audience, Capabilities};
 
+use crate::keys::{MailServer, Phone};
 use crate::raw::Asking;
-use crate::system::{MailServer, Phone, System, user};
+use crate::system::{System, user};
 
 /// The user.
 pub const ANN: &str = "ann@example.org";

@@ -9,11 +9,9 @@ use http::Method;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use sidekey_client::admin::{Admin, AdminCredential, Invite, Invited};
-use sidekey_client::{
-    Ambient, Client, Error, Invitation, KeyStore as _, MemoryKeyStore, Paired, Profile, Roots, Server, pair,
-};
+use sidekey_client::{Ambient, Error, Invitation, MemoryKeyStore, Paired, Roots, pair};
 use sidekey_protocol::ids::{Role, ServerName, UserName};
-use sidekey_protocol::pairing::{Kek, PublicUrl};
+use sidekey_protocol::pairing::PublicUrl;
 use sidekey_protocol::token;
 use sidekey_service::config::{Delivery, Limits};
 use sidekey_service::init::Options;
@@ -23,6 +21,7 @@ use tokio::sync::oneshot;
 
 use crate::clock::Hands;
 use crate::journal;
+use crate::keys::{Keys, MailServer, Phone};
 use crate::raw::{Asking, Http};
 
 /// A name of a mail server.
@@ -348,7 +347,7 @@ impl System {
     pub async fn pair(&self, invitation: Invitation) -> Result<(Paired, Keys), Error> {
         let store = Arc::new(MemoryKeyStore::default());
         let paired = pair(invitation, store.clone(), self.ambient()).await?;
-        Ok((paired, Keys { store, clock: self.clock.clone() }))
+        Ok((paired, Keys::new(store, self.clock.clone())))
     }
 
     /// Pairs the mail server `at`.
@@ -385,69 +384,4 @@ impl System {
     pub fn get(&self, path: &str, token: &str) -> Asking {
         self.ask(Method::GET, path).bearer(token)
     }
-}
-
-/// What a pairing left on a device.
-#[derive(Clone, Debug)]
-pub struct Keys {
-    store: Arc<MemoryKeyStore>,
-    clock: Hands,
-}
-
-impl Keys {
-    /// Where the profile is kept.
-    #[must_use]
-    pub fn store(&self) -> Arc<MemoryKeyStore> {
-        self.store.clone()
-    }
-
-    /// The profile.
-    ///
-    /// # Panics
-    /// When there is none.
-    #[must_use]
-    pub fn profile(&self) -> Profile {
-        self.store.load().expect("memory reads").expect("it was paired")
-    }
-
-    /// A bearer token, signed just now.
-    #[must_use]
-    pub fn token(&self) -> String {
-        let Profile { signing_key, pairing, service, root, .. } = self.profile();
-        token::sign(&signing_key, pairing, service, Some(Kek::of(&root).id), self.clock.now())
-    }
-
-    /// Another process of the same mail app: it shares the profile, and has fetched nothing.
-    ///
-    /// # Panics
-    /// When the profile is a server's.
-    pub async fn client(&self, ambient: Ambient) -> Client {
-        Client::open(self.store.clone(), ambient).await.expect("the profile is a client's")
-    }
-
-    /// Another process of the same mail server.
-    ///
-    /// # Panics
-    /// When the profile is a client's.
-    pub async fn server(&self, ambient: Ambient) -> Server {
-        Server::open(self.store.clone(), ambient).await.expect("the profile is a server's")
-    }
-}
-
-/// A mail server that is paired.
-#[derive(Clone, Debug)]
-pub struct MailServer {
-    /// The client crate's side of it.
-    pub server: Server,
-    /// What it holds.
-    pub keys: Keys,
-}
-
-/// A user's device that is paired.
-#[derive(Clone, Debug)]
-pub struct Phone {
-    /// The client crate's side of it.
-    pub client: Client,
-    /// What it holds.
-    pub keys: Keys,
 }

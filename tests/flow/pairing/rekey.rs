@@ -9,8 +9,6 @@ use sidekey_protocol::ids::SessionId;
 use sidekey_protocol::pairing::Kek;
 use sidekey_protocol::pairing::rekey::{Epoch, Renewing};
 use sidekey_protocol::pairing::wire::{Rekey, RekeyAnswer};
-use sidekey_protocol::session::envelope::{self, Expected};
-use sidekey_protocol::session::wire::SessionKey;
 use sidekey_protocol::token;
 use sidekey_tests::{Answer, Asking, Keys, Office, System};
 
@@ -60,18 +58,7 @@ async fn fetched(office: &Office, epoch: &Epoch, session: SessionId) -> Answer {
 /// Whether an envelope is wrapped under this epoch.
 #[track_caller]
 fn opens_under(office: &Office, answer: &Answer, epoch: &Epoch) -> bool {
-    let (told, profile): (SessionKey, _) =
-        (serde_json::from_slice(&answer.is(200).body).unwrap(), office.phone.keys.profile());
-    let expected = Expected {
-        service: profile.service,
-        server: &profile.server,
-        user: profile.user.as_ref(),
-        pairing: profile.pairing,
-        session: Some(told.session),
-        generation: None,
-        generation_seen: 0,
-    };
-    envelope::open(&Kek::of(&epoch.root), &told.key, &expected, office.system.clock.now()).is_ok()
+    office.phone.keys.opened_under(&epoch.root, answer.is(200)).is_ok()
 }
 
 /// What a refusal must leave: nothing.

@@ -97,20 +97,9 @@ async fn a_key_made_under_the_policy_of_before_is_refused_by_who_has_seen_the_ne
     set(&office, &Whose::Service, json!({"suites": ["C20P", "A256GCM"]})).await;
     office.phone.client.policy().await.unwrap();
     // The old answer again, to the letter: genuine, in time, and of before.
-    let told: SessionKey = serde_json::from_slice(&told.is(200).body).unwrap();
-    let profile = office.phone.keys.profile();
+    let (opened, profile) = (office.phone.keys.opened(told.is(200)), office.phone.keys.profile());
+    assert_eq!(opened.bindings.session, key.session());
     let held = office.phone.client.policy().await.unwrap();
-    let expected = Expected {
-        service: profile.service,
-        server: &profile.server,
-        user: profile.user.as_ref(),
-        pairing: profile.pairing,
-        session: Some(key.session()),
-        generation: None,
-        generation_seen: 0,
-    };
-    let now = office.system.clock.now();
-    let opened = envelope::open(&Kek::of(&profile.root), &told.key, &expected, now).unwrap();
     let known = envelope::Known { policy: &held, offer: Some(&profile.offer), capabilities: None };
     assert_eq!(opened.bindings.agree(&known), Err(envelope::Reject::PolicyForeign));
 }
