@@ -11,41 +11,43 @@ mod deliver;
 mod dirty;
 mod fit;
 mod intern;
+mod issue;
 mod keys;
 mod load;
 pub(super) mod outbox;
+mod pairing;
 pub(super) mod policy;
 mod rekey;
 mod restore;
 mod revoke;
+mod roots;
 pub(super) mod sessions;
 pub(super) mod tally;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use sidekey_protocol::ids::{
-    InvitationId, PartyId, Role, ServerName, ServiceId, SessionId, Timestamp, UserName,
-};
-use sidekey_protocol::pairing::Approval;
-use sidekey_protocol::pairing::wire::RekeyAnswer;
+use sidekey_protocol::ids::{InvitationId, PartyId, ServerName, ServiceId, SessionId, Timestamp, UserName};
 use sidekey_protocol::revocation::Head;
 use sidekey_protocol::session::{Capabilities, OFFER_OF_SEVERAL};
 
 use self::credentials::Credentials;
 use self::intern::Interned;
-pub(super) use self::keys::{SigningKey, SigningKeys};
 use self::outbox::Outbox;
 use self::policy::{Carrying, Reach, Set};
+use self::roots::Root;
 use self::sessions::{NONE, Sessions, Slot};
 use self::tally::Tallies;
 use super::at_rest::Sealed;
 use super::journal::Position;
-use super::record::{self, Posted};
-use super::view::{Invitation, InvitationState, Party, Revocation, Server, Session, SessionState};
+use super::record;
+use super::view::{Party, Revocation, Server, Session, SessionState};
 
+pub(super) use self::dirty::Dirty;
+pub(super) use self::keys::{SigningKey, SigningKeys};
+pub(super) use self::pairing::{Invited, PartyState};
 pub(super) use self::restore::{RolledBack, Struck};
 pub(super) use self::revoke::Effect;
 
@@ -131,74 +133,6 @@ pub(super) struct UserState {
     pub(super) sessions_len: u32,
 }
 
-/// A party and what it shows nobody.
-#[derive(Debug, Deserialize, Serialize)]
-pub(super) struct PartyState {
-    #[serde(with = "shared")]
-    pub(super) party: Arc<Party>,
-    /// root_e, while it is live.
-    pub(super) root: Option<Sealed>,
-    /// The epoch that waits for its first use.
-    pub(super) next: Option<NextEpoch>,
-    /// The finish that made it, until it is used.
-    pub(super) finish: Option<Finish>,
-}
-
-/// An epoch that waits for its first use.
-#[derive(Debug, Deserialize, Serialize)]
-pub(super) struct NextEpoch {
-    pub(super) root: Sealed,
-    /// Names the request that made it.
-    pub(super) request: [u8; 32],
-    pub(super) answer: RekeyAnswer,
-}
-
-/// A finish and its answer.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub(super) struct Finish {
-    pub(super) request: [u8; 32],
-    pub(super) answer: Box<[u8]>,
-    /// Whether another one came.
-    pub(super) conflict: bool,
-}
-
-/// An invitation.
-#[derive(Debug, Deserialize, Serialize)]
-pub(super) struct Invited {
-    pub(super) id: InvitationId,
-    pub(super) role: Role,
-    pub(super) server: ServerName,
-    pub(super) user: Option<UserName>,
-    pub(super) created: Timestamp,
-    pub(super) expires: Timestamp,
-    pub(super) attempts: u8,
-    /// Whose word its pairing will need.
-    pub(super) approval: Approval,
-    /// The pairing that came of it.
-    pub(super) used: Option<PartyId>,
-    pub(super) revoked: Option<Revocation>,
-    /// The secret half, while it may still be needed.
-    pub(super) verifier: Option<Sealed>,
-    /// The number of the signing key that its link names.
-    pub(super) key: u32,
-    /// By which carrier it is sent, and where to: the address stays with the pairing that comes of it.
-    pub(super) deliver: Option<Posted>,
-    /// The number of that delivery.
-    pub(super) delivery: Option<u32>,
-}
-
-/// A session root.
-#[derive(Debug, Deserialize, Serialize)]
-pub(super) struct Root {
-    pub(super) id: [u8; 16],
-    pub(super) user: u32,
-    pub(super) made: Timestamp,
-    pub(super) sealed: Sealed,
-    /// Sessions whose keys derive from it.
-    #[serde(skip)]
-    pub(super) sessions: u32,
-}
-
 /// Capabilities as many sessions share them.
 #[derive(Debug, Eq, PartialEq)]
 struct Listed(Capabilities);
@@ -207,27 +141,6 @@ impl Hash for Listed {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.iter().for_each(|text| text.hash(state));
     }
-}
-
-/// What has changed since it was last written behind.
-#[derive(Debug, Default)]
-pub(super) struct Dirty {
-    /// Off where nothing is written behind.
-    pub(super) tracked: bool,
-    /// What there is one of, where nothing else tells.
-    pub(super) global: bool,
-    pub(super) servers: BTreeSet<u32>,
-    pub(super) users: BTreeSet<u32>,
-    pub(super) parties: BTreeSet<u32>,
-    pub(super) invitations: BTreeSet<u32>,
-    pub(super) roots: BTreeSet<u32>,
-    /// Sessions that are on no page yet, in order of issue.
-    pub(super) opened: Vec<u32>,
-    pub(super) changed: BTreeSet<u32>,
-    pub(super) policies: BTreeSet<Reach>,
-    pub(super) deliveries: BTreeSet<u32>,
-    pub(super) tallies: BTreeSet<u32>,
-    pub(super) credentials: BTreeSet<u32>,
 }
 
 impl Default for State {
@@ -305,13 +218,6 @@ impl State {
         parties.iter().map(|&handle| &self.parties[handle as usize].party).filter(|party| party.is_live())
     }
 
-    /// The root from which a session may derive that is opened at `now`.
-    pub(super) fn root_of_epoch(&self, user: u32, now: Timestamp) -> Option<u32> {
-        let number = self.users[user as usize].root?;
-        let root = self.roots.get(&number)?;
-        (now < root.made.after_s(EPOCH_S)).then_some(number)
-    }
-
     /// Every live secret.
     pub(super) fn secrets(&self) -> impl Iterator<Item = (record::Secret, &Sealed)> {
         let service = self.global.keys.secrets();
@@ -382,65 +288,6 @@ impl State {
     }
 }
 
-impl Invited {
-    pub(super) fn state(&self, now: Timestamp) -> InvitationState {
-        match self {
-            Self { used: Some(_), .. } => InvitationState::Used,
-            Self { revoked: Some(_), .. } => InvitationState::Cancelled,
-            Self { expires, .. } if now >= *expires => InvitationState::Expired,
-            Self { attempts: 0, .. } => InvitationState::Spent,
-            _ => InvitationState::Open,
-        }
-    }
-
-    /// Whether a pairing may still come of it.
-    pub(super) fn is_open(&self, now: Timestamp) -> bool {
-        matches!(self.state(now), InvitationState::Open | InvitationState::Spent)
-    }
-
-    pub(super) fn view(&self, now: Timestamp) -> Invitation {
-        Invitation {
-            id: self.id,
-            role: self.role,
-            server: self.server.clone(),
-            user: self.user.clone(),
-            created: self.created,
-            expires: self.expires,
-            attempts: self.attempts,
-            key: self.key,
-            approval: self.approval,
-            deliver: self.deliver.clone(),
-            state: self.state(now),
-        }
-    }
-}
-
 const fn none() -> u32 {
     NONE
 }
-
-mod shared {
-    use std::sync::Arc;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(super) fn serialize<T: Serialize, S: Serializer>(
-        value: &Arc<T>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        T::serialize(value, serializer)
-    }
-
-    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Arc<T>, D::Error> {
-        T::deserialize(deserializer).map(Arc::new)
-    }
-}
-
-/// Seconds that one session root serves.
-const EPOCH_S: u32 = 86_400;
-/// Attempts of an invitation.
-pub(super) const ATTEMPTS: u8 = 5;
-/// Seconds for which an invitation that is over is still shown.
-const INVITATION_KEPT_S: u32 = 7 * 86_400;

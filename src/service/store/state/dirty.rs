@@ -1,7 +1,30 @@
 //! What has changed since it was last written behind.
 
+use std::collections::BTreeSet;
+
+use super::State;
 use super::policy::Reach;
-use super::{Dirty, State};
+
+/// What has changed since it was last written behind.
+#[derive(Debug, Default)]
+pub(in crate::store) struct Dirty {
+    /// Off where nothing is written behind.
+    pub(in crate::store) tracked: bool,
+    /// What there is one of, where nothing else tells.
+    pub(in crate::store) global: bool,
+    pub(in crate::store) servers: BTreeSet<u32>,
+    pub(in crate::store) users: BTreeSet<u32>,
+    pub(in crate::store) parties: BTreeSet<u32>,
+    pub(in crate::store) invitations: BTreeSet<u32>,
+    pub(in crate::store) roots: BTreeSet<u32>,
+    /// Sessions that are on no page yet, in order of issue.
+    pub(in crate::store) opened: Vec<u32>,
+    pub(in crate::store) changed: BTreeSet<u32>,
+    pub(in crate::store) policies: BTreeSet<Reach>,
+    pub(in crate::store) deliveries: BTreeSet<u32>,
+    pub(in crate::store) tallies: BTreeSet<u32>,
+    pub(in crate::store) credentials: BTreeSet<u32>,
+}
 
 macro_rules! mark {
     ($($name:ident in $set:ident;)*) => {

@@ -4,7 +4,8 @@ use sidekey_protocol::ids::{PartyId, Timestamp};
 use sidekey_protocol::pairing::wire::RekeyAnswer;
 
 use super::apply::Misfit;
-use super::{NextEpoch, PartyState, State};
+use super::pairing::NextEpoch;
+use super::{PartyState, State};
 use crate::store::at_rest::Sealed;
 use crate::store::record::{Rekeyed, Secret};
 
