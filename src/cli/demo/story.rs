@@ -1,27 +1,25 @@
 //! The story, step by step. Each step does its part with the real thing and says what it saw; none of them judges.
 
+mod lies;
+mod revoke;
+
 use std::collections::HashMap;
 use std::io::Read as _;
 use std::sync::Arc;
-use std::time::Duration;
 
 use sidekey_client::admin::PairingFilter;
-use sidekey_client::{Client, Error, KeyStore, MemoryKeyStore, Notice, Server, SessionKey, Watch};
+use sidekey_client::{Client, KeyStore, MemoryKeyStore, Server, SessionKey};
 use sidekey_protocol::ids::{Role, SessionId};
 use sidekey_protocol::object::{HEADER_SIZE, PREFIX_SIZE};
-use sidekey_protocol::revocation::Target;
 use sidekey_protocol::session::{Audience, Capabilities};
 use tokio::task::block_in_place;
-use tokio::time::{Instant, timeout};
 
-use super::attacks::{Attack, MAILBOX, OTHER_MAILBOX, Victims};
+use super::attacks::{MAILBOX, OTHER_MAILBOX};
 use super::base64::encoded_len;
 use super::bearer::By;
 use super::ends::{self, MailServer};
-use super::evidence::{
-    After, Heard, Holder, Issue, Pair, Party, Passage, Proxy, Revoke, Start, Told, Try, Who,
-};
-use super::glance::{Reader, hex};
+use super::evidence::{Holder, Issue, Pair, Party, Passage, Proxy, Start, Who};
+use super::glance::Reader;
 use super::lie::Lie;
 use super::mail::Letter;
 use super::path::Request;
@@ -267,140 +265,3 @@ fn proxy(exchange: &Exchange, sealed: bool) -> Proxy {
 }
 
 const GLIMPSE_COLUMNS: usize = 44;
-
-impl Path {
-    /// Tells every lie of `attacks` to the phone; then ends the session, opens another, and replays what was kept of
-    /// the first. Says under which keys life goes on.
-    ///
-    /// # Errors
-    /// [`Trouble`].
-    pub async fn lies(
-        &self,
-        attacks: &[Attack],
-        parties: &Parties,
-        keys: Keys,
-    ) -> Result<(Keys, Vec<Told>, After), Trouble> {
-        let victims = Victims::among(self.letters);
-        let (ended, living): (Vec<_>, Vec<_>) = attacks.iter().partition(|attack| attack.of_ended_session);
-        let mut told = Vec::new();
-        for attack in living {
-            told.push(self.tell(attack, &victims, Some((&parties.phone, &*keys.phone)))?);
-        }
-        parties.server.end(keys.server.session()).await?;
-        let next = open_session(parties).await?;
-        self.mail.seal_with(&parties.server, &next.server);
-        let phone = Some((&parties.phone, &*next.phone));
-        for attack in ended {
-            told.push(self.tell(attack, &victims, phone)?);
-        }
-        let asked = victims.all();
-        let after = asked.iter().map(|request| self.pass(request, phone, Lie::None));
-        let letters = after.collect::<Result<_, _>>()?;
-        let after = After { session: next.session().to_string(), letters };
-        Ok((next, told, after))
-    }
-
-    fn tell(&self, attack: &Attack, victims: &Victims, phone: ReadsWith<'_>) -> Result<Told, Trouble> {
-        let tries = (attack.tries)(victims).into_iter().map(|(request, lie)| {
-            let (passage, exchange) = block_in_place(|| self.exchange(&request, phone, lie))?;
-            Ok(Try {
-                asked: exchange.asked,
-                forwarded: exchange.forwarded,
-                sent: hex(&exchange.sent),
-                given: hex(&exchange.given),
-                read: passage.read.map(|read| read.subject),
-                refused: passage.refused,
-            })
-        });
-        Ok(Told { lie: attack.name.into(), tries: tries.collect::<Result<_, Trouble>>()? })
-    }
-
-    /// The administrator revokes `target`; what becomes of the phone, and of the others.
-    ///
-    /// # Errors
-    /// [`Trouble`].
-    pub async fn revoke(
-        &self,
-        service: &Service,
-        parties: &Parties,
-        keys: &Keys,
-        target: &Target,
-    ) -> Result<Revoke, Trouble> {
-        let session = keys.server.session();
-        let mut seen = Revoke { reason: REASON.into(), session: session.to_string(), ..Revoke::default() };
-        let watches = watches(parties).await?;
-        let sent = Instant::now();
-        service.admin.revoke(target, &REASON.parse().expect("a short reason")).await?;
-
-        let path = format!("/v1/sessions/{session}/key");
-        let token = parties.phone_token()?;
-        seen.status = block_in_place(|| probe::get(&service.url, &service.ca, &path, Some(&token)))?.status;
-        seen.told = match parties.phone.session_key_of(session, keys.phone.generation() + 1).await {
-            Err(Error::Revoked { reason, .. }) => reason,
-            Err(other) => other.to_string(),
-            Ok(key) => format!("{key:?}"),
-        };
-        let listed = service
-            .admin
-            .pairings(&PairingFilter { server: Some(server()), ..PairingFilter::default() })
-            .await?;
-        let phone = listed.iter().find(|listing| listing.pairing == parties.phone.pairing());
-        seen.state = phone.map(|phone| on_the_wire(&phone.state)).unwrap_or_default();
-        seen.heard = heard(watches, sent).await;
-
-        let server = parties.server.session_key(session).await?;
-        let laptop = parties.laptop.session_key(session).await?;
-        seen.holders = vec![holder(Who::Server, &server), holder(Who::Laptop, &laptop)];
-        self.mail.seal_with(&parties.server, &server);
-        let request = Request::whole(MAILBOX, Victims::among(self.letters).one);
-        seen.letter = Some(self.pass(&request, Some((&parties.laptop, &*laptop)), Lie::None)?);
-        let phone = Some((&parties.phone, &*keys.phone));
-        seen.phone = self.pass(&request, phone, Lie::None)?.refused;
-        let forced = Lie::Flip { octet: GENERATION_AT, mask: 1 };
-        seen.forced = self.pass(&request, phone, forced)?.refused;
-        Ok(seen)
-    }
-}
-
-/// What the administrator writes.
-const REASON: &str = "phone lost on the train";
-/// Where a frame's generation has its lowest bit.
-const GENERATION_AT: usize = 25;
-
-/// Everybody listens, and hears that the stream has begun.
-async fn watches(parties: &Parties) -> Result<Vec<(Who, Watch)>, Trouble> {
-    let mut watches = vec![
-        (Who::Server, parties.server.watch()),
-        (Who::Laptop, parties.laptop.watch()),
-        (Who::Phone, parties.phone.watch()),
-    ];
-    for (_, watch) in &mut watches {
-        timeout(EVENT_WAIT, watch.next())
-            .await
-            .map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))?;
-    }
-    Ok(watches)
-}
-
-/// What everybody hears, until each has heard how it goes on.
-async fn heard(watches: Vec<(Who, Watch)>, sent: Instant) -> Vec<Heard> {
-    let mut heard = Vec::new();
-    for (who, mut watch) in watches {
-        let last = if who == Who::Phone { "revoked" } else { "rotated" };
-        while let Ok(Some(notice)) = timeout(EVENT_WAIT, watch.next()).await {
-            let event = match notice {
-                Ok(Notice::Event(event)) => event.name(),
-                Ok(Notice::Gap) => continue,
-                Err(Error::Revoked { .. }) => "revoked",
-                Err(_) => break,
-            };
-            heard.push(Heard { who, event: event.into(), after_ms: sent.elapsed().as_millis() as u64 });
-            if event == last {
-                break;
-            }
-        }
-    }
-    heard
-}
-
-const EVENT_WAIT: Duration = Duration::from_secs(3);
