@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::cursor::is_astring_char;
 use super::{
-    Append, Body, By, Change, Command, FetchModifier, List, ListReturn, ListSelect, SelectParameter, Set,
-    StatusItem,
+    Append, Asked, Atom, Body, By, Change, Command, FetchModifier, List, ListReturn, ListSelect, Password,
+    Pattern, Reference, SelectParameter, Set, StatusItem,
 };
 use crate::mailbox::Mailbox;
 
@@ -146,7 +146,6 @@ pub(super) fn append(append: &Append, size: u64, binary: bool, literals: Literal
 }
 
 impl Writer {
-    #[expect(clippy::too_many_lines, reason = "one arm for each command")]
     fn body(&mut self, body: &Body) {
         match body {
             Body::Capability => self.text("CAPABILITY"),
@@ -159,19 +158,8 @@ impl Writer {
             Body::Noop => self.text("NOOP"),
             Body::StartTls => self.text("STARTTLS"),
             Body::Unselect => self.text("UNSELECT"),
-            Body::Authenticate { mechanism, initial } => {
-                self.text(&format!("AUTHENTICATE {mechanism}"));
-                if let Some(initial) = initial {
-                    self.text(" ");
-                    self.present.extend_from_slice(initial.expose());
-                }
-            }
-            Body::Login { user, password } => {
-                self.text("LOGIN ");
-                self.astring(user);
-                self.text(" ");
-                self.astring(password.expose());
-            }
+            Body::Authenticate { mechanism, initial } => self.authenticate(mechanism, initial.as_ref()),
+            Body::Login { user, password } => self.login(user, password),
             Body::Enable(names) => {
                 self.text("ENABLE ");
                 self.joined(names, |name, out| out.text(name.as_str()));
@@ -189,25 +177,13 @@ impl Writer {
                 self.mailbox(to);
             }
             Body::List(list) => self.mailboxes(list),
-            Body::Lsub(reference, pattern) => {
-                self.text("LSUB ");
-                self.string(reference.as_str().as_bytes());
-                self.text(" ");
-                self.string(pattern.as_str().as_bytes());
-            }
+            Body::Lsub(reference, pattern) => self.lsub(reference, pattern),
             Body::Status(mailbox, items) => {
                 self.of("STATUS", mailbox);
                 self.text(" ");
                 self.list(items);
             }
-            Body::Fetch { by, set, items, modifiers } => {
-                self.numbered(*by, "FETCH", set);
-                self.list(items);
-                if !modifiers.is_empty() {
-                    self.text(" ");
-                    self.list(modifiers);
-                }
-            }
+            Body::Fetch { by, set, items, modifiers } => self.fetch(*by, set, items, modifiers),
             Body::Search(by, search) => {
                 self.text(if *by == By::Uid { "UID SEARCH " } else { "SEARCH " });
                 search.write(self);
@@ -225,14 +201,8 @@ impl Writer {
                 self.text(if *silent { ".SILENT " } else { " " });
                 self.list(flags);
             }
-            Body::Copy(by, set, mailbox) => {
-                self.numbered(*by, "COPY", set);
-                self.mailbox(mailbox);
-            }
-            Body::Move(by, set, mailbox) => {
-                self.numbered(*by, "MOVE", set);
-                self.mailbox(mailbox);
-            }
+            Body::Copy(by, set, mailbox) => self.transfer(*by, "COPY", set, mailbox),
+            Body::Move(by, set, mailbox) => self.transfer(*by, "MOVE", set, mailbox),
             Body::UidExpunge(set) => self.text(&format!("UID EXPUNGE {set}")),
         }
     }
@@ -250,6 +220,26 @@ impl Writer {
     fn numbered(&mut self, by: By, name: &str, set: &Set) {
         let uid = if by == By::Uid { "UID " } else { "" };
         self.text(&format!("{uid}{name} {set} "));
+    }
+
+    fn transfer(&mut self, by: By, name: &str, set: &Set, mailbox: &Mailbox) {
+        self.numbered(by, name, set);
+        self.mailbox(mailbox);
+    }
+
+    fn authenticate(&mut self, mechanism: &Atom, initial: Option<&Password>) {
+        self.text(&format!("AUTHENTICATE {mechanism}"));
+        if let Some(initial) = initial {
+            self.text(" ");
+            self.present.extend_from_slice(initial.expose());
+        }
+    }
+
+    fn login(&mut self, user: &[u8], password: &Password) {
+        self.text("LOGIN ");
+        self.astring(user);
+        self.text(" ");
+        self.astring(password.expose());
     }
 
     fn id(&mut self, fields: &[(Vec<u8>, Option<Vec<u8>>)]) {
@@ -295,6 +285,22 @@ impl Writer {
         if !list.returns.is_empty() {
             self.text(" RETURN ");
             self.list(&list.returns);
+        }
+    }
+
+    fn lsub(&mut self, reference: &Reference, pattern: &Pattern) {
+        self.text("LSUB ");
+        self.string(reference.as_str().as_bytes());
+        self.text(" ");
+        self.string(pattern.as_str().as_bytes());
+    }
+
+    fn fetch(&mut self, by: By, set: &Set, items: &[Asked], modifiers: &[FetchModifier]) {
+        self.numbered(by, "FETCH", set);
+        self.list(items);
+        if !modifiers.is_empty() {
+            self.text(" ");
+            self.list(modifiers);
         }
     }
 }
