@@ -1,7 +1,10 @@
 //! What a service that lies, or that was restored from an old copy, may answer. (The honest one is met in `tests/flow`.)
 
-use std::sync::Mutex;
-use std::time::Duration;
+mod accepting;
+mod issuing;
+mod keys;
+mod policies;
+mod watching;
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
@@ -12,14 +15,13 @@ use sidekey_protocol::keys::ServiceKeys;
 use sidekey_protocol::pairing::Kek;
 use sidekey_protocol::policy::{self, Policy};
 use sidekey_protocol::revocation::{Head, Seen};
-use sidekey_protocol::session::envelope::{self, Bindings, Reject, cose};
+use sidekey_protocol::session::envelope::{self, Bindings, Reject};
 use sidekey_protocol::session::{OFFER_OF_SEVERAL, Suite, SuiteList};
 
 use super::*;
 use crate::error::{Downgrade, Tampered};
 use crate::keystore::MemoryKeyStore;
 use crate::profile::{KeptPolicy, Profile};
-use crate::revocation::Notice;
 use crate::tests::{Answer, NOON, Script, ambient, answer};
 
 const SERVICE: ServiceId = ServiceId::from_bytes([1; 16]);
@@ -313,110 +315,6 @@ async fn the_highest_head_is_kept() {
     assert_eq!(store.load().unwrap().unwrap().head.highest(), Some(head()));
 }
 
-/// What an SMS brings, its lists but for what `change` changes.
-fn carried(change: impl FnOnce(&mut Bindings)) -> [u8; cose::SIZE] {
-    let mut bindings = bindings();
-    bindings.head = Head { n: 5, ..Head::START }.sealed(&root());
-    change(&mut bindings);
-    cose::seal(&Kek::of(&root()), &bindings, &Secret::random(&mut rng()), &mut rng())
-}
-
-#[tokio::test]
-async fn an_envelope_made_under_other_lists_than_the_service_shows_is_refused_by_name() {
-    let script = Script::start(|_, request| {
-        if request.starts_with("GET /v1/policy") { signed(&policy(1)) } else { sealed(|_| {}) }
-    })
-    .await;
-    let client = client(&script).await;
-    client.accept(&carried(|_| {})).await.unwrap();
-    let fewer = || Capabilities::parse(&["A256GCM"]).unwrap();
-    for change in [|b: &mut Bindings| b.policy = [7; 32], |b: &mut Bindings| b.offer = [7; 32]] {
-        is_downgrade(&client.accept(&carried(change)).await.unwrap_err(), Reject::ContextForeign);
-    }
-    let other = client.accept(&carried(|b| b.capabilities = fewer())).await.unwrap_err();
-    is_downgrade(&other, Reject::ContextForeign);
-}
-
-#[tokio::test]
-async fn where_its_lists_cannot_be_asked_for_an_envelope_waits() {
-    let script = Script::start(|_, _| Answer::Octets(answer(503, "", ""))).await;
-    let waits = client(&script).await.accept(&carried(|_| {})).await.unwrap_err();
-    assert!(matches!(waits, Error::Retry { .. }), "{waits:?}");
-}
-
-#[tokio::test]
-async fn a_count_that_came_alone_is_kept_and_the_head_beside_it() {
-    let head = || Head::START.next(b"revoked").sealed(&root());
-    let script = Script::start(move |_, _| sealed(|b| b.head = head())).await;
-    let store = store(&script, Role::Client);
-    let client = Client::open(store.clone(), ambient()).await.unwrap();
-    client.accept(&carried(|_| {})).await.unwrap();
-    let kept = store.load().unwrap().unwrap().head;
-    assert_eq!((kept.n(), kept.highest()), (5, Some(head())));
-}
-
-#[tokio::test]
-async fn what_arrives_of_a_session_that_is_over_is_not_taken() {
-    let ended = event("ended", &json!({ "session": SESSION, "reason": "asked", "at": 1 }));
-    let script = eventful([ended]).await;
-    let client = client(&script).await;
-    let mut watch = client.watch();
-    is_gap(&mut watch).await;
-    assert!(matches!(next(&mut watch).await, Some(Ok(Notice::Event(_)))));
-    assert!(matches!(client.accept(&carried(|_| {})).await, Err(Error::Expired)));
-}
-
-#[tokio::test]
-async fn a_server_issues_keeps_rotates_and_ends() {
-    let script =
-        Script::start(|_, request| match request.split(' ').take(2).collect::<Vec<_>>().as_slice() {
-            ["POST", "/v1/sessions"] => sealed(|_| {}),
-            ["POST", _] => sealed(|b| b.generation = 1),
-            _ => Answer::Octets("HTTP/1.1 204 No Content\r\n\r\n".to_owned()),
-        })
-        .await;
-    let server = server(&script).await;
-    let audience = Audience::User("ann@example.org".parse().unwrap());
-    let capabilities = Capabilities::parse(&["A256GCM", "C20P"]).unwrap();
-    let issued = server.issue(&audience, Some(600), &capabilities).await.unwrap();
-    assert_eq!(server.session_key(issued.session()).await.unwrap().generation(), 0);
-    server.rotate(issued.session()).await.unwrap();
-    assert_eq!(server.session_key(issued.session()).await.unwrap().generation(), 1);
-    server.end(issued.session()).await.unwrap();
-    let requests = script.requests();
-    assert_eq!(requests.len(), 3);
-    let body = r#"{"user":"ann@example.org","ttl":600,"capabilities":["A256GCM","C20P"],"deliver":[]}"#;
-    assert!(requests[0].ends_with(body), "{}", requests[0]);
-    assert!(requests[0].contains("\r\nidempotency-key: "));
-}
-
-#[tokio::test]
-async fn a_server_is_not_given_a_session_that_it_did_not_ask_for() {
-    let script = Script::start(|_, _| sealed(|_| {})).await;
-    let server = server(&script).await;
-    let ann = Audience::User("ann@example.org".parse().unwrap());
-    let fewer = Capabilities::parse(&["A256GCM"]).unwrap();
-    is_downgrade(&server.issue(&ann, None, &fewer).await.unwrap_err(), Reject::CapabilitiesForeign);
-    let both = Capabilities::parse(&["A256GCM", "C20P"]).unwrap();
-    let eve = Audience::User("eve@example.org".parse().unwrap());
-    is_tampered(&server.issue(&eve, None, &both).await.unwrap_err(), Reject::UserForeign);
-}
-
-#[tokio::test]
-async fn a_revoked_device_is_not_taken_for_the_server_itself() {
-    let revoked = || problem(410, &json!({ "code": "revoked", "reason": "lost", "revoked_at": 7 }));
-    let issue = async |script: Script| {
-        let capabilities = Capabilities::parse(&["A256GCM"]).unwrap();
-        server(&script).await.issue(&Audience::Pairing(PAIRING), None, &capabilities).await.unwrap_err()
-    };
-    let device = Script::start(move |_, request| {
-        if request.starts_with("POST") { revoked() } else { problem(200, &json!({ "state": "active" })) }
-    });
-    assert!(matches!(issue(device.await).await, Error::Refused { code, .. } if code == "pairing_revoked"));
-    let itself = Script::start(move |_, _| revoked());
-    assert!(matches!(issue(itself.await).await, Error::Revoked { .. }));
-}
-
 #[tokio::test]
 async fn a_profile_opens_as_what_it_is() {
     let script = Script::start(|_, _| Answer::Silence).await;
@@ -425,98 +323,3 @@ async fn a_profile_opens_as_what_it_is() {
     let none = Client::open(Arc::new(MemoryKeyStore::default()), ambient()).await.unwrap_err();
     assert!(matches!(none, Error::Usage(crate::error::Usage::Unpaired)));
 }
-
-/// A service whose event streams say what is put into `streams`, one each, and are then cut.
-async fn eventful(streams: impl IntoIterator<Item = String>) -> Script {
-    let streams = Mutex::new(streams.into_iter().collect::<std::collections::VecDeque<_>>());
-    Script::start(move |_, request| {
-        if !request.starts_with("GET /v1/events") {
-            return sealed(|_| {});
-        }
-        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
-        streams
-            .lock()
-            .unwrap()
-            .pop_front()
-            .map_or(Answer::Silence, |events| Answer::Cut(format!("{head}{events}")))
-    })
-    .await
-}
-
-async fn next(watch: &mut Watch) -> Option<Result<Notice, Error>> {
-    tokio::time::timeout(Duration::from_secs(10), watch.next()).await.unwrap()
-}
-
-async fn is_gap(watch: &mut Watch) {
-    assert!(matches!(next(watch).await, Some(Ok(Notice::Gap))));
-}
-
-fn event(name: &str, data: &serde_json::Value) -> String {
-    format!(": beat\n\nevent: {name}\nid: 1\ndata: {data}\n\n")
-}
-
-#[tokio::test]
-async fn an_event_takes_a_key_out_of_the_cache_before_it_is_told() {
-    let ended = event("ended", &json!({ "session": SESSION, "reason": "asked", "at": 1 }));
-    let script = eventful([ended]).await;
-    let client = client(&script).await;
-    client.session_key(SESSION).await.unwrap();
-    let slot = client.0.cache.slot(SESSION, NOON);
-    assert!(slot.newest(NOON).is_some());
-    let mut watch = client.watch();
-    is_gap(&mut watch).await;
-    assert!(matches!(next(&mut watch).await, Some(Ok(Notice::Event(_)))));
-    assert!(slot.newest(NOON).is_none());
-}
-
-#[tokio::test]
-async fn after_a_break_nothing_is_vouched_for() {
-    let script = eventful([String::new(), String::new()]).await;
-    let client = client(&script).await;
-    let mut watch = client.watch();
-    is_gap(&mut watch).await;
-    let slot = client.0.cache.slot(SESSION, NOON);
-    client.session_key(SESSION).await.unwrap();
-    is_gap(&mut watch).await;
-    // Fetched before or after the second stream began: what is here now was fetched after.
-    drop(client.session_key(SESSION).await.unwrap());
-    assert!(slot.drops() >= 1);
-}
-
-#[tokio::test]
-async fn an_event_that_cannot_be_read_leaves_nothing_in_the_cache() {
-    let malformed = event("rotated", &json!({ "session": SESSION }));
-    let unknown = event("promoted", &json!({ "x": 1 }));
-    let script = eventful([format!("{unknown}{malformed}")]).await;
-    let client = client(&script).await;
-    let mut watch = client.watch();
-    is_gap(&mut watch).await;
-    is_gap(&mut watch).await;
-}
-
-#[tokio::test]
-async fn the_end_of_the_pairing_is_the_end_of_the_watch() {
-    let target = json!({ "kind": "pairing", "pairing": PAIRING });
-    let script = eventful([event("revoked", &json!({ "target": target, "reason": "lost", "at": 7 }))]).await;
-    let client = client(&script).await;
-    client.session_key(SESSION).await.unwrap();
-    let mut watch = client.watch();
-    is_gap(&mut watch).await;
-    assert!(matches!(next(&mut watch).await, Some(Ok(Notice::Event(_)))));
-    assert!(matches!(next(&mut watch).await, Some(Err(Error::Revoked { at: Timestamp(7), .. }))));
-    assert!(next(&mut watch).await.is_none());
-    assert!(client.0.cache.slot(SESSION, NOON).newest(NOON).is_none());
-}
-
-#[tokio::test]
-async fn a_watch_that_is_dropped_asks_no_more() {
-    let script = eventful([]).await;
-    let client = client(&script).await;
-    let watch = client.watch();
-    drop(watch);
-    tokio::task::yield_now().await;
-    assert_eq!(Arc::strong_count(&client.0), 1);
-}
-
-mod keys;
-mod policies;

@@ -1,5 +1,7 @@
 //! Approval: a code that may have been read on its way pairs nobody without a word.
 
+mod over;
+
 use sidekey_client::admin::{Invite, Standing};
 use sidekey_client::{Confirmed, Progress};
 use sidekey_protocol::ids::PartyId;
@@ -167,22 +169,6 @@ async fn whoever_waits_is_no_audience_and_has_a_place_among_the_devices() {
 }
 
 #[tokio::test]
-async fn other_digits_approve_nothing_and_the_fifth_refuse() {
-    let waits = Waits::new().await;
-    let other = json!({"digits": "0000 0000 0000 0000"});
-    for n in 1..=5 {
-        let problem = waits.says("approve", &other).await.refused(403, "digits_mismatch");
-        assert_eq!(problem["cause"].as_str().unwrap().contains("fifth time"), n == 5, "{problem}");
-        let expected = if n < 5 { Standing::Confirmed } else { Standing::Refused };
-        assert_eq!(waits.standing().await, expected);
-    }
-    let before = waits.system.records();
-    waits.says("approve", &json!({"digits": waits.digits})).await.refused(409, "approval_over");
-    waits.own("/v1/pairings/self").await.refused(410, "pairing_refused");
-    assert_eq!(waits.system.records(), before);
-}
-
-#[tokio::test]
 async fn digits_that_are_none_are_refused_and_not_counted() {
     let waits = Waits::new().await;
     let before = waits.system.records();
@@ -224,25 +210,6 @@ async fn a_code_that_was_read_on_its_way_pairs_nobody() {
     system.admin.refuse(pairing, Some("not Ann's".parse().unwrap())).await.unwrap();
     let told = system.get("/v1/sessions/current", &token).send().await.refused(410, "pairing_refused");
     assert_eq!(told["reason"], "not Ann's");
-}
-
-#[tokio::test]
-async fn a_refused_device_is_told_why_and_pairs_again() {
-    let waits = Waits::new().await;
-    let confirmed = waits.confirmed().await;
-    waits.says("refuse", &json!({"reason": "not today"})).await.is(200);
-    let before = waits.system.records();
-    waits.says("refuse", &json!({})).await.is(200);
-    assert_eq!(waits.system.records(), before, "refused once");
-    let refused = confirmed.approved().await.unwrap_err();
-    assert!(
-        matches!(&refused, Error::PairAgain { code, detail } if code == "pairing_refused" && detail.contains("not today")),
-        "{refused:?}"
-    );
-    let target = json!({"target": {"kind": "pairing", "pairing": waits.pairing}, "reason": "again"});
-    let revoke = waits.system.post("/v1/revocations", &waits.system.admin_token(), &target).send().await;
-    revoke.is(204);
-    waits.system.pair_client(MAIL, ANN).await.client.current().await.unwrap();
 }
 
 #[tokio::test]
@@ -307,22 +274,6 @@ async fn an_app_shows_the_digits_again_after_a_restart_and_learns_that_it_was_ap
 }
 
 #[tokio::test]
-async fn what_nobody_approves_within_seven_days_lapses_at_the_very_second() {
-    let mut waits = Waits::new().await;
-    let paired = waits.system.clock.now();
-    waits.system.clock.set(Timestamp(paired.0 + WAITING_S - 1));
-    waits.own("/v1/pairings/self").await.is(200);
-    waits.system.clock.set(paired.after_s(WAITING_S));
-    waits.says("approve", &json!({"digits": waits.digits})).await.refused(409, "approval_over");
-    waits.own("/v1/sessions/current").await.refused(410, "lapsed");
-    waits.own("/v1/pairings/self").await.refused(410, "lapsed");
-    assert_eq!(waits.standing().await, Standing::Lapsed);
-    waits.system.restart().await;
-    waits.says("refuse", &json!({})).await.refused(409, "approval_over");
-    assert_eq!(waits.standing().await, Standing::Lapsed);
-}
-
-#[tokio::test]
 async fn approved_at_the_last_moment_it_renews_its_root_and_works() {
     let waits = Waits::new().await;
     waits.system.clock.advance_s(WAITING_S - 1);
@@ -383,21 +334,6 @@ async fn a_mail_server_waits_as_a_device_does() {
     waits.approve().await;
     assert_eq!(waits.system.admin.servers().await.unwrap()[0].pairings, 1);
     waits.keys.server(waits.system.ambient()).await.sessions(&user(ANN)).await.unwrap();
-}
-
-/// Of a user, and of a server: what waits goes too.
-#[tokio::test]
-async fn what_waits_is_struck_with_its_user_and_with_its_server() {
-    for target in
-        [json!({"kind": "user", "server": MAIL, "user": ANN}), json!({"kind": "server", "server": MAIL})]
-    {
-        let waits = Waits::new().await;
-        let revoke = json!({"target": target, "reason": "left us"});
-        let struck = waits.system.post("/v1/revocations", &waits.system.admin_token(), &revoke).send().await;
-        assert_eq!(struck.is(200).json()["pairings"], 1);
-        waits.says("approve", &json!({"digits": waits.digits})).await.refused(409, "approval_over");
-        waits.own("/v1/pairings/self").await.refused(410, "revoked");
-    }
 }
 
 /// Each word is durable before it is answered.

@@ -1,12 +1,16 @@
 //! A policy that changes, and what a service may lie about it.
 
 use std::num::NonZeroU32;
+use std::sync::Mutex;
+use std::time::Duration;
 
 use sidekey_protocol::object::{ObjectKeys, Reject as Unopened, SALT_SIZE};
 
+use super::watching::{event, is_gap, next};
 use super::*;
 use crate::error::Mismatch;
 use crate::object::{Context, Item, Kind, Mailbox, NotOpened, RecordSize, Sealer, ServerToClient, seal};
+use crate::revocation::Notice;
 
 fn place() -> Context<ServerToClient> {
     let (inbox, item) = (Mailbox::new("INBOX", None).unwrap(), Item::parse("BODY[]").unwrap());
