@@ -41,24 +41,18 @@ impl Aead {
     }
 
     /// The same of a text of which only the first `filled` octets stand in `sealed`, and `rest` is the rest: `sealed` is
-    /// then `ciphertext ‖ tag`, for which it has just the room. Where the algorithm can, `rest` is not copied first.
+    /// then `ciphertext ‖ tag`, for which it has just the room. `rest` is not copied first.
     ///
     /// # Panics
     /// As [`Aead::seal`]; when `sealed` has another length.
     pub fn seal_into(&self, nonce: [u8; 12], sealed: &mut [u8], filled: usize, rest: &[u8]) {
         assert_eq!(sealed.len(), filled + rest.len() + TAG_SIZE, "room for the text and its tag");
         let (text, room) = sealed.split_at_mut(filled);
-        if self.0.algorithm() == &AES_256_GCM {
-            // Of aws-lc-rs's builds, all but the FIPS one may call this.
-            let nonce = Nonce::assume_unique_for_key(nonce);
-            self.0
-                .seal_in_place_scatter(nonce, Aad::empty(), text, rest, room)
-                .expect("texts are bounded far below 64 GiB");
-        } else {
-            room[..rest.len()].copy_from_slice(rest);
-            let (text, tag) = sealed.split_at_mut(filled + rest.len());
-            tag.copy_from_slice(&self.seal(nonce, &[], text));
-        }
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        // Of aws-lc-rs's builds, all but the FIPS one may call this.
+        self.0
+            .seal_in_place_scatter(nonce, Aad::empty(), text, rest, room)
+            .expect("texts are bounded far below 64 GiB");
     }
 
     /// Decrypts `ciphertext ‖ tag` where it stands and returns the text.
