@@ -24,7 +24,7 @@ use tokio_rustls::TlsConnector;
 
 use super::table::Protocol;
 use crate::enterprise::Enterprise;
-use crate::measure::Processor;
+use crate::measure::{Processor, tell};
 
 /// How to come to a server, and as whom.
 #[derive(Clone)]
@@ -85,16 +85,23 @@ impl Door {
         let sender = match protocol {
             Protocol::Http1 => {
                 let (sender, connection) = http1::handshake(io).await.unwrap();
-                tokio::spawn(connection);
+                tokio::spawn(lives(connection));
                 Sender::One(sender)
             }
             Protocol::Http2 => {
                 let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
-                tokio::spawn(connection);
+                tokio::spawn(lives(connection));
                 Sender::Two(sender)
             }
         };
         Connection { sender, port: self.port, headers: self.headers.clone() }
+    }
+}
+
+/// Drives a connection, and tells why it broke: whoever asks on it later learns only that it is gone.
+async fn lives(connection: impl Future<Output = hyper::Result<()>>) {
+    if let Err(error) = connection.await {
+        tell(&format!("a connection broke: {error:?}"));
     }
 }
 
