@@ -161,7 +161,7 @@ pub(super) struct Loader {
     /// Those that came before the rest had.
     pages: Vec<(u32, StoredPage)>,
     /// The rest has come.
-    settled: bool,
+    pub(super) settled: bool,
     deltas: BTreeMap<u32, Vec<Delta>>,
     known: BTreeMap<u32, OnPage>,
 }

@@ -57,7 +57,8 @@ impl Behind {
     /// Opens the pages in `folder`, and the state that they hold; an empty state when there are none.
     pub(super) fn open(folder: &Path, key: Secret<32>) -> Result<(Self, State), Unusable> {
         // sled meets some kinds of damage with a panic.
-        catch_unwind(AssertUnwindSafe(|| Self::load(folder, key))).unwrap_or(Err(Unusable::Panicked))
+        catch_unwind(AssertUnwindSafe(|| Self::load(folder, key, CACHE_SIZE)))
+            .unwrap_or(Err(Unusable::Panicked))
     }
 
     /// Empty pages in the place of those in `folder`, which nobody has open: the journal and the base have it all.
@@ -79,12 +80,12 @@ impl Behind {
 
     /// One thread reads what another takes. glibc gives each its own memory, so that what sled needed meanwhile does not lie
     /// between what the state is made of.
-    fn load(folder: &Path, key: Secret<32>) -> Result<(Self, State), Unusable> {
+    fn load(folder: &Path, key: Secret<32>, piece_size: usize) -> Result<(Self, State), Unusable> {
         let (taker, items) = sync_channel(READ_AHEAD);
         let reader = Reader { secret: &key, taker, sum: Sum::default() };
         let (read, taken) = std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().name("pages".into());
-            let reading = thread.spawn_scoped(scope, move || reader.read(folder))?;
+            let reading = thread.spawn_scoped(scope, move || reader.read(folder, piece_size))?;
             let taken = take_all(items);
             Ok::<_, Unusable>((reading.join().map_err(|_| Unusable::Panicked)?, taken))
         })?;
@@ -127,14 +128,13 @@ impl Behind {
             changed.insert(Key::Delta { page, seq: position.seq }.encode(), Some(encode(&deltas)));
         }
         changed.extend(self.drop_pages(last_at).into_iter().map(|key| (key.encode(), None)));
-        let text = |sum: Sum| encode(&Mark { seq: position.seq, hash: position.hash, last_at, sum: sum.0 });
         let (Open { database, file }, key, sum) = (&self.open, &self.key, &mut self.sum);
         catch_unwind(AssertUnwindSafe(|| {
             let mut batch = sled::Batch::default();
             for (name, value) in changed {
                 sum.put(key, database, &mut batch, name, value)?;
             }
-            let text = text(*sum);
+            let text = encode(&Mark { seq: position.seq, hash: position.hash, last_at, sum: sum.0 });
             batch.insert(MARK, [mac(key, &[MARK, &text]).as_slice(), &text].concat());
             database.apply_batch(batch)?;
             database.flush()?;
@@ -184,11 +184,6 @@ impl Open {
             .mode(sled::Mode::HighThroughput)
             .open()?;
         let file = File::open(folder.join("db"))?;
-        // sled syncs no folder: without this its file may be gone after a power cut, however well that was synced.
-        File::open(folder)?.sync_all()?;
-        if let Some(parent) = folder.parent() {
-            File::open(parent)?.sync_all()?;
-        }
         Ok(Self { database, file })
     }
 }
@@ -203,14 +198,19 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// What sled has read it keeps until it is closed: so that it is, every few mebibytes.
-    fn read(mut self, folder: &Path) -> Result<(Open, Sum), Unusable> {
+    /// What sled has read it keeps until it is closed: so that it is, after each piece of the pages.
+    fn read(mut self, folder: &Path, piece_size: usize) -> Result<(Open, Sum), Unusable> {
         let [pages, after] = PAGES;
         let mut open = Open::new(folder)?;
+        // sled syncs no folder: without this its file may be gone after a power cut, however well that was synced.
+        File::open(folder)?.sync_all()?;
+        if let Some(parent) = folder.parent() {
+            File::open(parent)?.sync_all()?;
+        }
         let database = &open.database;
         self.hand_over(database.range(..pages).chain(database.range(after..)), usize::MAX)?;
         let mut from = pages.to_vec();
-        while let Some(last) = self.hand_over(open.database.range(from..after.to_vec()), CACHE_SIZE)? {
+        while let Some(last) = self.hand_over(open.database.range(from..after.to_vec()), piece_size)? {
             drop(open);
             open = Open::new(folder)?;
             // The key that comes next in any case.
@@ -253,18 +253,16 @@ struct Taken {
 
 fn take_all(items: Receiver<Item>) -> Result<Taken, Unusable> {
     let (mut loader, mut mark) = (Loader::default(), None);
-    let mut settled = false;
     let [pages, after] = PAGES;
     for (key, value) in items {
         if *key == *MARK {
             mark = Some(value);
             continue;
         }
-        if !settled && (pages..after).contains(&&*key) {
+        if !loader.settled && (pages..after).contains(&&*key) {
             // What it says counts for nothing until all that it stands for is here.
             let said: Option<Mark> = mark.as_deref().and_then(|mark| decode(mark.get(TAG_SIZE..)?));
             loader.settle(said.map_or(Timestamp(0), |mark| mark.last_at))?;
-            settled = true;
         }
         loader.take(&key, &value)?;
     }
@@ -346,3 +344,23 @@ fn let_go(folder: &Path) {
 }
 
 const LET_GO: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_that_are_read_in_pieces_are_all_read_and_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (folder, key) = (folder.path().join("state"), || Secret::copy_of(&[7; 32]).unwrap());
+        let (mut behind, _) = Behind::open(&folder, key()).unwrap();
+        let pages = (1..=5).map(|number| (number, Timestamp(1000), StoredPage::default())).collect();
+        let position = Position { seq: 9, hash: [1; 32] };
+        let (values, deltas) = (Vec::new(), BTreeMap::new());
+        behind.write(Change { position, last_at: Timestamp(10), values, pages, deltas }).unwrap();
+        drop(behind);
+        // The sum tells what was left out and what was read twice.
+        let (behind, state) = Behind::load(&folder, key(), 1).unwrap();
+        assert_eq!((behind.next_page(), state.position), (6, position));
+    }
+}
