@@ -151,7 +151,9 @@ impl Journal {
     pub(super) fn append(&mut self, texts: &[Text], urgent: bool) -> Result<Vec<Position>, Unwritten> {
         let positions = self.frame(texts)?;
         let octets = self.buffer.len() as u64;
-        if self.offset + octets > self.size - self.size / RESERVE {
+        // A journal that is full takes no smaller batch either: what it says of itself is so.
+        let is_full = self.full && !urgent;
+        if is_full || self.offset + octets > self.size - self.size / RESERVE {
             match self.roll(octets) {
                 Err(Unwritten::Refused(_)) if urgent && self.offset + octets <= self.size => {}
                 other => other?,

@@ -1,7 +1,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
-use super::super::journal::{Journal, Position, Text};
+use super::super::journal::{Journal, Position, Text, Unwritten};
 use crate::fault::{Damage, Fault};
 
 const SIZE: u64 = 4096;
@@ -49,6 +50,26 @@ fn what_was_appended_is_read_across_segments() {
     let bodies = written(folder.path(), &[1, 3, 10, 1, 1, 20, 5, 9]);
     assert!(segments(folder.path()).len() > 1);
     assert_eq!(read(folder.path()).unwrap(), bodies);
+}
+
+#[test]
+fn a_journal_that_is_full_takes_nothing_but_what_is_urgent() {
+    let folder = super::scratch();
+    let mut journal = Journal::create(folder.path(), SIZE).unwrap();
+    let (large, small) = ([text(&[b'l'; SIZE as usize])], [text(b"small")]);
+    journal.no_room.store(true, Ordering::SeqCst);
+    assert!(matches!(journal.append(&large, false), Err(Unwritten::Refused(Fault::Full))));
+    assert!(
+        matches!(journal.append(&small, false), Err(Unwritten::Refused(Fault::Full))),
+        "there is room for it"
+    );
+    journal.append(&small, true).unwrap();
+    assert!(journal.is_full());
+    journal.no_room.store(false, Ordering::SeqCst);
+    journal.append(&small, false).unwrap();
+    assert!(!journal.is_full());
+    drop(journal);
+    assert_eq!(read(folder.path()).unwrap(), [b"small", b"small"]);
 }
 
 #[test]
