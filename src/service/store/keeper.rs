@@ -114,7 +114,7 @@ impl Work {
         self.write_behind();
         self.make_room();
         // After the writing, so that nothing is swept that is yet to be written.
-        self.engine.sweep(SWEEP_COUNT.max(self.shared.read().sessions.len() / 32));
+        self.engine.sweep(SWEEP_COUNT.max(self.shared.read().sessions.len() / SWEEP_ROUNDS));
         // Both wait for room: what ends is ended when it is asked for.
         if self.shared.is_full() {
             return;
@@ -304,6 +304,9 @@ const TICK: Duration = Duration::from_millis(250);
 const MEND_EVERY: Duration = Duration::from_secs(5);
 /// Places that one sweep looks at, at least.
 const SWEEP_COUNT: usize = 1024;
+/// Rounds in which all places are looked at, at most: some two minutes, as long as a session is kept in any case. Each place
+/// is a miss in the processor's caches.
+const SWEEP_ROUNDS: usize = 512;
 /// Seconds between two looks for idle pairings.
 const LAPSE_EVERY_S: u32 = 60;
 /// Secrets that one record reseals.

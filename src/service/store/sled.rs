@@ -33,7 +33,9 @@ struct Mark {
 
 /// The database.
 pub(super) struct Behind {
-    open: Open,
+    folder: PathBuf,
+    /// Closed from time to time, and once it has failed.
+    open: Option<Open>,
     key: Secret<32>,
     sum: Sum,
     /// Each page's end, and the deltas that stand on it.
@@ -90,7 +92,8 @@ impl Behind {
             Ok::<_, Unusable>((reading.join().map_err(|_| Unusable::Panicked)?, taken))
         })?;
         let ((open, sum), Taken { loader, mark }) = (read?, taken?);
-        let mut behind = Self { open, key, sum, pages: BTreeMap::new() };
+        let (folder, open) = (folder.to_owned(), Some(open));
+        let mut behind = Self { folder, open, key, sum, pages: BTreeMap::new() };
         let Some(mark) = mark else {
             return if sum == Sum::default() { Ok((behind, State::default())) } else { Err(Altered.into()) };
         };
@@ -128,17 +131,21 @@ impl Behind {
             changed.insert(Key::Delta { page, seq: position.seq }.encode(), Some(encode(&deltas)));
         }
         changed.extend(self.drop_pages(last_at).into_iter().map(|key| (key.encode(), None)));
-        let (Open { database, file }, key, sum) = (&self.open, &self.key, &mut self.sum);
         catch_unwind(AssertUnwindSafe(|| {
+            let mut open = self.open.take().map_or_else(|| Open::new(&self.folder), Ok)?;
             let mut batch = sled::Batch::default();
             for (name, value) in changed {
-                sum.put(key, database, &mut batch, name, value)?;
+                open.written += name.len() + value.as_ref().map_or(0, Vec::len);
+                self.sum.put(&self.key, &open.database, &mut batch, name, value)?;
             }
-            let text = encode(&Mark { seq: position.seq, hash: position.hash, last_at, sum: sum.0 });
-            batch.insert(MARK, [mac(key, &[MARK, &text]).as_slice(), &text].concat());
-            database.apply_batch(batch)?;
-            database.flush()?;
-            Ok(file.sync_all()?)
+            let text = encode(&Mark { seq: position.seq, hash: position.hash, last_at, sum: self.sum.0 });
+            batch.insert(MARK, [mac(&self.key, &[MARK, &text]).as_slice(), &text].concat());
+            open.database.apply_batch(batch)?;
+            open.database.flush()?;
+            open.file.sync_all()?;
+            // What it has written it keeps as well.
+            self.open = (open.written < KEPT_SIZE).then_some(open);
+            Ok(())
         }))
         .unwrap_or(Err(Unusable::Panicked))
     }
@@ -172,6 +179,8 @@ struct Open {
     database: sled::Db,
     /// Its one file: what its own flush leaves to `sync_file_range`, we sync.
     file: File,
+    /// Octets since it was opened.
+    written: usize,
 }
 
 impl Open {
@@ -184,7 +193,7 @@ impl Open {
             .mode(sled::Mode::HighThroughput)
             .open()?;
         let file = File::open(folder.join("db"))?;
-        Ok(Self { database, file })
+        Ok(Self { database, file, written: 0 })
     }
 }
 
@@ -330,6 +339,8 @@ const TAG_SIZE: usize = 32;
 const MARK: &[u8] = b"=mark";
 /// Octets that sled may cache: everything is in memory already.
 const CACHE_SIZE: usize = 8 << 20;
+/// Octets that it may have written when it stays open.
+const KEPT_SIZE: usize = 8 << 20;
 /// Values that are read before they are taken.
 const READ_AHEAD: usize = 64;
 
@@ -349,18 +360,41 @@ const LET_GO: Duration = Duration::from_secs(5);
 mod tests {
     use super::*;
 
+    /// Behind's pages in a folder of their own, and a way to open them again.
+    fn opened(folder: &Path) -> (Behind, State) {
+        Behind::load(folder, Secret::copy_of(&[7; 32]).unwrap(), 1).unwrap()
+    }
+
+    fn change(seq: u64) -> Change {
+        let position = Position { seq, hash: [1; 32] };
+        let (values, pages, deltas) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Change { position, last_at: Timestamp(10), values, pages, deltas }
+    }
+
     #[test]
     fn pages_that_are_read_in_pieces_are_all_read_and_once() {
         let folder = tempfile::tempdir().unwrap();
-        let (folder, key) = (folder.path().join("state"), || Secret::copy_of(&[7; 32]).unwrap());
-        let (mut behind, _) = Behind::open(&folder, key()).unwrap();
+        let folder = folder.path().join("state");
         let pages = (1..=5).map(|number| (number, Timestamp(1000), StoredPage::default())).collect();
-        let position = Position { seq: 9, hash: [1; 32] };
-        let (values, deltas) = (Vec::new(), BTreeMap::new());
-        behind.write(Change { position, last_at: Timestamp(10), values, pages, deltas }).unwrap();
-        drop(behind);
+        opened(&folder).0.write(Change { pages, ..change(9) }).unwrap();
         // The sum tells what was left out and what was read twice.
-        let (behind, state) = Behind::load(&folder, key(), 1).unwrap();
-        assert_eq!((behind.next_page(), state.position), (6, position));
+        let (behind, state) = opened(&folder);
+        assert_eq!((behind.next_page(), state.position), (6, change(9).position));
+    }
+
+    #[test]
+    fn sled_is_closed_after_much_was_written_and_what_is_written_then_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("state");
+        let (mut behind, _) = opened(&folder);
+        let much = |value: Option<Vec<u8>>| {
+            (1..=KEPT_SIZE as u32 / 1024).map(move |number| (Key::Tally(number), value.clone())).collect()
+        };
+        behind.write(Change { values: much(Some(vec![0; 1024])), ..change(1) }).unwrap();
+        assert!(behind.open.is_none());
+        behind.write(Change { values: much(None), ..change(2) }).unwrap();
+        assert!(behind.open.is_some());
+        drop(behind);
+        assert_eq!(opened(&folder).1.position, change(2).position);
     }
 }
