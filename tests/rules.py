@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """proto/'s rules, each by its name: prints those that no vector and no test names, and fails if there are any.
 
-A rule's name is its reason, in italics in a specification (*batch_size*), or its problem code, in proto/README.md.
+A rule's name is its reason, in italics (*batch_size*), or its problem code, in proto/README.md.
 It is defended where the vectors beside the specification have it, or where a test in Rust does, as `batch_size` or BatchSize.
 """
 import pathlib
@@ -12,6 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # In italics where they are introduced, and no reason to refuse anything.
 TERMS = {
+    "": {"party"},
     "pairing": {"pairing code", "the overlap is over"},
     "session": {"italics", "of one", "of several", "session root"},
     "delivery": {"carrier", "delivery", "domain", "opening", "phone"},
@@ -21,8 +22,13 @@ TERMS = {
 }
 
 
+def file_of(word):
+    """A word's specification, or what goes for all of them."""
+    return f"{word}/spec.md" if word else "README.md"
+
+
 def reasons(word):
-    text = (ROOT / "proto" / word / "spec.md").read_text()
+    text = (ROOT / "proto" / file_of(word)).read_text()
     return set(re.findall(r"(?<![*\w])\*([a-z][a-z_ ]+)\*(?!\*)", text)) - TERMS[word]
 
 
@@ -53,7 +59,7 @@ def main():
         vectors = [path.read_text() for path in (ROOT / "proto" / word).glob("*.json")]
         rules = reasons(word)
         count += len(rules)
-        bare += [f"{word}/spec.md: {rule}" for rule in sorted(rules) if not named(rule, [*vectors, written])]
+        bare += [f"{file_of(word)}: {rule}" for rule in sorted(rules) if not named(rule, [*vectors, written])]
     count += len(codes())
     bare += [f"README.md: {code}" for code in sorted(codes()) if not named(code, [written])]
     if bare:

@@ -298,7 +298,6 @@ pub fn tag(hash: &[u8; 32], kid: &str) -> String {
 /// Answer to `GET /v1/policy`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct PolicyAnswer {
     /// The JWS.
     pub policy: String,

@@ -159,6 +159,18 @@ async fn a_key_is_fetched_once_for_all_who_ask_and_then_kept() {
 }
 
 #[tokio::test]
+async fn what_a_newer_service_adds_to_an_answer_means_nothing() {
+    let script = Script::start(|_, _| {
+        let Answer::Octets(octets) = sealed(|_| {}) else { unreachable!() };
+        let mut body: serde_json::Value = serde_json::from_str(octets.rsplit_once('\n').unwrap().1).unwrap();
+        body["later_member"] = json!({ "of": ["another", 1] });
+        Answer::Octets(answer(200, "", &body.to_string()))
+    })
+    .await;
+    assert_eq!(client(&script).await.session_key(SESSION).await.unwrap().generation(), 0);
+}
+
+#[tokio::test]
 async fn who_waits_for_a_fetch_that_fails_does_not_repeat_it() {
     let gone = || problem(410, &json!({ "code": "session_ended" }));
     let script = Script::start(move |_, _| gone()).await;

@@ -226,7 +226,6 @@ impl Entry {
 /// Answer to `GET /v1/audit`: entries in the order in which they happened.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct AuditPage {
     /// Those that were asked for. A page may hold few or none, and still not be the last.
     pub items: Vec<Entry>,
@@ -277,7 +276,6 @@ pub struct Prune {
 /// Answer to `POST /v1/audit/prune`.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct Pruned {
     /// How many records were deleted, or would be.
     pub records: u64,
@@ -294,7 +292,6 @@ pub struct Pruned {
 /// An item of `GET /v1/audit/checkpoints`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct CheckpointKept {
     /// The record up to which it counts.
     pub seq: u64,

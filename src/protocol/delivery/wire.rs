@@ -128,7 +128,6 @@ pub enum DeliveryKind {
 /// A row of `GET /v1/deliveries`, and the answer to `GET /v1/deliveries/{delivery}`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct DeliverySeen {
     /// Which: its number.
     pub delivery: u32,
@@ -260,7 +259,6 @@ impl CarrierKind {
 /// A row of `GET /v1/carriers`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct CarrierSeen {
     /// Which.
     pub carrier: CarrierName,
@@ -286,7 +284,6 @@ pub struct CarrierSeen {
 /// Answer to `GET /v1/carriers`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct Carriers {
     /// In the order of their names.
     pub items: Vec<CarrierSeen>,

@@ -12,7 +12,6 @@ use crate::policy::key_id;
 /// Answer to `GET /v1/keys`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct KeysAnswer {
     /// The service, whose id is every token's audience.
     pub service: ServiceId,
@@ -36,7 +35,6 @@ impl KeysAnswer {
 /// One signing key of the service.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct ServiceKey {
     /// Its name: as the pin of a link.
     pub kid: String,
@@ -122,7 +120,6 @@ pub struct RotateQuery {
 /// Answer to `POST /v1/keys/rotate`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct Rotated {
     /// Whether it was only asked what would be.
     pub dry_run: bool,

@@ -17,7 +17,6 @@ pub const PAGE_SIZE_MAX: u32 = 1000;
 /// Part of a list.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "PageOf{T}"))]
-#[serde(deny_unknown_fields)]
 pub struct Page<T> {
     /// The items, in an order that does not change.
     pub items: Vec<T>,
@@ -52,7 +51,6 @@ pub struct CreateServer {
 /// Answer to [`CreateServer`].
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct ServerCreated {
     /// What it is called.
     pub name: ServerName,
@@ -94,7 +92,6 @@ impl Standing {
 /// A row of `GET /v1/servers`, and the answer to `GET /v1/servers/{name}`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct Server {
     /// What it is called.
     pub name: ServerName,
@@ -149,7 +146,6 @@ pub struct Reissue {
 /// Answer to [`CreateInvitation`] and to [`Reissue`]: the only time that the code is shown.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct InvitationCreated {
     /// Which.
     pub invitation: InvitationId,
@@ -192,7 +188,6 @@ pub enum InvitationState {
 /// A row of `GET /v1/invitations`, and the answer to `GET /v1/invitations/{id}`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct Invitation {
     /// Which.
     pub invitation: InvitationId,
@@ -221,7 +216,6 @@ pub struct Invitation {
 /// A row of `GET /v1/pairings`, and the answer to `GET /v1/pairings/{id}` and `GET /v1/pairings/self`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct Pairing {
     /// Which.
     pub pairing: PartyId,
@@ -260,7 +254,6 @@ pub struct Pairing {
 /// What a confirmed pairing waits for.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct PairingWaiting {
     /// What is missing.
     pub needs: Vec<Need>,
@@ -273,7 +266,6 @@ pub struct PairingWaiting {
 /// When and why a pairing was refused.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct PairingRefused {
     /// When.
     pub at: Timestamp,
@@ -304,7 +296,6 @@ pub struct Refuse {
 /// When and why a pairing or a server was revoked.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct PairingRevoked {
     /// When.
     pub at: Timestamp,

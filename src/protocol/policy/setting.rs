@@ -79,7 +79,6 @@ pub enum Level {
 /// What holds, and who said so.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "MemberOf{T}"))]
-#[serde(deny_unknown_fields)]
 pub struct Member<T> {
     /// What holds.
     pub value: T,
@@ -90,7 +89,6 @@ pub struct Member<T> {
 /// What comes of all levels.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct Effective {
     /// What may be used, best first.
     pub suites: Member<SuiteList>,

@@ -71,7 +71,6 @@ fn segment(name: &str) -> String {
 /// Answer to `GET /v1/policies/…`: what is set there, and what holds.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct PolicyView {
     /// At which server; absent for the service's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,7 +94,6 @@ pub struct PolicyView {
 /// A row of `GET /v1/policies`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct PolicyRow {
     /// At which server; absent for the service's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -114,7 +112,6 @@ pub struct PolicyRow {
 /// Answer to `PUT` and `DELETE /v1/policies/…`: what holds afterwards, and whom the change concerns.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct PolicyChange {
     /// Whether it was only asked what would be.
     pub dry_run: bool,
@@ -127,7 +124,6 @@ pub struct PolicyChange {
 /// Whom a change concerns.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct Concerns {
     /// Users with a live device.
     pub users: u64,
@@ -146,7 +142,6 @@ pub struct Concerns {
 /// A live device that lacks what the policy requires.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct UnfitDevice {
     /// Its pairing.
     pub pairing: PartyId,

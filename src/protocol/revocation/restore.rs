@@ -13,7 +13,6 @@ pub const REPORTED_MAX: usize = 64;
 /// Answer to `GET /v1/restore`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct RestoreStatus {
     /// Whether the service was shown a head that it does not have, and answers nothing else.
     pub rolled_back: bool,
@@ -39,7 +38,6 @@ impl RestoreStatus {
 /// A head that the service does not have.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct ShownHead {
     /// How many revocations there were.
     pub revocations: u64,
@@ -53,7 +51,6 @@ pub struct ShownHead {
 /// A revocation that a party was told of.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct Report {
     /// What was revoked.
     pub target: Target,
@@ -78,7 +75,6 @@ pub struct Reports {
 /// Answer to `POST /v1/restore/reports`.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct Reported {
     /// How many of them are news: neither revoked here nor reported before, and of things that are here.
     pub taken: u64,
@@ -103,7 +99,6 @@ pub struct Accept {
 /// Answer to `POST /v1/restore/accept`.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct Accepted {
     /// Whether it was only asked what would be.
     pub dry_run: bool,

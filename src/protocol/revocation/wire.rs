@@ -35,7 +35,6 @@ pub struct RevokeQuery {
 /// What a revocation struck, or would strike.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct RevokeAnswer {
     /// The service's count of revocations, this one among them.
     pub revocations: u64,
@@ -90,7 +89,6 @@ pub enum Event {
 /// A session was opened.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct Opened {
     /// Which.
     pub session: SessionId,
@@ -109,7 +107,6 @@ pub struct Opened {
 /// A session has a new generation.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct Rotated {
     /// Which.
     pub session: SessionId,
@@ -124,7 +121,6 @@ pub struct Rotated {
 /// A session is over.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct Ended {
     /// Which.
     pub session: SessionId,
@@ -137,7 +133,6 @@ pub struct Ended {
 /// Something was revoked.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct Revoked {
     /// What.
     pub target: Target,
@@ -151,7 +146,6 @@ pub struct Revoked {
 /// each of them.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct PolicyChanged {
     /// At which server.
     pub server: ServerName,
@@ -167,7 +161,6 @@ pub struct PolicyChanged {
 /// The service signs with another key: `GET /v1/keys` shows it, and the statement that vouches for it.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct KeysChanged {
     /// How many keys there were before it.
     pub number: u32,
@@ -178,7 +171,6 @@ pub struct KeysChanged {
 /// A device or a mail server was paired: a user's devices are told of every new one.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "PairedEvent"))]
-#[serde(deny_unknown_fields)]
 pub struct Paired {
     /// Which.
     pub pairing: PartyId,
@@ -200,7 +192,6 @@ pub struct Paired {
 /// A pairing that waited was approved. One that was paired without a pin waits for its user still.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "ApprovedEvent"))]
-#[serde(deny_unknown_fields)]
 pub struct Approved {
     /// Which.
     pub pairing: PartyId,
@@ -213,7 +204,6 @@ pub struct Approved {
 /// A pairing that waited was refused.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "RefusedEvent"))]
-#[serde(deny_unknown_fields)]
 pub struct Refused {
     /// Which.
     pub pairing: PartyId,
@@ -230,7 +220,6 @@ pub struct Refused {
 /// invites issues the invitation again.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema), schemars(rename = "SpentEvent"))]
-#[serde(deny_unknown_fields)]
 pub struct Spent {
     /// Which.
     pub invitation: InvitationId,
@@ -248,7 +237,6 @@ pub struct Spent {
 /// The head of all revocations has moved: the highest is kept.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct HeadMoved {
     /// Where it stands.
     pub head: SealedHead,
@@ -257,13 +245,11 @@ pub struct HeadMoved {
 /// What happened since the `Last-Event-ID` is not known any more: whatever was kept is looked at anew.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct Reset {}
 
 /// The service stops: come back, to another of its URLs if there is one.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct Stopping {}
 
 /// A message that is no event of ours, or not well formed.

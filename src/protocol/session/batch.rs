@@ -75,7 +75,6 @@ pub struct Batch {
 /// Answer to [`OpenBatch`].
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct BatchAnswer {
     /// The envelope: a JWE in compact form around a JWK Set, whose keys stand as their audiences do.
     pub keys: String,

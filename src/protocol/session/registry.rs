@@ -22,7 +22,6 @@ pub enum SessionState {
 /// A row of `GET /v1/sessions`, and the answer to `GET /v1/sessions/{id}`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct SessionSeen {
     /// Which.
     pub session: SessionId,

@@ -76,7 +76,6 @@ pub struct Rotate {}
 /// A session's key, wrapped for whoever asked.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct SessionKey {
     /// Which session.
     pub session: SessionId,
@@ -95,7 +94,6 @@ pub struct SessionKey {
 /// One live session, without its key.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct Session {
     /// Which session.
     pub session: SessionId,
@@ -116,7 +114,6 @@ pub struct Session {
 /// Answer to `GET /v1/sessions/current`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct Sessions {
     /// Newest first.
     pub items: Vec<Session>,

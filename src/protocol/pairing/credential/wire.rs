@@ -30,7 +30,6 @@ pub struct IssueCredential {
 /// Answer to [`IssueCredential`]: the only time that the secret is shown.
 #[derive(Debug, Deserialize, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct CredentialIssued {
     /// Which.
     pub credential: CredentialId,
@@ -65,7 +64,6 @@ pub enum CredentialState {
 /// A row of `GET /v1/credentials`, and the answer to `GET /v1/credentials/{id}`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct Credential {
     /// Which.
     pub credential: CredentialId,
@@ -133,7 +131,6 @@ pub struct VerifyCredential {
 /// Answer to [`VerifyCredential`]: which one it is. What is not live is refused.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct CredentialVerified {
     /// Which.
     pub credential: CredentialId,
