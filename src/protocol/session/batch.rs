@@ -32,12 +32,12 @@ pub struct OpenBatch {
     /// What the server told its clients it can do, its suites among it.
     #[cfg_attr(
         feature = "openapi",
-        schemars(length(max = 64), inner(regex(pattern = "^[!-~]{1,64}$")), example = ["XENCRYPTED", "A256GCM"])
+        schemars(length(max = 64), inner(regex(pattern = "^[!-~]{1,64}$")), example = super::wire::shown::CAPABILITIES)
     )]
     pub capabilities: Vec<String>,
     /// Names of configured carriers that shall take the keys too, in the order in which they are tried.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[cfg_attr(feature = "openapi", schemars(length(max = 8), example = ["sms"]))]
+    #[cfg_attr(feature = "openapi", schemars(length(max = 8), example = super::wire::shown::DELIVER))]
     pub deliver: Vec<String>,
 }
 

@@ -34,12 +34,12 @@ pub struct OpenSession {
     /// What the server told the client it can do, its suites among it.
     #[cfg_attr(
         feature = "openapi",
-        schemars(length(max = 64), inner(regex(pattern = "^[!-~]{1,64}$")), example = ["XENCRYPTED", "A256GCM"])
+        schemars(length(max = 64), inner(regex(pattern = "^[!-~]{1,64}$")), example = shown::CAPABILITIES)
     )]
     pub capabilities: Vec<String>,
     /// Names of configured carriers that shall take the key too, in the order in which they are tried.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schemars(length(max = 8), example = ["sms"]))]
+    #[cfg_attr(feature = "openapi", schemars(length(max = 8), example = shown::DELIVER))]
     pub deliver: Vec<String>,
 }
 
@@ -137,6 +137,13 @@ pub struct UserQuery {
     /// Whose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<UserName>,
+}
+
+/// As the description of the interface shows them.
+#[cfg(feature = "openapi")]
+pub(super) mod shown {
+    pub(crate) const CAPABILITIES: [&str; 2] = ["XENCRYPTED", "A256GCM"];
+    pub(crate) const DELIVER: [&str; 1] = ["sms"];
 }
 
 #[cfg(test)]

@@ -243,7 +243,7 @@ fn headers() -> Value {
             "schema": { "type": "string", "examples": ["Bearer", "Bearer error=\"invalid_token\""] },
         },
         "RateLimit": {
-            "description": "What is left of the minute's requests (draft-ietf-httpapi-ratelimit-headers-11).",
+            "description": "What is left of the minute's requests (draft-ietf-httpapi-ratelimit-headers-11). Refusals have it too, where they were counted.",
             "schema": { "type": "string", "examples": ["\"read\";r=599;t=1"] },
         },
         "RateLimit-Policy": {
@@ -251,7 +251,7 @@ fn headers() -> Value {
             "schema": { "type": "string", "examples": ["\"read\";q=600;w=60"] },
         },
         "Sidekey-Head": {
-            "description": "Where the service's revocations stand; the highest is kept, and sent with every request.",
+            "description": "Where the service's revocations stand; the highest is kept, and sent with every request. Refusals have it too, where the caller's token held.",
             "schema": head_schema(),
         },
         "Retry-After": {
