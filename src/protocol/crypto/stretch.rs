@@ -60,4 +60,34 @@ mod tests {
         }
         assert!(stretch(b"", &[0; 16], 0, 0).is_err());
     }
+
+    /// Of each thread that has stretched a key, and lives on.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn the_memory_that_it_takes_is_given_back() {
+        let resident_kib = || {
+            let status = std::fs::read_to_string("/proc/self/status").unwrap();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+            line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
+        };
+        let (before, all) = (resident_kib(), std::sync::Barrier::new(THREADS + 1));
+        std::thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    for _ in 0..2 {
+                        stretch(b"correct horse", &[1; 16], MEMORY_KIB, 1).unwrap();
+                    }
+                    all.wait();
+                    all.wait();
+                });
+            }
+            all.wait();
+            let grown_kib = resident_kib().saturating_sub(before);
+            all.wait();
+            assert!(grown_kib < u64::from(MEMORY_KIB), "{grown_kib} KiB are kept");
+        });
+    }
+
+    const THREADS: usize = 4;
+    const MEMORY_KIB: u32 = 8 << 10;
 }
