@@ -1,3 +1,4 @@
+use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -5,7 +6,8 @@ use std::time::Duration;
 use sidekey_protocol::ids::Role;
 use sidekey_protocol::revocation::Target;
 
-use super::super::{Error, Store};
+use super::super::state::sessions::KEPT_S;
+use super::super::{Error, Store, Tended, Terms};
 use super::{ADMIN, Data, open, root_key, server, user};
 use crate::fault::Fault;
 
@@ -125,6 +127,44 @@ async fn a_journal_that_was_full_goes_on_before_anybody_asks_again() {
     };
     tokio::time::timeout(Duration::from_secs(20), goes_on).await.expect("nobody has to ask");
     data.open(user(1), key).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_its_caller_tends_is_swept_when_he_says_so() {
+    let mut data = Data::with_users(1).await;
+    data.store.close().await;
+    let elsewhere = Arc::new(elsewhere(&data));
+    drop(std::mem::replace(&mut data.store, elsewhere));
+    let terms = Terms {
+        segment_size_bytes: super::SEGMENT_SIZE,
+        on_fence: Box::new(|_| {}),
+        tended: Tended::ByCaller,
+    };
+    let clock = data.clock.clone();
+    let store = Store::open_with(data.folder.path(), root_key(), clock, super::rng(), terms, |_| {});
+    data.store = Arc::new(store.unwrap());
+    let session = data.open(user(0), 1).await.unwrap();
+    data.clock.set(session.not_after.after_s(KEPT_S));
+    assert_eq!(data.store.shared.read().sessions.len(), 1);
+    let store = data.store.clone();
+    tokio::task::spawn_blocking(move || store.tend()).await.unwrap();
+    assert_eq!(data.store.shared.read().sessions.len(), 0);
+}
+
+/// This process's threads are this test's.
+#[tokio::test]
+async fn a_store_that_is_dropped_leaves_nobody_behind_who_writes_to_its_folder() {
+    let data = Data::with_users(1).await;
+    data.open(user(0), 1).await.unwrap();
+    let keepers = || {
+        let threads = fs::read_dir("/proc/self/task").unwrap().map(|thread| thread.unwrap().path());
+        threads
+            .filter(|path| fs::read_to_string(path.join("comm")).is_ok_and(|name| name == "keeper\n"))
+            .count()
+    };
+    assert_eq!(keepers(), 1);
+    drop(data.store);
+    assert_eq!(keepers(), 0);
 }
 
 /// A store that holds another folder, while the one of `data` is opened in another way.

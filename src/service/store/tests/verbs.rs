@@ -90,6 +90,7 @@ async fn a_clock_that_goes_back_brings_nothing_back() {
     let refused = data.store.spend_attempt(invitation).await;
     assert!(matches!(refused, Err(Error::Fault(Fault::ClockBehind { by_s: 901 }))), "{refused:?}");
     assert!(matches!(data.store.ready(), Err(Fault::ClockBehind { by_s: 901 })));
+    assert!(matches!(data.store.clock_holds(), Err(Fault::ClockBehind { by_s: 901 })));
     // What ends things still ends them.
     let target = Target::User { server: server(), user: user(0) };
     data.store.revoke(ADMIN, target, lost()).await.unwrap();
