@@ -70,6 +70,19 @@ async fn every_state_comes_back_from_the_journal_and_from_the_pages() {
 }
 
 #[tokio::test]
+async fn of_a_pairing_that_is_approved_no_mistake_is_counted() {
+    let mut data = Data::with_users(0).await;
+    let (pairing, digits) = data.waits(false).await;
+    data.store.approve(ADMIN, pairing, digits).await.unwrap();
+    for _ in 0..6 {
+        let mistaken = data.store.approve(ADMIN, pairing, wrong()).await;
+        assert_refused(mistaken, &Refused::Pairing(Reject::DigitsDiffer));
+    }
+    data.store.match_digits(pairing).await.unwrap();
+    assert_eq!(data.stands(pairing), Standing::Active);
+}
+
+#[tokio::test]
 async fn mistakes_are_counted_through_a_restart_and_the_fifth_erases_the_root() {
     let mut data = Data::with_users(0).await;
     let (pairing, digits) = data.waits(true).await;
