@@ -16,7 +16,12 @@ impl Data {
 
     /// The same, of this user.
     pub(super) async fn waits_of(&mut self, n: u8, pinned: bool) -> (PartyId, Digits) {
-        self.approval = Approval::Admin;
+        self.waits_for(Approval::Admin, n, pinned).await
+    }
+
+    /// The same, for whoever's word that is.
+    async fn waits_for(&mut self, approval: Approval, n: u8, pinned: bool) -> (PartyId, Digits) {
+        self.approval = approval;
         let invitation = self.invite(Role::Client, Some(user(n))).await;
         self.approval = Approval::None;
         let mut new = self.pairing();
@@ -80,6 +85,26 @@ async fn of_a_pairing_that_is_approved_no_mistake_is_counted() {
     }
     data.store.match_digits(pairing).await.unwrap();
     assert_eq!(data.stands(pairing), Standing::Active);
+    let before = data.store.position();
+    data.store.match_digits(pairing).await.unwrap();
+    assert_eq!(data.store.position(), before, "said once, it is recorded once");
+}
+
+#[tokio::test]
+async fn a_device_speaks_for_its_own_user_and_where_a_device_is_asked() {
+    let mut data = Data::with_users(2).await;
+    let [own, anothers] = [0, 1].map(|n| data.store.live_pairings(&server(), &user(n))[0].id);
+    let (administrators, _) = data.waits(true).await;
+    let (devices, digits) = data.waits_for(Approval::Device, 0, true).await;
+    for stranger in [anothers, data.gateway()] {
+        assert_refused(data.store.approve(stranger, devices, digits).await, &Refused::Absent);
+        assert_refused(data.store.refuse(stranger, devices, None).await, &Refused::Absent);
+    }
+    let foreign = Refused::Pairing(Reject::ApprovalForeign);
+    assert_refused(data.store.approve(own, administrators, digits).await, &foreign);
+    assert_refused(data.store.refuse(own, administrators, None).await, &foreign);
+    data.store.approve(own, devices, digits).await.unwrap();
+    assert_eq!([devices, administrators].map(|id| data.stands(id)), [Standing::Active, Standing::Confirmed]);
 }
 
 #[tokio::test]
