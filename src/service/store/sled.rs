@@ -59,7 +59,7 @@ impl Behind {
     /// Opens the pages in `folder`, and the state that they hold; an empty state when there are none.
     pub(super) fn open(folder: &Path, key: Secret<32>) -> Result<(Self, State), Unusable> {
         // sled meets some kinds of damage with a panic.
-        catch_unwind(AssertUnwindSafe(|| Self::load(folder, key, CACHE_SIZE)))
+        catch_unwind(AssertUnwindSafe(|| Self::load(folder, key, KEPT_SIZE)))
             .unwrap_or(Err(Unusable::Panicked))
     }
 
@@ -143,7 +143,7 @@ impl Behind {
             open.database.apply_batch(batch)?;
             open.database.flush()?;
             open.file.sync_all()?;
-            // What it has written it keeps as well.
+            // What it has written it keeps until it is closed, as what it has read.
             self.open = (open.written < KEPT_SIZE).then_some(open);
             Ok(())
         }))
@@ -339,7 +339,7 @@ const TAG_SIZE: usize = 32;
 const MARK: &[u8] = b"=mark";
 /// Octets that sled may cache: everything is in memory already.
 const CACHE_SIZE: usize = 8 << 20;
-/// Octets that it may have written when it stays open.
+/// Octets that it may have read, or written, when it stays open: it keeps them.
 const KEPT_SIZE: usize = 8 << 20;
 /// Values that are read before they are taken.
 const READ_AHEAD: usize = 64;

@@ -75,13 +75,7 @@ async fn after_a_failed_sync_nothing_is_answered() {
 #[tokio::test]
 async fn a_full_disk_refuses_everything_but_revocations() {
     let mut data = Data::with_users(2).await;
-    data.store.close().await;
-    let no_room = Arc::new(AtomicBool::new(true));
-    let (clock, fenced, full) = (data.clock.clone(), data.fenced.clone(), no_room.clone());
-    let elsewhere = Arc::new(elsewhere(&data));
-    drop(std::mem::replace(&mut data.store, elsewhere));
-    let store = open(data.folder.path(), &clock, &fenced, |journal| journal.no_room = full).unwrap();
-    data.store = Arc::new(store);
+    let no_room = full(&mut data).await;
     let mut opened = 0;
     let refused = loop {
         match data.open(user(0), opened).await {
@@ -105,13 +99,7 @@ async fn a_full_disk_refuses_everything_but_revocations() {
 #[tokio::test]
 async fn a_journal_that_was_full_goes_on_before_anybody_asks_again() {
     let mut data = Data::with_users(2).await;
-    data.store.close().await;
-    let no_room = Arc::new(AtomicBool::new(true));
-    let (clock, fenced, full) = (data.clock.clone(), data.fenced.clone(), no_room.clone());
-    let elsewhere = Arc::new(elsewhere(&data));
-    drop(std::mem::replace(&mut data.store, elsewhere));
-    let store = open(data.folder.path(), &clock, &fenced, |journal| journal.no_room = full).unwrap();
-    data.store = Arc::new(store);
+    let no_room = full(&mut data).await;
     let mut key = 0;
     while data.open(user(0), key).await.is_ok() {
         key += 1;
@@ -132,17 +120,13 @@ async fn a_journal_that_was_full_goes_on_before_anybody_asks_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_its_caller_tends_is_swept_when_he_says_so() {
     let mut data = Data::with_users(1).await;
-    data.store.close().await;
-    let elsewhere = Arc::new(elsewhere(&data));
-    drop(std::mem::replace(&mut data.store, elsewhere));
-    let terms = Terms {
-        segment_size_bytes: super::SEGMENT_SIZE,
-        on_fence: Box::new(|_| {}),
-        tended: Tended::ByCaller,
-    };
-    let clock = data.clock.clone();
-    let store = Store::open_with(data.folder.path(), root_key(), clock, super::rng(), terms, |_| {});
-    data.store = Arc::new(store.unwrap());
+    reopened(&mut data, |data| {
+        let on_fence = Box::new(|_: &Fault| {});
+        let terms = Terms { segment_size_bytes: super::SEGMENT_SIZE, on_fence, tended: Tended::ByCaller };
+        let clock = data.clock.clone();
+        Store::open_with(data.folder.path(), root_key(), clock, super::rng(), terms, |_| {})
+    })
+    .await;
     let session = data.open(user(0), 1).await.unwrap();
     data.clock.set(session.not_after.after_s(KEPT_S));
     assert_eq!(data.store.shared.read().sessions.len(), 1);
@@ -167,11 +151,26 @@ async fn a_store_that_is_dropped_leaves_nobody_behind_who_writes_to_its_folder()
     assert_eq!(keepers(), 0);
 }
 
-/// A store that holds another folder, while the one of `data` is opened in another way.
-fn elsewhere(data: &Data) -> Store {
+/// Closes it, and opens it in another way.
+async fn reopened(data: &mut Data, open: impl FnOnce(&Data) -> Result<Store, Fault>) {
+    data.store.close().await;
+    // The lock goes with the last holder; another folder's store takes its place meanwhile.
     let folder = super::scratch();
     super::create(folder.path(), &data.clock, super::SEGMENT_SIZE);
-    open(folder.path(), &data.clock, &data.fenced, |_| {}).unwrap()
+    let elsewhere = super::open(folder.path(), &data.clock, &data.fenced, |_| {}).unwrap();
+    drop(std::mem::replace(&mut data.store, Arc::new(elsewhere)));
+    data.store = Arc::new(open(data).unwrap());
+}
+
+/// With a journal that finds no room for a segment while this says so.
+async fn full(data: &mut Data) -> Arc<AtomicBool> {
+    let no_room = Arc::new(AtomicBool::new(true));
+    let full = no_room.clone();
+    reopened(data, |data| {
+        open(data.folder.path(), &data.clock, &data.fenced, |journal| journal.no_room = full)
+    })
+    .await;
+    no_room
 }
 
 /// Waits for the keeper.
