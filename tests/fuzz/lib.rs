@@ -18,6 +18,38 @@ pub mod wire;
 
 use chance_source::Chance;
 
+/// Judges octets of chance: panics where something does not hold.
+pub type Judge = fn(&[u8]);
+
+/// What is tried: a parser's name, how many inputs take it about five seconds, and what must hold of it.
+pub const TARGETS: [(&str, u32, Judge); 25] = [
+    ("bodies", 2000, requests::bodies),
+    ("carried", 4000, sealed::carried),
+    ("configurations", 2000, device::configurations),
+    ("envelopes", 4000, sealed::envelopes),
+    ("events", 4000, answers::events),
+    ("frames", 4000, sealed::frames),
+    ("gateways", 4000, answers::gateways),
+    ("heads", 4000, requests::heads),
+    ("imap_agent", 1000, imap::agent::agent),
+    ("imap_commands", 4000, imap::commands::commands),
+    ("imap_ends", 4000, imap::rewritten::ends),
+    ("imap_gateway", 1000, imap::gateway::gateway),
+    ("imap_login", 4000, imap::login::login),
+    ("imap_mailboxes", 8000, imap::mailboxes::mailboxes),
+    ("imap_responses", 2000, imap::responses::responses),
+    ("imap_scanner", 4000, imap::scanner::scanner),
+    ("messages", 1000, wire::messages),
+    ("pdus", 4000, answers::pdus),
+    ("policies", 2000, sealed::policies),
+    ("profiles", 4000, device::profiles),
+    ("records", 2000, journal::records),
+    ("segments", 2000, journal::segments),
+    ("tokens", 8000, sealed::tokens),
+    ("words", 8000, wire::words),
+    ("xcap", 4000, answers::xcap),
+];
+
 /// The first octet, which decides how the rest is handed in.
 fn choice(octets: &[u8]) -> (u8, &[u8]) {
     octets.split_first().map_or((0, octets), |(first, rest)| (*first, rest))
