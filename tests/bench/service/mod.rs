@@ -1,9 +1,10 @@
 //! What the service costs, beside yardsticks that run in the same minutes on the same machine: an empty handler on the
-//! same axum and rustls (*bare*), a handler behind the service's own guards that answers as many octets (*same*), and one
-//! that also makes three hundred octets durable, with whoever else waits (*durable*).
+//! same axum and rustls (*bare*), one that answers the very octets that the service answers, head and all (*octets*), a
+//! handler behind the service's own guards that answers as many (*same*), and one that also makes three hundred octets
+//! durable, with whoever else waits (*durable*).
 //!
 //! ```text
-//!              ┌─▶ bare          axum and rustls, and nothing else
+//!              ┌─▶ bare, octets  axum and rustls, and nothing else
 //!   load ──────┼─▶ same, durable the service, with other handlers in the place of its own
 //!   one client └─▶ fetch, issue, batch   `sidekey serve`, the built binary, as `sidekey init` sets it up
 //! ```

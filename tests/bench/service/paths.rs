@@ -1,5 +1,8 @@
 //! What one request costs, by its path.
 
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, DATE};
+
 use super::load::{Asked, Way, compare};
 use super::load::{Door, Process};
 use super::population::{Population, USERS, batches, issue};
@@ -10,6 +13,7 @@ use crate::enterprise::Enterprise;
 /// Everyone who is asked, each a process of its own.
 struct Servers {
     bare: (Door, Process),
+    octets: (Door, Process),
     ours: (Door, Process),
     fetching: Population,
     issuing: Population,
@@ -24,8 +28,11 @@ async fn every_path_beside_an_empty_handler() {
     let ours = Enterprise::served("", |sidekey, port| yardstick::ours(sidekey, port, size)).await;
     let (bare, port) = yardstick::bare(&ours.sidekey);
     let ours_door = Door::of(&ours).await;
+    let fields = answer_head(&ours_door, fetching.fetch().await(0)).await;
+    let (octets, octets_port) = yardstick::octets(&ours.sidekey, &fields, size);
     let servers = Servers {
         bare: (ours_door.at(port), Process::of(bare.pid())),
+        octets: (ours_door.at(octets_port), Process::of(octets.pid())),
         ours: (ours_door, Process::of(ours.pid())),
         fetching,
         issuing: Population::settle().await,
@@ -45,7 +52,7 @@ async fn every_path_beside_an_empty_handler() {
 impl Servers {
     async fn measure(&self, load: (Protocol, usize)) {
         let run = |what: &str| format!("{what}-{:?}-{:02}", load.0, load.1);
-        let (bare, ours) = (&self.bare, &self.ours);
+        let (bare, octets, ours) = (&self.bare, &self.octets, &self.ours);
         let of = |population: &Population| (population.door.clone(), population.process.clone());
         let (fetching, issuing, batching) = (of(&self.fetching), of(&self.issuing), of(&self.batching));
         let fetch = async || self.fetching.fetch().await;
@@ -54,6 +61,7 @@ impl Servers {
         };
         let mut ways = [
             way("bare", bare, Box::new(fetch().await)).await,
+            way("octets", octets, Box::new(fetch().await)).await,
             way("same", ours, Box::new(fetch().await)).await,
             way("fetch", &fetching, Box::new(fetch().await)).await,
             way("bare, issue", bare, Box::new(issue(run("bare")))).await,
@@ -68,9 +76,11 @@ impl Servers {
             return compare(ways.iter_mut().filter(|way| way.name == name), rounds()).await;
         }
         compare(&mut ways, rounds()).await;
-        let [bare, same, fetch, bare_issue, durable, issue, batch] = &ways;
+        let [bare, octets, same, fetch, bare_issue, durable, issue, batch] = &ways;
         for (way, beside, goal) in [
             (bare, bare, Goal::Told),
+            (octets, bare, Goal::Told),
+            (same, octets, Goal::Told),
             (same, bare, Goal::AtMost(1.2)),
             (fetch, same, Goal::AtMost(1.15)),
             (durable, bare_issue, Goal::Told),
@@ -80,6 +90,15 @@ impl Servers {
             row(way, beside, load, goal);
         }
     }
+}
+
+/// The head of an answer, but for what every server adds by itself.
+async fn answer_head(door: &Door, asked: Asked) -> HeaderMap {
+    let mut head = door.open(Protocol::Http1).await.ask(asked).await.headers().clone();
+    for own in [DATE, CONTENT_LENGTH] {
+        head.remove(own);
+    }
+    head
 }
 
 /// Fifteen, unless it is said otherwise.

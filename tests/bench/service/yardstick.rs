@@ -14,7 +14,7 @@ use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use getrandom::SysRng;
 use http::header::CONTENT_TYPE;
-use http::{HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 use rand_core::UnwrapErr;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
@@ -27,24 +27,39 @@ use crate::binary::{Serving, Sidekey};
 
 /// Which one a process is, the data folder it takes, its port, and how many octets it answers.
 const YARDSTICK: &str = "SIDEKEY_BENCH_YARDSTICK";
+/// The head of its answers, a field a line.
+const HEAD: &str = "SIDEKEY_BENCH_HEAD";
 
 /// An empty handler on the same axum and rustls, with the certificate of this folder.
 pub(crate) fn bare(sidekey: &Sidekey) -> (Serving, u16) {
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-    (start("bare", sidekey, port, 0), port)
+    let port = free_port();
+    (start("bare", sidekey, port, 0, &HeaderMap::new()), port)
+}
+
+/// The same, which answers with such a head and so many octets.
+pub(crate) fn octets(sidekey: &Sidekey, head: &HeaderMap, answer_size: usize) -> (Serving, u16) {
+    let port = free_port();
+    (start("bare", sidekey, port, answer_size, head), port)
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// The service of this folder, where nothing is looked up: a fetch is answered by so many octets, and so is an issue,
 /// once three hundred are durable.
 pub(crate) fn ours(sidekey: &Sidekey, port: u16, answer_size: usize) -> Serving {
-    start("ours", sidekey, port, answer_size)
+    start("ours", sidekey, port, answer_size, &HeaderMap::new())
 }
 
-fn start(which: &str, sidekey: &Sidekey, port: u16, answer_size: usize) -> Serving {
+fn start(which: &str, sidekey: &Sidekey, port: u16, answer_size: usize, head: &HeaderMap) -> Serving {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "service::yardstick::process", "--ignored", "--nocapture"]);
     let data = sidekey.data();
     command.env(YARDSTICK, format!("{which} {port} {answer_size} {}", data.display()));
+    let head: Vec<_> =
+        head.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+    command.env(HEAD, head.join("\n"));
     Serving::start(&mut command)
 }
 
@@ -54,11 +69,11 @@ fn process() {
     let Ok(said) = std::env::var(YARDSTICK) else { return };
     let [which, port, answer_size, data] = said.splitn(4, ' ').collect::<Vec<_>>()[..] else { return };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.parse().unwrap())).unwrap();
-    let data = Path::new(data);
+    let (data, answer_size) = (Path::new(data), answer_size.parse().unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     match which {
-        "bare" => runtime.block_on(serve_bare(listener, data)),
-        _ => runtime.block_on(serve_ours(listener, data, answer_size.parse().unwrap())),
+        "bare" => runtime.block_on(serve_bare(listener, data, answer_size)),
+        _ => runtime.block_on(serve_ours(listener, data, answer_size)),
     }
 }
 
@@ -68,15 +83,22 @@ fn ready() {
     eprintln!("sidekey: ready");
 }
 
-async fn serve_bare(listener: TcpListener, data: &Path) {
+async fn serve_bare(listener: TcpListener, data: &Path, answer_size: usize) {
     listener.set_nonblocking(true).unwrap();
     let tls = RustlsConfig::from_config(Arc::new(tls(data)));
     let server = axum_server::from_tcp(listener).unwrap();
     let server = server.acceptor(RustlsAcceptor::new(tls).acceptor(NoDelayAcceptor));
     ready();
     // Whoever answers before it has read a body resets its stream, and HTTP/2 takes a thousand resets to be an attack.
-    let empty = Router::new().fallback(async |_: Bytes| ());
+    let (head, body) = (told_head(), Bytes::from(vec![b'0'; answer_size]));
+    let empty = Router::new().fallback(async move |_: Bytes| (head, body));
     server.serve(empty.into_make_service()).await.unwrap();
+}
+
+fn told_head() -> HeaderMap {
+    let said = std::env::var(HEAD).unwrap();
+    let fields = said.lines().map(|line| line.split_once(": ").unwrap());
+    fields.map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap())).collect()
 }
 
 /// As the service has it: TLS 1.3, the same provider, the same certificate.
