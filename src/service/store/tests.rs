@@ -2,6 +2,7 @@
 
 mod approval;
 mod audit;
+mod base;
 mod credential;
 mod delivery;
 mod engine;
