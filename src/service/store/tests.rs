@@ -3,6 +3,7 @@
 mod approval;
 mod audit;
 mod base;
+mod batch;
 mod credential;
 mod delivery;
 mod engine;
