@@ -41,6 +41,15 @@ pub enum BadFile {
     },
 }
 
+impl From<BadFile> for io::Error {
+    fn from(bad: BadFile) -> Self {
+        match bad {
+            BadFile::Io { source, .. } => source,
+            other => Self::other(other),
+        }
+    }
+}
+
 /// Reads a file that holds a key.
 ///
 /// # Errors

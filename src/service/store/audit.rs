@@ -43,7 +43,7 @@ impl Store {
             (from, None) => from.unwrap_or(first),
             (from, Some(since)) => from.unwrap_or(first).max(first_since(&folder, since, last)?),
         };
-        page.after = page.after.max(place(from.clamp(first, last + 1), 0) - 1);
+        page.after = page.after.max(place(from.min(last).max(first), 0) - 1);
         // Its last record may have entries that are still to be shown.
         let mut reader = Reader::new(&folder, (page.after >> ITEM_BITS).saturating_sub(1), last)?;
         let (mut shown, mut octets) = (Audited { entries: Vec::new(), next: None, first, last }, 0);
@@ -199,9 +199,7 @@ fn decoded(found: &Found) -> Result<record::Entry, Fault> {
 fn first_since(folder: &std::path::Path, since: Timestamp, last: u64) -> Result<u64, Fault> {
     let starts = Reader::starts(folder)?;
     for pair in starts.windows(2) {
-        if pair[1] > last {
-            return Ok(pair[0]);
-        }
+        // None, too, when nothing in it is durable yet.
         let found = Reader::new(folder, pair[1] - 1, last)?.next()?;
         let begun = found.map(|found| lines(&found)).transpose()?;
         if begun.is_none_or(|begun| begun.first().is_none_or(|entry| entry.at >= since)) {
@@ -213,14 +211,14 @@ fn first_since(folder: &std::path::Path, since: Timestamp, last: u64) -> Result<
 
 /// Where an entry stands among all: pages end between two of them.
 const fn place(seq: u64, item: u16) -> u64 {
-    (seq << ITEM_BITS) | item as u64
+    (seq << ITEM_BITS) + item as u64
 }
 
 /// A record has at most a thousand entries.
 const ITEM_BITS: u32 = 10;
 /// Octets of one page of a proof, about.
-const PROOF_MAX: usize = 256 << 10;
+pub(super) const PROOF_MAX: usize = 256 << 10;
 /// Octets of an entry that is told, about.
-const TOLD_SIZE: usize = 400;
+pub(super) const TOLD_SIZE: usize = 400;
 /// Octets of records that one page looks at.
-const READ_MAX: usize = 4 << 20;
+pub(super) const READ_MAX: usize = 4 << 20;

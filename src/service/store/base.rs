@@ -23,7 +23,7 @@ use super::open::{JOURNAL, redo};
 use super::pages::{Altered, Loader, decode, decode_head, encode};
 use super::state::State;
 use crate::fault::{Damage, Fault};
-use crate::files::{self, BadFile};
+use crate::files;
 
 /// Its first two are read alone, too.
 #[derive(Deserialize, Serialize)]
@@ -90,10 +90,7 @@ pub(super) fn write(folder: &Path, key: &Secret<32>, state: &State) -> Result<()
     let values = state.values();
     let text = encode(&Text { seq, hash, last_at: state.last_at, values: values.clone() });
     let bytes = [MAGIC, mac(key, &[WHAT, &text]).as_slice(), &text].concat();
-    files::write(&folder.join(NAME), &bytes, 0o600).map_err(|bad| match bad {
-        BadFile::Io { source, .. } => Fault::io("write the base")(source),
-        _ => corrupt(seq + 1, Damage::Base),
-    })?;
+    files::write(&folder.join(NAME), &bytes, 0o600).map_err(|bad| Fault::io("write the base")(bad.into()))?;
     match read(folder, key) {
         Ok(Some(written)) if written.position == state.position && written.values() == values => Ok(()),
         _ => Err(corrupt(seq + 1, Damage::Base)),

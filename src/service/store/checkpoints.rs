@@ -30,12 +30,9 @@ impl Checkpoints {
     pub(super) fn open(folder: &Path) -> Result<Self, Fault> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let path = folder.join(NAME);
-        let made = !path.exists();
-        let mut file = options.open(path).map_err(Fault::io(DOING))?;
-        if made {
-            File::open(folder).and_then(|folder| folder.sync_all()).map_err(Fault::io(DOING))?;
-        }
+        let mut file = options.open(folder.join(NAME)).map_err(Fault::io(DOING))?;
+        // It may have been made just now, or by a process that died before it came here.
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(Fault::io(DOING))?;
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(Fault::io(DOING))?;
         let whole = text.iter().rposition(|&octet| octet == b'\n').map_or(0, |end| end + 1);
@@ -130,7 +127,7 @@ pub(super) fn read(folder: &Path) -> Result<Vec<Result<Checkpointed, Reject>>, F
         Err(error) => return Err(Fault::io("read the checkpoints")(error)),
     };
     let read = |line: &str| Ok(Checkpointed { checkpoint: Checkpoint::read(line)?, jws: line.to_owned() });
-    let whole = text.iter().rposition(|&octet| octet == b'\n').map_or(0, |end| end + 1);
+    let whole = text.iter().rposition(|&octet| octet == b'\n').unwrap_or(0);
     Ok(lines(&text[..whole]).map(read).collect())
 }
 
@@ -146,3 +143,23 @@ const DOING: &str = "keep a checkpoint";
 const EVERY_RECORDS: u64 = 10_000;
 /// Seconds after which another is made of whatever came meanwhile.
 const EVERY_S: u32 = 600;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_is_due_after_so_many_records_and_after_a_while_if_any_came() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut kept = Checkpoints::open(folder.path()).unwrap();
+        let (place, at) = (|seq| Position { seq, hash: [0; 32] }, Timestamp(1_000_000));
+        assert!(!kept.due(place(0), at), "of nothing there is nothing to say");
+        assert!(kept.due(place(1), at), "the first, at once");
+        kept.append("signed", place(7), at).unwrap();
+        let due = |records, seconds| kept.due(place(7 + records), at.after_s(seconds));
+        assert!(!due(EVERY_RECORDS - 1, EVERY_S - 1));
+        assert!(due(EVERY_RECORDS, 0));
+        assert!(due(1, EVERY_S));
+        assert!(!due(0, EVERY_S), "nothing has happened since");
+    }
+}

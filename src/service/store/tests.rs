@@ -2,6 +2,8 @@
 
 mod approval;
 mod audit;
+mod base;
+mod batch;
 mod credential;
 mod delivery;
 mod engine;

@@ -232,6 +232,19 @@ async fn a_list_is_of_what_is_wanted_page_by_page() {
 }
 
 #[tokio::test]
+async fn what_was_made_after_a_time_was_not_made_at_it() {
+    let mut data = Data::with_users(1).await;
+    for label in ["first", "then", "last"] {
+        data.issue(user(0), label, None).await.unwrap();
+        data.clock.advance_s(60);
+    }
+    let created_after = Some(START.after_s(60));
+    let later = CredentialsQuery { created_after, ..CredentialsQuery::default() };
+    let [only] = &data.store.credentials(EVERYTHING, &later).items[..] else { panic!("the last one") };
+    assert_eq!(only.label.as_str(), "last");
+}
+
+#[tokio::test]
 async fn the_log_and_the_server_hear_of_it() {
     let mut data = Data::with_users(1).await;
     let (made, secret) = data.issue(user(0), "push", Some(600)).await.unwrap();

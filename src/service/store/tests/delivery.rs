@@ -10,7 +10,7 @@ use sidekey_protocol::session::Audience;
 use super::super::{
     Claimed, Daily, DeliveryFilter, NewSession, Page, Parcel, Resolve, Session, Settled, Wanted,
 };
-use super::{ADMIN, Data, asked, user};
+use super::{ADMIN, Data, START, asked, user};
 
 fn name(name: &str) -> CarrierName {
     name.parse().unwrap()
@@ -47,7 +47,7 @@ impl Data {
         self.store.settle_deliveries(vec![settled]).await.unwrap();
     }
 
-    async fn address(&self, pairing: PartyId, carrier: &str, to: &str) {
+    pub(super) async fn address(&self, pairing: PartyId, carrier: &str, to: &str) {
         self.store.set_address(ADMIN, pairing, name(carrier), Some(to.to_owned())).await.unwrap();
     }
 
@@ -59,7 +59,7 @@ impl Data {
         self.store.deliveries(Page { size: 1000, after: 0 }, &DeliveryFilter::default()).items
     }
 
-    fn first_phone(&self) -> PartyId {
+    pub(super) fn first_phone(&self) -> PartyId {
         self.store.live_pairings(&super::server(), &user(0))[0].id
     }
 }
@@ -144,7 +144,7 @@ async fn a_carrier_that_does_not_get_through_loses_its_turn_and_a_dead_key_is_no
     data.clock.advance_s(600);
     data.tend().await;
     assert_eq!(data.all()[0].carrier, name("xdms"));
-    data.clock.advance_s(3000);
+    data.clock.advance_s(3001);
     assert!(data.claim("xdms", 9).await.is_empty(), "an hour is over");
     data.tend().await;
     assert_eq!(data.all()[0].reason, Some(Dead::Expired));
@@ -231,6 +231,40 @@ async fn a_report_is_matched_however_the_bearer_spells_its_id_and_kept_once() {
     assert_eq!(data.all()[0].fate, Some(Fate::Delivered));
 }
 
+#[tokio::test]
+async fn a_carrier_sees_how_much_waits_for_it_since_when_and_when_to_look_again() {
+    let data = Data::with_users(1).await;
+    data.address(data.first_phone(), "sms", "+491700000000").await;
+    let waits = || (data.store.pending_deliveries(&name("sms")), data.store.next_delivery(&name("sms")));
+    assert_eq!(waits(), ((0, None), None));
+    data.deliver(1, &["sms"]).await;
+    data.clock.advance_s(10);
+    data.deliver(2, &["sms"]).await;
+    assert_eq!(waits(), ((2, Some(START)), Some(START)));
+    data.claim("sms", 9).await;
+    assert_eq!(waits(), ((2, Some(START)), Some(START.after_s(10 + LEASE_S))), "when the claims lapse");
+}
+
+#[tokio::test]
+async fn an_address_that_is_set_again_is_written_once() {
+    let data = Data::with_users(1).await;
+    let records = || data.store.position().seq;
+    data.address(data.first_phone(), "sms", "+491700000000").await;
+    let before = records();
+    data.address(data.first_phone(), "sms", "+491700000000").await;
+    assert_eq!(records(), before);
+    data.address(data.first_phone(), "other", "+491700000000").await;
+    assert_eq!(records(), before + 1, "another carrier's is another address");
+}
+
+#[test]
+fn where_users_are_reached_is_not_shown_of_what_a_carrier_asks_for() {
+    let (carrier, busy) = (name("sms"), ["+491700000000".to_owned()].into());
+    let shown = format!("{:?}", Wanted { carrier, most: 9, busy, resolve: nowhere(), daily: None });
+    assert!(shown.starts_with("Wanted") && shown.contains("sms"), "{shown}");
+    assert!(!shown.contains("+49"), "{shown}");
+}
+
 /// Some count anew after a restart, and some call every message the same.
 #[tokio::test]
 async fn an_id_that_a_bearer_gives_twice_means_what_it_was_given_last() {
@@ -254,6 +288,18 @@ async fn what_waits_for_a_carrier_that_is_gone_is_given_up() {
     data.deliver(1, &["pigeon", "xdms"]).await;
     data.tend().await;
     assert_eq!(data.all()[0].carrier, name("xdms"));
+}
+
+#[tokio::test]
+async fn many_that_are_over_are_given_up_in_parts_until_none_is_left() {
+    let data = Data::with_users(1).await;
+    for key in 0..257 {
+        data.deliver(key, &["pigeon"]).await;
+    }
+    let more = async || data.store.tend_deliveries([name("sms")].into()).await.unwrap();
+    assert!(more().await, "one is left");
+    assert!(!more().await);
+    assert!(data.all().iter().all(|seen| seen.reason == Some(Dead::CarrierGone)));
 }
 
 #[tokio::test]

@@ -158,6 +158,18 @@ async fn a_checkpoint_by_another_key_or_none_is_found() {
 }
 
 #[tokio::test]
+async fn checkpoints_that_are_gone_prove_nothing_and_those_that_cannot_be_read_are_not_gone() {
+    let (data, last) = closed().await;
+    let path = data.folder.path().join("checkpoints");
+    fs::remove_file(&path).unwrap();
+    let verified = Store::verify(data.folder.path(), &[]).unwrap();
+    assert_eq!((verified.last, verified.checkpoints, verified.signed), (last, 0, 0));
+    fs::create_dir(&path).unwrap();
+    let unread = Store::verify(data.folder.path(), &[]).unwrap_err();
+    assert!(matches!(unread, Fault::Io { .. }), "{unread}");
+}
+
+#[tokio::test]
 async fn a_checkpoint_torn_by_a_power_cut_is_cut_off_and_another_is_made() {
     let (mut data, _) = closed().await;
     let path = data.folder.path().join("checkpoints");
