@@ -269,6 +269,13 @@ impl Engine {
         Ok(Self(sender))
     }
 
+    /// How many hold this end, whenever that is asked.
+    #[cfg(test)]
+    pub(super) fn holders(&self) -> impl Fn() -> usize + use<> {
+        let queue = self.0.downgrade();
+        move || queue.strong_count()
+    }
+
     /// Queues a decision and waits until what it decided is durable.
     pub(super) async fn commit<T: Send + 'static>(
         &self,
