@@ -74,7 +74,7 @@ fn pages_that_somebody_took_out_or_moved_are_of_no_use() {
     let folder = folder.path().join("state");
     let pages = [1, 2].map(|number| (number, Timestamp(1000), StoredPage::default())).into();
     opened(&folder).0.write(Change { pages, ..change(1) }).unwrap();
-    let edit = |edit: &dyn Fn(&sled::Db)| {
+    let read_after = |edit: &dyn Fn(&sled::Db)| {
         let open = Open::new(&folder).unwrap();
         edit(&open.database);
         open.database.flush().unwrap();
@@ -83,11 +83,11 @@ fn pages_that_somebody_took_out_or_moved_are_of_no_use() {
     };
     let [second, third] = [2, 3].map(|number| Key::Page(number).encode());
     let value = encode(&StoredPage::default());
-    let taken_out = edit(&|pages| drop(pages.remove(&second).unwrap()));
+    let taken_out = read_after(&|pages| drop(pages.remove(&second).unwrap()));
     assert!(matches!(taken_out, Err(Unusable::Altered(_))), "{taken_out:?}");
-    let moved = edit(&|pages| drop(pages.insert(&third, &*value).unwrap()));
+    let moved = read_after(&|pages| drop(pages.insert(&third, &*value).unwrap()));
     assert!(matches!(moved, Err(Unusable::Altered(_))), "{moved:?}");
-    edit(&|pages| {
+    read_after(&|pages| {
         pages.remove(&third).unwrap();
         pages.insert(&second, &*value).unwrap();
     })
