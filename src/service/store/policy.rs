@@ -72,13 +72,14 @@ impl Store {
     #[must_use]
     pub fn policies(&self, wanted: Page, filter: &PoliciesQuery) -> Paged<PolicyRow> {
         let state = self.shared.read();
+        let place_of = |level: u64, number: u32| (level << 32) + u64::from(number);
         let row = |(reach, set): (&Reach, &Set)| {
             let (place, at, user) = match *reach {
                 Reach::Service => (1, None, None),
-                Reach::Server(number) => (2 << 32 | u64::from(number), Some(number), None),
+                Reach::Server(number) => (place_of(2, number), Some(number), None),
                 Reach::User(number) => {
                     let user = &state.users[number as usize];
-                    (3 << 32 | u64::from(number), Some(user.server), Some(user.name.clone()))
+                    (place_of(3, number), Some(user.server), Some(user.name.clone()))
                 }
             };
             let name = at.map(|at| state.servers[at as usize].name.clone());

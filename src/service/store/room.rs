@@ -13,7 +13,11 @@ pub(super) fn free_bytes(folder: &Path) -> Option<u64> {
 
 /// Whether a journal that was full may go on: with a segment, and with another that is then left for everything else.
 pub(super) fn is_enough(folder: &Path) -> bool {
-    free_bytes(folder).is_some_and(|free| free >= 2 * SEGMENT_SIZE)
+    free_bytes(folder).is_some_and(holds_two_segments)
+}
+
+pub(super) const fn holds_two_segments(free: u64) -> bool {
+    free >= 2 * SEGMENT_SIZE
 }
 
 impl Store {

@@ -64,10 +64,15 @@ impl Stretch {
     /// # Errors
     /// [`Fault::SealKeysDamaged`] when nobody would have chosen such parameters.
     pub fn apply(&self, passphrase: &[u8]) -> Result<Secret<32>, Fault> {
-        if self.memory_kib > MEMORY_MAX_KIB || self.passes > PASSES_MAX {
+        if !self.is_bearable() {
             return Err(Fault::SealKeysDamaged);
         }
         stretch(passphrase, &self.salt, self.memory_kib, self.passes).map_err(|_| Fault::SealKeysDamaged)
+    }
+
+    /// Whether anybody would wait for it.
+    const fn is_bearable(&self) -> bool {
+        self.memory_kib <= MEMORY_MAX_KIB && self.passes <= PASSES_MAX
     }
 }
 
@@ -272,5 +277,52 @@ mod tests {
         assert!(matches!(stretch.apply(b"x"), Err(Fault::SealKeysDamaged)));
         let stretch = Stretch { memory_kib: 64, passes: u32::MAX, salt: [0; 16] };
         assert!(matches!(stretch.apply(b"x"), Err(Fault::SealKeysDamaged)));
+        let most = Stretch { memory_kib: MEMORY_MAX_KIB, passes: PASSES_MAX, salt: [0; 16] };
+        assert!(most.is_bearable());
+        assert!(!Stretch { memory_kib: MEMORY_MAX_KIB + 1, ..most }.is_bearable());
+        assert!(!Stretch { passes: PASSES_MAX + 1, ..most }.is_bearable());
+    }
+
+    #[test]
+    fn a_fresh_slot_stretches_as_rfc_9106_recommends() {
+        let (_, mut rng) = made();
+        let [one, other] = [Stretch::fresh(&mut rng), Stretch::fresh(&mut rng)];
+        assert_eq!((one.memory_kib, one.passes), (65_536, 3));
+        assert_ne!(one.salt, other.salt);
+    }
+
+    #[test]
+    fn a_root_key_s_id_is_written_as_sixteen_digits() {
+        let id = KeyId([0x0f, 0xe1, 0, 1, 2, 3, 4, 5]);
+        assert_eq!(id.to_string(), "0fe1000102030405");
+        assert_ne!(KeyId::of(&key(1)).to_string(), KeyId::of(&key(2)).to_string());
+    }
+
+    #[test]
+    fn a_file_that_opens_nothing_is_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = || SealKeys::read(folder.path());
+        let (whole, _) = made();
+        whole.write(folder.path()).unwrap();
+        assert_eq!(read().unwrap().slots.len(), 1);
+        let (mut shut, _) = made();
+        shut.slots.clear();
+        let (mut empty, _) = made();
+        empty.keys.clear();
+        for damaged in [shut, empty] {
+            damaged.write(folder.path()).unwrap();
+            assert!(matches!(read(), Err(Fault::SealKeysDamaged)));
+        }
+    }
+
+    #[test]
+    fn keys_are_missing_where_nothing_was_made_and_lost_where_a_journal_is() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(SealKeys::read(folder.path()), Err(Fault::Missing)));
+        fs::create_dir(folder.path().join("journal")).unwrap();
+        assert!(matches!(SealKeys::read(folder.path()), Err(Fault::SealKeysDamaged)));
+        // In the place of the file.
+        fs::create_dir(folder.path().join(NAME)).unwrap();
+        assert!(matches!(SealKeys::read(folder.path()), Err(Fault::Io { .. })));
     }
 }

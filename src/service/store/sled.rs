@@ -357,44 +357,4 @@ fn let_go(folder: &Path) {
 const LET_GO: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Behind's pages in a folder of their own, and a way to open them again.
-    fn opened(folder: &Path) -> (Behind, State) {
-        Behind::load(folder, Secret::copy_of(&[7; 32]).unwrap(), 1).unwrap()
-    }
-
-    fn change(seq: u64) -> Change {
-        let position = Position { seq, hash: [1; 32] };
-        let (values, pages, deltas) = (Vec::new(), Vec::new(), BTreeMap::new());
-        Change { position, last_at: Timestamp(10), values, pages, deltas }
-    }
-
-    #[test]
-    fn pages_that_are_read_in_pieces_are_all_read_and_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let folder = folder.path().join("state");
-        let pages = (1..=5).map(|number| (number, Timestamp(1000), StoredPage::default())).collect();
-        opened(&folder).0.write(Change { pages, ..change(9) }).unwrap();
-        // The sum tells what was left out and what was read twice.
-        let (behind, state) = opened(&folder);
-        assert_eq!((behind.next_page(), state.position), (6, change(9).position));
-    }
-
-    #[test]
-    fn sled_is_closed_after_much_was_written_and_what_is_written_then_counts() {
-        let folder = tempfile::tempdir().unwrap();
-        let folder = folder.path().join("state");
-        let (mut behind, _) = opened(&folder);
-        let much = |value: Option<Vec<u8>>| {
-            (1..=KEPT_SIZE as u32 / 1024).map(move |number| (Key::Tally(number), value.clone())).collect()
-        };
-        behind.write(Change { values: much(Some(vec![0; 1024])), ..change(1) }).unwrap();
-        assert!(behind.open.is_none());
-        behind.write(Change { values: much(None), ..change(2) }).unwrap();
-        assert!(behind.open.is_some());
-        drop(behind);
-        assert_eq!(opened(&folder).1.position, change(2).position);
-    }
-}
+mod tests;

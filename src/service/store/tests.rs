@@ -11,11 +11,15 @@ mod fit;
 mod journal;
 mod keys;
 mod measured;
+mod open;
+mod pages;
+mod pairing;
 mod policy;
 mod rekey;
 mod restart;
 mod restore;
 mod retention;
+mod room;
 mod verbs;
 mod verify;
 

@@ -1,3 +1,4 @@
+use sidekey_protocol::ids::Role;
 use sidekey_protocol::session::{Audience, Capabilities};
 
 use super::super::{Idempotency, NewBatch, Refused};
@@ -34,4 +35,13 @@ async fn a_batch_that_is_asked_for_again_is_the_one_that_was_opened() {
     let other = || NewBatch { idempotency: Idempotency { key: [3; 16], body: [5; 16] }, ..new() };
     assert_refused(before(&other()), &Refused::Conflict);
     assert_refused(data.store.open_batch(other()).await, &Refused::Conflict);
+}
+
+#[tokio::test]
+async fn sessions_of_one_user_that_are_opened_together_share_a_root() {
+    let mut data = Data::with_users(1).await;
+    let second = data.pair(Role::Client, Some(user(0))).await;
+    let new = data.batch(vec![Audience::User(user(0)), Audience::Pairing(second)]);
+    assert_eq!(data.store.open_batch(new).await.unwrap().unwrap().len(), 2);
+    assert_eq!(data.store.shared.read().roots.len(), 1);
 }

@@ -1,4 +1,4 @@
-use sidekey_protocol::ids::{PartyId, Role};
+use sidekey_protocol::ids::{PartyId, Role, ServerName};
 use sidekey_protocol::policy::setting::{Asked, Setting};
 use sidekey_protocol::policy::wire::{PoliciesQuery, Whose};
 use sidekey_protocol::revocation::Target;
@@ -8,7 +8,7 @@ use sidekey_protocol::{pairing, revocation};
 use super::super::journal::Position;
 use super::super::record::{Entry, Record};
 use super::super::view::{EndReason, Event, Happened, Revocation, SessionState};
-use super::super::{NewSession, Refused};
+use super::super::{NewSession, Page, Refused};
 use super::{ADMIN, Data, EVERYTHING, START, asked, assert_refused, server, user};
 
 fn setting(json: &str) -> Setting {
@@ -35,6 +35,8 @@ async fn a_version_grows_with_each_change_that_concerns_its_user() {
     set(&data, &at, r#"{"suites":["C20P","A256GCM"]}"#).await;
     set(&data, &whom, r#"{"suites":["A256GCM"]}"#).await;
     assert_eq!((version(&data, 0), version(&data, 1)), (4, 3));
+    let found = |n: Option<u8>| data.store.policy_version(&server(), n.map(user).as_ref());
+    assert_eq!((found(Some(0)), found(Some(1)), found(None)), (4, 3, 3));
     let hash = data.store.policy(&server(), &user(0)).hash();
     // Unset, and set as before: what held before holds again, under a version of its own.
     set(&data, &whom, "{}").await;
@@ -231,4 +233,56 @@ async fn a_session_lasts_as_the_policy_says() {
     assert_eq!(ask(1, None).await.unwrap().not_after, START.after_s(600));
     assert_eq!(ask(2, Some(1200)).await.unwrap().not_after, START.after_s(1200));
     assert_refused(ask(3, Some(1201)).await, &Refused::Session(session::Reject::TtlBeyondPolicy));
+}
+
+#[tokio::test]
+async fn a_view_tells_the_version_that_a_change_would_make() {
+    let data = Data::with_users(1).await;
+    let at = Whose::Server(server());
+    set(&data, &at, r#"{"suites":["C20P"]}"#).await;
+    let version =
+        |instead: Option<&str>| data.store.policy_view(&at, instead.map(setting).as_ref()).unwrap().version;
+    assert_eq!(version(None), 2);
+    assert_eq!(version(Some(r#"{"suites":["A256GCM"]}"#)), 3);
+    // Nobody signs the rules.
+    assert_eq!(version(Some(r#"{"suites":["C20P"],"devices_max":3}"#)), 2);
+}
+
+#[tokio::test]
+async fn what_is_set_is_listed_by_pages_of_any_size_and_by_whom_it_is_for() {
+    let data = Data::with_users(2).await;
+    let other: ServerName = "other.example.org".parse().unwrap();
+    data.store.add_server(ADMIN, other.clone()).await.unwrap();
+    let levels = [
+        Whose::Service,
+        Whose::Server(server()),
+        Whose::Server(other),
+        Whose::User(server(), user(0)),
+        Whose::User(server(), user(1)),
+    ];
+    for whose in &levels {
+        data.clock.advance_s(1);
+        set(&data, whose, r#"{"devices_max":3}"#).await;
+    }
+    let places = levels.each_ref().map(|whose| (whose.server().cloned(), whose.user().cloned()));
+    let listed = |size, wanted: &PoliciesQuery| {
+        let (mut all, mut next) = (Vec::new(), Some(0));
+        while let Some(after) = next {
+            let page = data.store.policies(Page { size, after }, wanted);
+            all.extend(page.items.into_iter().map(|row| (row.server, row.user)));
+            next = page.next;
+        }
+        all
+    };
+    let all = PoliciesQuery::default();
+    for size in [1, 2, 3, 5] {
+        assert_eq!(listed(size, &all), places, "by {size}");
+    }
+    let [_, at, _, one, two] = places;
+    let here = PoliciesQuery { server: Some(server()), ..all.clone() };
+    assert_eq!(listed(1, &here), [at, one, two.clone()]);
+    let theirs = PoliciesQuery { user: Some(user(1)), ..all.clone() };
+    assert_eq!(listed(1, &theirs), [two.clone()]);
+    let late = PoliciesQuery { changed_after: Some(START.after_s(4)), ..all };
+    assert_eq!(listed(1, &late), [two]);
 }

@@ -181,3 +181,11 @@ async fn a_pairing_that_rekeyed_lately_does_not_lapse_where_nothing_else_is_know
     assert!(data.store.lapse(phone).await.unwrap());
     assert!(Arc::clone(&data.store).lapse(phone).await.unwrap(), "once and for all");
 }
+
+#[tokio::test]
+async fn an_administrator_does_not_lapse() {
+    let data = Data::with_users(0).await;
+    data.clock.advance_s(IDLE_S);
+    assert!(!data.store.lapse(ADMIN).await.unwrap());
+    assert!(data.store.party(ADMIN).unwrap().is_live());
+}

@@ -1,9 +1,10 @@
 //! A store that was restored from an older copy: that it is known, and what it goes on with, outlive a restart.
 
 use sidekey_protocol::crypto::Secret;
-use sidekey_protocol::revocation::restore::Accept;
+use sidekey_protocol::ids::{PartyId, Role};
+use sidekey_protocol::revocation::restore::{Accept, Accepted};
 use sidekey_protocol::revocation::wire::Revoked;
-use sidekey_protocol::revocation::{Head, SealedHead, Target};
+use sidekey_protocol::revocation::{Head, Reason, SealedHead, Target};
 
 use super::{ADMIN, Data, assert_refused, server, user};
 use crate::fault::Fault;
@@ -12,6 +13,13 @@ use crate::store::{Compared, Error, Refused, SessionState};
 /// A head that this service has made, and knows nothing of.
 fn later(data: &Data, n: u64) -> SealedHead {
     Head { n, r: [7; 32] }.sealed(data.store.shared.at_rest.head_key())
+}
+
+/// Reports these, and says how many are news.
+async fn report(data: &Data, by: PartyId, targets: &[Target]) -> usize {
+    let (reason, at): (Reason, _) = ("left us".parse().unwrap(), data.store.now());
+    let told = targets.iter().map(|target| Revoked { target: target.clone(), reason: reason.clone(), at });
+    data.store.report(by, told.collect()).await.unwrap()
 }
 
 /// From the pages, from the journal alone, and as it was.
@@ -76,4 +84,93 @@ async fn a_journal_that_takes_no_more_issues_nothing_once_a_later_head_was_shown
     data.store.roll_back(later(&data, 4), None).await.unwrap_err();
     assert!(data.store.is_rolled_back());
     assert!(data.store.restore_status().rolled_back);
+}
+
+#[tokio::test]
+async fn a_head_of_fewer_revocations_is_no_loss_and_another_of_as_many_is() {
+    let data = Data::with_users(1).await;
+    let target = Target::User { server: server(), user: user(0) };
+    data.store.revoke(ADMIN, target, "left us".parse().unwrap()).await.unwrap();
+    data.store.roll_back(later(&data, 0), None).await.unwrap();
+    assert!(!data.store.is_rolled_back());
+    data.store.roll_back(later(&data, 1), None).await.unwrap();
+    assert!(data.store.is_rolled_back());
+}
+
+#[tokio::test]
+async fn a_party_is_believed_about_what_it_is_told_of() {
+    let mut data = Data::with_users(2).await;
+    data.store.add_server(ADMIN, "other.example.org".parse().unwrap()).await.unwrap();
+    let mut of = [Vec::new(), Vec::new()];
+    for (n, targets) in (0..).zip(&mut of) {
+        let pairing = data.store.live_pairings(&server(), &user(n))[0].id;
+        let credential = data.issue(user(n), "push", None).await.unwrap().0.id;
+        let session = data.open(user(n), n.into()).await.unwrap().id;
+        let invitation = data.invite(Role::Client, Some(user(n))).await;
+        targets.extend([
+            Target::Credential { credential },
+            Target::Invitation { invitation },
+            Target::Pairing { pairing },
+            Target::Session { session },
+            Target::User { server: server(), user: user(n) },
+        ]);
+    }
+    let [own, others] = of;
+    let phone = data.store.live_pairings(&server(), &user(0))[0].id;
+    let (first, gateway) = (data.gateway(), data.pair(Role::Server, None).await);
+    let gateways = [first, gateway].map(|pairing| Target::Pairing { pairing });
+    let whole = [Target::Server { server: server() }];
+    let elsewhere = [Target::Server { server: "other.example.org".parse().unwrap() }];
+    data.store.roll_back(later(&data, 9), None).await.unwrap();
+
+    for foreign in [&others[..], &gateways, &elsewhere] {
+        assert_eq!(report(&data, phone, foreign).await, 0, "{foreign:?}");
+    }
+    assert_eq!(report(&data, phone, &own).await, own.len());
+    assert_eq!(report(&data, phone, &whole).await, 1);
+    assert_eq!(report(&data, gateway, &elsewhere).await, 0);
+    assert_eq!(report(&data, gateway, &others).await, others.len());
+    assert_eq!(report(&data, gateway, &gateways).await, 2);
+    assert_eq!(report(&data, ADMIN, &elsewhere).await, 1);
+}
+
+#[tokio::test]
+async fn what_is_revoked_here_is_no_news_and_no_more_than_256_reports_are_kept() {
+    let mut data = Data::with_users(1).await;
+    let mut targets = Vec::new();
+    for _ in 0..=256 {
+        let invitation = data.invite(Role::Client, Some(user(0))).await;
+        targets.push(Target::Invitation { invitation });
+    }
+    let phone = [Target::Pairing { pairing: data.store.live_pairings(&server(), &user(0))[0].id }];
+    data.store.revoke(ADMIN, phone[0].clone(), "lost".parse().unwrap()).await.unwrap();
+    data.store.roll_back(later(&data, 9), None).await.unwrap();
+    assert_eq!(report(&data, ADMIN, &phone).await, 0);
+    for (told, news) in [(200, 200), (257, 56), (257, 0)] {
+        assert_eq!(report(&data, ADMIN, &targets[..told]).await, news);
+    }
+}
+
+#[tokio::test]
+async fn going_on_spares_live_pairings_alone_and_ends_what_is_open_once() {
+    let mut data = Data::with_users(2).await;
+    let [phone, gone] = [0, 1].map(|n| data.store.live_pairings(&server(), &user(n))[0].id);
+    let lost = "lost".parse().unwrap();
+    data.store.revoke(ADMIN, Target::Pairing { pairing: gone }, lost).await.unwrap();
+    let session = data.open(user(0), 1).await.unwrap().id;
+    let invitation = data.invite(Role::Client, Some(user(0))).await;
+    data.store.roll_back(later(&data, 4), None).await.unwrap();
+    let open = [Target::Session { session }, Target::Invitation { invitation }];
+    assert_eq!(report(&data, ADMIN, &open).await, 2);
+
+    let all_but = |pairing| Accept { revoke_all: true, except: vec![pairing], ..Accept::default() };
+    for none in [ADMIN, gone] {
+        assert_refused(data.store.would_accept(all_but(none)).await, &Refused::Absent);
+    }
+    let would = data.store.would_accept(all_but(phone)).await.unwrap();
+    assert_eq!((would.reapplied, would.sessions_ended, would.invitations, would.pairings), (0, 1, 1, 1));
+    assert!(would.dry_run && data.store.is_rolled_back());
+    let did = data.store.accept(ADMIN, all_but(phone), (4, 2)).await.unwrap();
+    assert_eq!(Accepted { dry_run: true, ..did }, would);
+    assert!(data.store.party(phone).unwrap().is_live());
 }

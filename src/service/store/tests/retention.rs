@@ -10,7 +10,7 @@ use sidekey_protocol::audit::proof::Asker;
 use sidekey_protocol::audit::wire::{AuditQuery, Pruned};
 use sidekey_protocol::ids::{Role, Timestamp};
 
-use super::super::{Refused, Store, base};
+use super::super::{Error, Refused, Store, base};
 use super::{ADMIN, Data, EVERYTHING, START, assert_refused, user};
 use crate::fault::{Damage, Fault};
 
@@ -50,9 +50,27 @@ async fn settled(data: &Data) {
     }
 }
 
+/// Two segments of the first day, of which the older may go.
+async fn two_segments() -> Data {
+    let mut data = Data::with_users(1).await;
+    data.store.engine.roll();
+    data.pair(Role::Client, Some(user(0))).await;
+    data.clock.set(LATER);
+    data
+}
+
 async fn prune(data: &Data) -> Pruned {
+    try_prune(data).await.unwrap()
+}
+
+async fn try_prune(data: &Data) -> Result<Pruned, Error> {
     let (store, before) = (data.store.clone(), START.after_s(DAY_S));
-    tokio::task::spawn_blocking(move || store.prune(Some(ADMIN), before, false)).await.unwrap().unwrap()
+    tokio::task::spawn_blocking(move || store.prune(Some(ADMIN), before, false)).await.unwrap()
+}
+
+async fn retain(data: &Data) {
+    let store = data.store.clone();
+    tokio::task::spawn_blocking(move || store.retain(30)).await.unwrap().unwrap();
 }
 
 fn segments(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -122,10 +140,6 @@ async fn what_is_not_kept_is_said_to_be_gone_and_what_is_young_stays() {
 #[tokio::test]
 async fn what_is_older_than_it_is_kept_goes_by_itself_however_little_happens() {
     let mut data = Data::with_users(1).await;
-    let retain = async |data: &Data| {
-        let store = data.store.clone();
-        tokio::task::spawn_blocking(move || store.retain(30)).await.unwrap().unwrap();
-    };
     for day in [0, 5, 10, 33, 35, 39] {
         data.clock.set(START.after_s(day * DAY_S));
         settled(&data).await;
@@ -271,4 +285,53 @@ async fn of_the_two_states_on_disk_either_may_be_damaged() {
         "{refused:?}"
     );
     assert!(folder.join("journal").exists());
+}
+
+#[tokio::test]
+async fn a_segment_stays_open_for_an_eighth_of_the_time_that_records_are_kept() {
+    let data = Data::with_users(1).await;
+    for (days, expected) in [(3, 1), (4, 2)] {
+        data.clock.set(START.after_s(days * DAY_S));
+        retain(&data).await;
+        // Answered by the writer, which has gone on in a new segment by then, or has not.
+        data.open(user(0), days.into()).await.unwrap();
+        assert_eq!(segments(data.folder.path()).len(), expected, "{days} days");
+    }
+}
+
+#[tokio::test]
+async fn nothing_goes_that_the_base_does_not_stand_for() {
+    let data = two_segments().await;
+    let at_rest = &data.store.shared.at_rest;
+    let would = data.store.prune(None, START.after_s(DAY_S), true).unwrap();
+    assert_eq!(would.segments, 1);
+    // A base of another log stands where this one is to be cut.
+    let mut state = base::advance(at_rest, would.first - 1).unwrap();
+    state.position.hash[0] ^= 1;
+    base::write(at_rest.folder(), &at_rest.state_key(), &state).unwrap();
+    match try_prune(&data).await {
+        Err(Error::Fault(Fault::Corrupt { record, damage: Damage::Chain, .. })) => {
+            assert_eq!(record, would.first);
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(first(at_rest.folder()), 1);
+    // One that had to be made anew stands later.
+    fs::remove_file(at_rest.folder().join("base")).unwrap();
+    base::advance(at_rest, data.store.position().seq).unwrap();
+    assert_eq!(prune(&data).await.records, would.records);
+    assert_eq!(first(at_rest.folder()), would.first);
+}
+
+#[tokio::test]
+async fn a_base_that_is_of_use_is_not_made_anew() {
+    let mut data = two_segments().await;
+    assert!(prune(&data).await.first > 1);
+    let base = data.folder.path().join("base");
+    let before = fs::read(&base).unwrap();
+    data.reopen().await;
+    assert_eq!(fs::read(&base).unwrap(), before, "the pages are further");
+    data.store.close().await;
+    data.swap(|folder| fs::remove_dir_all(folder.join("state")).unwrap());
+    assert_eq!(fs::read(&base).unwrap(), before, "there are no pages");
 }

@@ -1,11 +1,13 @@
 use std::sync::Arc;
 
-use sidekey_protocol::ids::{Role, SessionId};
+use sidekey_protocol::ids::{InvitationId, Role, ServerName, SessionId};
+use sidekey_protocol::pairing::Approval;
 use sidekey_protocol::revocation::{Reason, Target};
 use sidekey_protocol::session::{self, Audience, Capabilities, Cause, Suite};
+use zeroize::Zeroizing;
 
 use super::super::view::{EndReason, Happened, Repeat, Revocation, SessionState};
-use super::super::{Error, InvitationState, NewSession, Refused};
+use super::super::{Error, InvitationState, NewInvitation, NewSession, Refused};
 use super::{ADMIN, Data, EVERYTHING, asked, assert_refused, server, user};
 use crate::fault::Fault;
 
@@ -323,4 +325,39 @@ async fn a_clock_that_was_ahead_is_believed_again_and_what_it_dated_is_over() {
     for party in parties {
         assert!(party.epoch_not_after <= super::START.after_s(10 + 7 * 86_400), "no epoch outlives its week");
     }
+}
+
+#[tokio::test]
+async fn what_a_revocation_would_do_is_what_it_does() {
+    let data = Data::with_users(1).await;
+    data.open(user(0), 1).await.unwrap();
+    let target = Target::User { server: server(), user: user(0) };
+    let would = data.store.would_revoke(&target).unwrap();
+    assert_eq!((would.revocations, would.pairings, would.sessions_ended), (1, 1, 1));
+    assert_eq!(data.store.head().n(), 0, "nothing was to be done");
+    assert_eq!(data.store.revoke(ADMIN, target, lost()).await.unwrap(), would);
+}
+
+#[tokio::test]
+async fn no_server_opens_a_session_for_another_s_device() {
+    let mut data = Data::with_users(1).await;
+    let phone = data.store.live_pairings(&server(), &user(0))[0].id;
+    let other: ServerName = "other.example.org".parse().unwrap();
+    data.store.add_server(ADMIN, other.clone()).await.unwrap();
+    let invited = NewInvitation {
+        id: InvitationId::random(&mut data.rng),
+        role: Role::Server,
+        server: other,
+        user: None,
+        expires: data.store.now().after_s(900),
+        verifier: Zeroizing::new(b"a verifier".to_vec()),
+        approval: Approval::None,
+        deliver: None,
+    };
+    let invitation = data.store.invite(ADMIN, invited).await.unwrap().id;
+    let new = data.pairing();
+    let elsewhere = data.store.confirm(invitation, new).await.unwrap().id;
+    let foreign = asked(elsewhere, Audience::Pairing(phone), 1);
+    assert_refused(data.store.open_session(foreign).await, &Refused::Absent);
+    data.store.open_session(asked(data.gateway(), Audience::Pairing(phone), 1)).await.unwrap();
 }

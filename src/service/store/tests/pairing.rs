@@ -1,0 +1,113 @@
+//! Invitations and pairings: which of them a list holds, and what is noted of them.
+
+use sidekey_protocol::audit::Action;
+use sidekey_protocol::audit::wire::AuditQuery;
+use sidekey_protocol::ids::{Role, ServerName};
+use sidekey_protocol::pairing::registry::Standing;
+use sidekey_protocol::revocation::Target;
+
+use super::super::view::Happened;
+use super::super::{Filter, InvitationState};
+use super::{ADMIN, Data, EVERYTHING, START, server, user};
+
+fn elsewhere() -> ServerName {
+    "other.example.org".parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_list_of_invitations_holds_those_that_fit_all_that_is_asked() {
+    type Wanted = Filter<InvitationState>;
+    let mut data = Data::with_users(2).await;
+    data.clock.advance_s(10);
+    data.invite(Role::Client, Some(user(0))).await;
+    for (filter, count) in [
+        (Wanted::default(), 4),
+        (Wanted { server: Some(server()), ..Wanted::default() }, 4),
+        (Wanted { server: Some(elsewhere()), ..Wanted::default() }, 0),
+        (Wanted { user: Some(user(0)), ..Wanted::default() }, 2),
+        (Wanted { user: Some(user(1)), ..Wanted::default() }, 1),
+        (Wanted { server: Some(elsewhere()), user: Some(user(0)), ..Wanted::default() }, 0),
+        (Wanted { role: Some(Role::Server), ..Wanted::default() }, 1),
+        (Wanted { role: Some(Role::Client), ..Wanted::default() }, 3),
+        (Wanted { state: Some(InvitationState::Open), ..Wanted::default() }, 1),
+        (Wanted { state: Some(InvitationState::Used), ..Wanted::default() }, 3),
+        (Wanted { created_after: Some(START), ..Wanted::default() }, 1),
+        (Wanted { user: Some(user(1)), created_after: Some(START), ..Wanted::default() }, 0),
+    ] {
+        assert_eq!(data.store.invitations(EVERYTHING, &filter).items.len(), count, "{filter:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_pairings_holds_those_that_fit_all_that_is_asked() {
+    type Wanted = Filter<Standing>;
+    let mut data = Data::with_users(2).await;
+    data.clock.advance_s(10);
+    let pairing = data.pair(Role::Client, Some(user(0))).await;
+    let lost = "lost".parse().unwrap();
+    data.store.revoke(ADMIN, Target::Pairing { pairing }, lost).await.unwrap();
+    for (filter, count) in [
+        (Wanted::default(), 4),
+        (Wanted { server: Some(server()), ..Wanted::default() }, 4),
+        (Wanted { server: Some(elsewhere()), ..Wanted::default() }, 0),
+        (Wanted { user: Some(user(0)), ..Wanted::default() }, 2),
+        (Wanted { user: Some(user(1)), ..Wanted::default() }, 1),
+        (Wanted { server: Some(elsewhere()), user: Some(user(0)), ..Wanted::default() }, 0),
+        (Wanted { role: Some(Role::Server), ..Wanted::default() }, 1),
+        (Wanted { role: Some(Role::Client), ..Wanted::default() }, 3),
+        (Wanted { state: Some(Standing::Revoked), ..Wanted::default() }, 1),
+        (Wanted { state: Some(Standing::Active), ..Wanted::default() }, 3),
+        (Wanted { created_after: Some(START), ..Wanted::default() }, 1),
+        (Wanted { user: Some(user(1)), created_after: Some(START), ..Wanted::default() }, 0),
+    ] {
+        assert_eq!(data.store.pairings(EVERYTHING, &filter).items.len(), count, "{filter:?}");
+    }
+}
+
+#[tokio::test]
+async fn administrators_are_told_of_the_last_attempt_at_a_code_and_of_no_other() {
+    let mut data = Data::with_users(0).await;
+    let invitation = data.invite(Role::Client, Some(user(0))).await;
+    let mut begun = data.store.listen(None, None);
+    let mut told = || {
+        let commits = std::iter::from_fn(|| begun.listening.waiting());
+        commits.flat_map(|commit| commit.events.clone()).map(|event| event.what).collect::<Vec<_>>()
+    };
+    for left in [4, 3, 2, 1] {
+        assert_eq!(data.store.spend_attempt(invitation).await.unwrap(), left);
+    }
+    assert_eq!(told(), []);
+    assert_eq!(data.store.spend_attempt(invitation).await.unwrap(), 0);
+    assert_eq!(told(), [Happened::Spent { invitation, role: Role::Client }]);
+}
+
+#[tokio::test]
+async fn a_finish_with_another_body_is_noted_once_for_each_pairing() {
+    let mut data = Data::with_users(0).await;
+    let invitation = data.invite(Role::Client, Some(user(0))).await;
+    let noted = |data: &Data| {
+        let wanted = AuditQuery { action: Some(Action::PairingFinishConflict), ..AuditQuery::default() };
+        let found = data.store.audit(EVERYTHING, &wanted).unwrap().entries;
+        found.into_iter().map(|entry| entry.pairing).collect::<Vec<_>>()
+    };
+    data.store.finish_conflict(invitation).await.unwrap();
+    assert_eq!(noted(&data), [], "nothing came of the invitation yet");
+    let new = data.pairing();
+    let pairing = data.store.confirm(invitation, new).await.unwrap().id;
+    for _ in 0..2 {
+        data.store.finish_conflict(invitation).await.unwrap();
+        assert_eq!(noted(&data), [Some(pairing)]);
+    }
+}
+
+#[tokio::test]
+async fn when_a_device_was_seen_outlives_a_restart() {
+    let mut data = Data::with_users(1).await;
+    // Nothing else of it is still to be written.
+    data.reopen().await;
+    let phone = data.store.live_pairings(&server(), &user(0))[0].id;
+    data.clock.advance_s(100);
+    data.store.touch(phone);
+    data.reopen().await;
+    assert_eq!(data.store.party(phone).unwrap().last_seen(), Some(START.after_s(100)));
+}
