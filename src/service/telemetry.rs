@@ -1,5 +1,8 @@
 //! Logs on standard error, as an allow-list: ids, steps, sizes and outcomes; one event per outcome, at the edge.
 
+#[cfg(test)]
+pub(crate) mod book;
+
 use std::fmt;
 use std::sync::Arc;
 

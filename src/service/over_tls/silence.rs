@@ -1,28 +1,11 @@
 //! What the log may hold: ids and outcomes, never what opens anything.
 
-use std::sync::{Arc, Mutex};
-
 use serde_json::json;
 use tracing::Level;
 
 use super::{NOW, Service};
 use crate::config::{Format, Log};
-use crate::telemetry;
-
-/// What was logged.
-#[derive(Clone, Default)]
-struct Book(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Book {
-    fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(octets);
-        Ok(octets.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
+use crate::telemetry::{self, book::Book};
 
 #[tokio::test]
 async fn no_code_token_or_key_reaches_the_log() {
@@ -42,7 +25,7 @@ async fn no_code_token_or_key_reaches_the_log() {
                   x-request-id: of-mine\r\nauthorization: Bearer a.b.c\r\n";
     assert_eq!(service.send("GET", "/v1/servers", traced, b"").await.status, 401);
 
-    let log = String::from_utf8(book.0.lock().unwrap().clone()).unwrap();
+    let log = book.text();
     assert!(log.contains("server_exists") && log.contains("/v1/invitations"), "the log was captured: {log}");
     // The request's own line, and what was said of its token meanwhile.
     let traced: Vec<_> =

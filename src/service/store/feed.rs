@@ -347,6 +347,32 @@ mod tests {
         assert_eq!((inner.events, inner.floor), (0, 4), "longer than what is kept");
     }
 
+    #[test]
+    fn whoever_leaves_leaves_the_others_listening() {
+        let feed = Arc::new(Feed::after(0));
+        let (mut gateway, user) = (listen(&feed, None, None), listen(&feed, Some("ann"), None));
+        drop(user);
+        feed.publish(1, vec![event(Some("ann"))]);
+        assert_eq!(waiting(&mut gateway), 1);
+        let mut user = listen(&feed, Some("ann"), None);
+        drop(gateway);
+        feed.publish(2, vec![event(Some("ann"))]);
+        assert_eq!(waiting(&mut user), 1);
+    }
+
+    #[tokio::test]
+    async fn a_listener_has_caught_up_when_nothing_waits_for_it() {
+        let feed = Arc::new(Feed::after(3));
+        let mut listening = listen(&feed, Some("ann"), None).listening;
+        assert_eq!(listening.caught_up(), Some(3));
+        feed.publish(4, vec![event(Some("ann"))]);
+        assert_eq!(listening.caught_up(), None);
+        listening.next().await.unwrap();
+        feed.publish(5, vec![event(Some("bob"))]);
+        assert_eq!(listening.caught_up(), Some(5), "what is another's is nothing to wait for");
+        assert_eq!(format!("{listening:?}"), "Listening");
+    }
+
     #[tokio::test]
     async fn a_listener_that_is_too_slow_is_told() {
         let feed = Arc::new(Feed::after(0));

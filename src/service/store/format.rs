@@ -1,5 +1,6 @@
 //! The data folder's format: a number that grows when an older program could not read what a newer one writes.
 
+use std::cmp::Ordering;
 use std::fs;
 use std::path::Path;
 
@@ -30,10 +31,11 @@ pub(super) fn mark(folder: &Path) -> Result<(), Fault> {
 
 /// Refuses a folder of another format, before anything in it is touched.
 pub(crate) fn check_format(folder: &Path) -> Result<(), Fault> {
-    match found(folder)? {
-        CURRENT => Ok(()),
-        found if found > CURRENT => Err(Fault::FormatNewer { found, known: CURRENT }),
-        found => Err(Fault::FormatOlder { found, known: CURRENT }),
+    let found = found(folder)?;
+    match found.cmp(&CURRENT) {
+        Ordering::Less => Err(Fault::FormatOlder { found, known: CURRENT }),
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(Fault::FormatNewer { found, known: CURRENT }),
     }
 }
 
@@ -94,16 +96,25 @@ mod tests {
     fn a_newer_or_damaged_marker_is_refused() {
         let folder = first();
         for (text, word) in [
-            ("sidekey data folder, format 6\n", "used by a newer one"),
-            ("sidekey data folder, format 3\n", "made by an older one"),
-            ("sidekey data folder, format 0\n", "damaged"),
-            ("", "damaged"),
-            ("\u{fffd}", "damaged"),
+            (b"sidekey data folder, format 6\n".as_slice(), "used by a newer one"),
+            (b"sidekey data folder, format 3\n", "made by an older one"),
+            (b"sidekey data folder, format 0\n", "damaged"),
+            (b"", "damaged"),
+            (b"\xff", "damaged"),
         ] {
             fs::write(folder.path().join(NAME), text).unwrap();
             let said = refused(folder.path());
-            assert!(said.contains(word), "{text:?}: {said}");
+            assert!(said.contains(word), "{}: {said}", text.escape_ascii());
         }
+    }
+
+    #[test]
+    fn a_marker_that_cannot_be_read_or_written_says_nothing_of_the_format() {
+        let folder = first();
+        fs::create_dir(folder.path().join(NAME)).unwrap();
+        assert_eq!(refused(folder.path()), "read the data folder's format");
+        let marked = mark(folder.path()).unwrap_err();
+        assert_eq!(marked.to_string(), "mark the data folder's format");
     }
 
     const FILES: [&str; 3] = ["root.key", "seal.keys", "journal/00000000000000000001.journal"];

@@ -345,3 +345,23 @@ const HASH_SIZE: usize = 32;
 const MAGIC: &[u8; 8] = b"SKJRNL02";
 /// A segment that is being made.
 const FRESH: &str = "new.segment";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_without_room_refuses_and_one_that_does_not_work_ends_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::create(folder.path(), 4096).unwrap();
+        let mut append_to = |segment| {
+            journal.segment = segment;
+            (journal.append(&[Text { entries: [0; 32], body: vec![1] }], false), journal.is_full())
+        };
+        // What is open for reading alone takes nothing.
+        let unwritable = append_to(File::open(folder.path().join(name(1))).unwrap());
+        assert!(matches!(unwritable, (Err(Unwritten::Broken(Fault::Io { .. })), false)), "{unwritable:?}");
+        let full = append_to(OpenOptions::new().write(true).open("/dev/full").unwrap());
+        assert!(matches!(full, (Err(Unwritten::Refused(Fault::Full)), true)), "{full:?}");
+    }
+}

@@ -79,7 +79,7 @@ impl std::fmt::Debug for Keeper {
 
 pub(super) struct Work {
     /// Anything is written behind at all.
-    written: bool,
+    pub(super) written: bool,
     behind: Option<Behind>,
     engine: Engine,
     shared: Arc<Shared>,
@@ -87,7 +87,7 @@ pub(super) struct Work {
     page: u32,
     on_page: Vec<u32>,
     /// Where nothing can be written behind: when that was tried last.
-    mending: Option<Instant>,
+    pub(super) mending: Option<Instant>,
     /// The last round failed, and that was said.
     untended: bool,
     /// No pass over all secrets before this.
@@ -114,7 +114,7 @@ impl Work {
         self.write_behind();
         self.make_room();
         // After the writing, so that nothing is swept that is yet to be written.
-        self.engine.sweep(SWEEP_COUNT.max(self.shared.read().sessions.len() / SWEEP_ROUNDS));
+        self.engine.sweep(to_sweep(self.shared.read().sessions.len()));
         // Both wait for room: what ends is ended when it is asked for.
         if self.shared.is_full() {
             return;
@@ -179,6 +179,11 @@ impl Work {
             self.engine.roll();
         }
     }
+}
+
+/// Places that one round looks at, of so many sessions.
+fn to_sweep(sessions: usize) -> usize {
+    SWEEP_COUNT.max(sessions / SWEEP_ROUNDS)
 }
 
 /// What has changed since the last time: taken at one position.
@@ -315,3 +320,29 @@ const RESEAL_COUNT: usize = 256;
 const RESEALS_PER_S: usize = 1000;
 /// Seconds for which a sealing key is the newest.
 const KEY_LIFE_S: u32 = 86_400;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_looks_at_few_places_and_comes_round_in_two_minutes() {
+        assert_eq!([0, 1000, 100_000].map(to_sweep), [SWEEP_COUNT; 3]);
+        for sessions in [1_000_000, 10_000_000] {
+            let rounds = sessions / to_sweep(sessions);
+            assert!((SWEEP_ROUNDS..SWEEP_ROUNDS + 2).contains(&rounds), "{rounds} rounds");
+        }
+        assert!(TICK * SWEEP_ROUNDS as u32 <= Duration::from_secs(130));
+    }
+
+    #[test]
+    fn what_has_not_changed_is_not_written_behind() {
+        let mut state = State::default();
+        let mut change = |global| {
+            state.dirty = Dirty { tracked: true, global, ..Dirty::default() };
+            collect(&mut state, &mut 1, &mut Vec::new())
+        };
+        assert!(change(false).is_none());
+        assert!(change(true).is_some());
+    }
+}

@@ -1,6 +1,5 @@
 //! When something was last seen: kept in memory, and written behind. No record tells of it.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -8,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sidekey_protocol::ids::Timestamp;
 
 /// When something was last seen; 0 = never.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct LastSeen(Arc<AtomicU32>);
 
 impl LastSeen {
@@ -28,12 +27,6 @@ impl LastSeen {
     /// It cannot have been later than now: a clock that was ahead said so.
     pub(super) fn forget_after(&self, now: Timestamp) {
         self.0.fetch_min(now.0, Ordering::Relaxed);
-    }
-}
-
-impl fmt::Debug for LastSeen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
     }
 }
 

@@ -127,3 +127,19 @@ fn size_bytes(folder: &Path) -> u64 {
     };
     entries.flatten().map(size).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_as_large_as_all_that_is_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let within = folder.path().join("within");
+        std::fs::create_dir(&within).unwrap();
+        std::fs::write(folder.path().join("file"), [0; 10]).unwrap();
+        std::fs::write(within.join("file"), [0; 1000]).unwrap();
+        assert_eq!(size_bytes(folder.path()), 1010);
+        assert_eq!(size_bytes(&folder.path().join("gone")), 0);
+    }
+}

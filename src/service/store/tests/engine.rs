@@ -5,8 +5,8 @@ use std::time::Duration;
 use sidekey_protocol::ids::Role;
 use sidekey_protocol::revocation::Target;
 
-use super::super::state::sessions::KEPT_S;
-use super::super::{Error, Store, Tended, Terms};
+use super::super::engine::key;
+use super::super::{Error, Store};
 use super::{ADMIN, Data, open, root_key, server, user};
 use crate::fault::Fault;
 
@@ -116,24 +116,6 @@ async fn a_journal_that_was_full_goes_on_before_anybody_asks_again() {
     data.open(user(1), key).await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_its_caller_tends_is_swept_when_he_says_so() {
-    let mut data = Data::with_users(1).await;
-    reopened(&mut data, |data| {
-        let on_fence = Box::new(|_: &Fault| {});
-        let terms = Terms { segment_size_bytes: super::SEGMENT_SIZE, on_fence, tended: Tended::ByCaller };
-        let clock = data.clock.clone();
-        Store::open_with(data.folder.path(), root_key(), clock, super::rng(), terms, |_| {})
-    })
-    .await;
-    let session = data.open(user(0), 1).await.unwrap();
-    data.clock.set(session.not_after.after_s(KEPT_S));
-    assert_eq!(data.store.shared.read().sessions.len(), 1);
-    let store = data.store.clone();
-    tokio::task::spawn_blocking(move || store.tend()).await.unwrap();
-    assert_eq!(data.store.shared.read().sessions.len(), 0);
-}
-
 #[tokio::test]
 async fn a_store_that_is_dropped_leaves_nobody_behind_who_writes_to_its_folder() {
     let data = Data::with_users(1).await;
@@ -145,8 +127,36 @@ async fn a_store_that_is_dropped_leaves_nobody_behind_who_writes_to_its_folder()
     assert_eq!(holders(), 0);
 }
 
+#[tokio::test]
+async fn a_clock_may_go_back_a_minute() {
+    let data = Data::with_users(1).await;
+    data.clock.advance_s(60);
+    data.open(user(0), 1).await.unwrap();
+    data.clock.set(super::START);
+    data.store.ready().unwrap();
+    data.open(user(0), 2).await.unwrap();
+    assert_eq!(data.store.now(), super::START.after_s(60));
+    data.clock.set(super::Timestamp(super::START.0 - 1));
+    assert!(matches!(data.store.ready(), Err(Fault::ClockBehind { by_s: 61 })));
+}
+
+#[test]
+fn what_is_about_another_thing_waits_for_nothing() {
+    assert_eq!(key((ADMIN, [1; 16])), key((ADMIN, [1; 16])));
+    assert_ne!(key((ADMIN, [1; 16])), key((ADMIN, [2; 16])));
+    assert_ne!(key(server()), key(user(0)));
+}
+
+#[tokio::test]
+async fn a_store_that_is_printed_shows_its_parts_and_no_secret() {
+    let data = Data::with_users(1).await;
+    let printed = format!("{:?}", data.store);
+    assert!(printed.contains("Shared {") && printed.contains("Some(Thread)"), "{printed}");
+    assert!(!printed.contains("[5, 5, 5") && !printed.contains("a verifier"), "{printed}");
+}
+
 /// Closes it, and opens it in another way.
-async fn reopened(data: &mut Data, open: impl FnOnce(&Data) -> Result<Store, Fault>) {
+pub(super) async fn reopened(data: &mut Data, open: impl FnOnce(&Data) -> Result<Store, Fault>) {
     data.store.close().await;
     // The lock goes with the last holder; another folder's store takes its place meanwhile.
     let folder = super::scratch();

@@ -2,8 +2,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
+use sidekey_protocol::audit::Frame;
+
 use super::super::journal::{Journal, Position, Text, Unwritten};
 use crate::fault::{Damage, Fault};
+use crate::telemetry::book::logged;
 
 const SIZE: u64 = 4096;
 
@@ -70,6 +73,83 @@ fn a_journal_that_is_full_takes_nothing_but_what_is_urgent() {
     assert!(!journal.is_full());
     drop(journal);
     assert_eq!(read(folder.path()).unwrap(), [b"small", b"small"]);
+}
+
+#[test]
+fn a_segment_is_filled_to_the_octet_and_its_last_part_with_what_is_urgent() {
+    const SIZE: u64 = 16 << 10;
+    const HEADER_SIZE: u64 = 64;
+    let folder = super::scratch();
+    let mut journal = Journal::create(folder.path(), SIZE).unwrap();
+    let record = |octets: u64| [text(&vec![b'r'; octets as usize - Frame::SIZE - 32])];
+    let kept = SIZE / 64;
+    journal.append(&record(1000), false).unwrap();
+    journal.append(&record(SIZE - HEADER_SIZE - kept - 1000), false).unwrap();
+    assert_eq!(segments(folder.path()).len(), 1);
+    journal.no_room.store(true, Ordering::SeqCst);
+    for (octets, urgent) in [(kept, false), (kept + 1, true)] {
+        let refused = journal.append(&record(octets), urgent);
+        assert!(matches!(refused, Err(Unwritten::Refused(Fault::Full))), "{octets}: {refused:?}");
+    }
+    journal.append(&record(kept), true).unwrap();
+    drop(journal);
+    assert_eq!((read(folder.path()).unwrap().len(), segments(folder.path()).len()), (3, 1));
+}
+
+#[test]
+fn the_largest_record_has_a_segment_that_has_room_for_a_revocation_after_it() {
+    const RECORD_MAX: usize = 4 << 20;
+    let folder = super::scratch();
+    let mut journal = Journal::create(folder.path(), SIZE).unwrap();
+    let refused = journal.append(&[text(&vec![b'l'; RECORD_MAX + 1])], false);
+    assert!(matches!(refused, Err(Unwritten::Refused(Fault::RecordTooLarge))), "{refused:?}");
+    journal.append(&[text(&vec![b'l'; RECORD_MAX])], false).unwrap();
+    journal.no_room.store(true, Ordering::SeqCst);
+    journal.append(&[text(b"revoked")], true).unwrap();
+    drop(journal);
+    let sizes: Vec<usize> = read(folder.path()).unwrap().iter().map(Vec::len).collect();
+    assert_eq!(sizes, [RECORD_MAX, 7]);
+}
+
+/// As every program reads it that knows this format.
+#[test]
+fn a_segment_says_its_format_its_first_record_and_its_size() {
+    let folder = super::scratch();
+    written(folder.path(), &[10; 10]);
+    for segment in segments(folder.path()) {
+        let first: u64 = segment.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+        let head = [*b"SKJRNL02", first.to_be_bytes(), SIZE.to_be_bytes()].concat();
+        assert_eq!(fs::read(segment).unwrap()[..24], head);
+    }
+}
+
+#[test]
+fn a_segment_that_was_not_finished_is_removed_or_the_journal_is_not_opened() {
+    let folder = super::scratch();
+    let bodies = written(folder.path(), &[2]);
+    let unfinished = folder.path().join("new.segment");
+    fs::write(&unfinished, b"half").unwrap();
+    assert_eq!(read(folder.path()).unwrap(), bodies);
+    assert!(!unfinished.exists());
+    fs::create_dir(&unfinished).unwrap();
+    let refused = read(folder.path()).unwrap_err();
+    assert_eq!(refused.to_string(), "remove an unfinished segment");
+}
+
+#[test]
+fn what_is_torn_is_wiped_and_spoken_of_and_what_is_whole_is_not() {
+    let folder = super::scratch();
+    let bodies = written(folder.path(), &[2]);
+    let segment = &segments(folder.path())[0];
+    let whole = fs::read(segment).unwrap();
+    let opened = || logged(|| assert_eq!(read(folder.path()).unwrap(), bodies));
+    assert_eq!(opened(), "");
+    let mut torn = whole.clone();
+    let end = used(segment);
+    torn[end..end + 50].fill(1);
+    fs::write(segment, torn).unwrap();
+    assert!(opened().contains("cut off a torn tail"));
+    assert_eq!(fs::read(segment).unwrap(), whole);
 }
 
 #[test]

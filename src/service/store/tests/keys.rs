@@ -24,7 +24,10 @@ fn states(store: &Store) -> Vec<(u32, State)> {
 async fn another_key_takes_over_and_stays_across_a_restart() {
     let mut data = Data::new();
     let first = data.store.signer().unwrap();
+    data.clock.advance_s(10);
+    assert_eq!(data.store.signing_key_age_s(), 10);
     rotate(&data.store, DAY_S).await;
+    assert_eq!(data.store.signing_key_age_s(), 0);
     let (signer, shown) = (data.store.signer().unwrap(), data.store.keys());
     assert_eq!((signer.number, states(&data.store)), (1, vec![(1, State::Active), (0, State::Previous)]));
     let known = ServiceKeys::new(first.public.clone());
@@ -82,6 +85,7 @@ async fn what_would_be_is_what_is_and_changes_nothing() {
     let would = data.store.would_rotate_key(&from, 899).unwrap();
     let did = data.store.rotate_key(ADMIN, from, 899).await.unwrap();
     assert_eq!((did.previous, did.invitations_cut), (would.previous, would.invitations_cut));
+    assert_eq!(did.active, data.store.keys().keys.into_iter().next(), "the new one is named");
 }
 
 #[tokio::test]

@@ -135,6 +135,12 @@ pub(super) fn table() -> Vec<(Record, Vec<Whom>, &'static [&'static str])> {
                 r#""action":"pairing_revoked","server":"mail","user":"ann","role":"client","pairing":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","reason":"lost"}"#,
             ],
         ),
+        // An administrator's is of no server.
+        (
+            revoked(Target::Pairing { pairing: PAIRING }),
+            vec![],
+            &[r#""action":"pairing_revoked","pairing":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","reason":"lost"}"#],
+        ),
         (
             revoked(Target::User { server: "mail".parse().unwrap(), user: "ann".parse().unwrap() }),
             vec![],
@@ -260,6 +266,15 @@ pub(super) fn table() -> Vec<(Record, Vec<Whom>, &'static [&'static str])> {
             },
             vec![],
             &[r#""action":"policy_set","server":"mail"}"#],
+        ),
+        (
+            Record::PolicySet {
+                server: Some("mail".parse().unwrap()),
+                user: Some("ann".parse().unwrap()),
+                setting: Box::new(Setting::default()),
+            },
+            vec![],
+            &[r#""action":"policy_set","server":"mail","user":"ann"}"#],
         ),
         (Record::ClockAccepted { behind_s: 3600 }, vec![], &[r#""action":"clock_accepted","count":3600}"#]),
         (
