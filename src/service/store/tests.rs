@@ -16,6 +16,7 @@ mod rekey;
 mod restart;
 mod restore;
 mod retention;
+mod session;
 mod verbs;
 mod verify;
 
