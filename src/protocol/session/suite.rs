@@ -118,7 +118,7 @@ impl SuiteList {
 }
 
 /// What a server said it can do when it opened a session: upper-cased, deduplicated, sorted.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Capabilities(Arc<[Box<str>]>);
 
 impl Capabilities {

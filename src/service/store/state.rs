@@ -25,7 +25,6 @@ pub(super) mod sessions;
 pub(super) mod tally;
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -71,7 +70,7 @@ pub(super) struct State {
     pub(super) credentials: Credentials,
     /// How many users a change of policy has reached.
     carried: u32,
-    capabilities: Interned<Listed>,
+    capabilities: Interned<Capabilities>,
     hashes: Interned<[u8; 32]>,
     server_index: HashMap<ServerName, u32>,
     user_index: HashMap<(u32, UserName), u32>,
@@ -131,16 +130,6 @@ pub(super) struct UserState {
     /// How many are in that list.
     #[serde(skip)]
     pub(super) sessions_len: u32,
-}
-
-/// Capabilities as many sessions share them.
-#[derive(Debug, Eq, PartialEq)]
-struct Listed(Capabilities);
-
-impl Hash for Listed {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.iter().for_each(|text| text.hash(state));
-    }
 }
 
 impl Default for State {
@@ -276,7 +265,7 @@ impl State {
     }
 
     pub(super) fn capabilities(&self, slot: &Slot) -> &Capabilities {
-        &self.capabilities.get(slot.capabilities).0
+        self.capabilities.get(slot.capabilities)
     }
 
     pub(super) fn policy(&self, slot: &Slot) -> [u8; 32] {

@@ -24,6 +24,7 @@ mod restart;
 mod restore;
 mod retention;
 mod room;
+mod session;
 mod verbs;
 mod verify;
 

@@ -234,3 +234,6 @@ const fn again(fault: &Fault) -> Fault {
         _ => Fault::Full,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,13 +79,14 @@ impl Reader {
 
     /// Reads or passes over one record.
     fn step(&mut self, wanted: bool) -> Result<Option<Found>, Fault> {
-        if self.left.last().is_some_and(|&next| next == self.at.seq + 1) {
+        let seq = self.at.seq + 1;
+        if self.left.last() == Some(&seq) {
             self.open_next()?;
         }
         let Some((segment, file)) = &mut self.segment else {
-            return Err(corrupt(self.at.seq + 1, self.at.seq + 1, Damage::Missing));
+            return Err(corrupt(seq, seq, Damage::Missing));
         };
-        let (segment, seq, before) = (*segment, self.at.seq + 1, self.at);
+        let (segment, before) = (*segment, self.at);
         let damaged = |damage| corrupt(segment, seq, damage);
         let mut head = [0; Frame::SIZE];
         file.read_exact(&mut head).map_err(Fault::io(READ))?;

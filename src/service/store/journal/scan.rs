@@ -124,7 +124,7 @@ impl<'a> Segment<'a> {
             _ if torn == 0 => Damage::Missing,
             Some(Record { frame, .. }) if frame.seq != record && frame.seq.abs_diff(record) < FAR => {
                 let stands = |at| Record::read(self.bytes, at).is_some_and(|other| other.frame.seq == record);
-                let elsewhere = (self.offset + 1..self.offset + torn).any(stands);
+                let elsewhere = (self.offset..self.offset + torn).any(stands);
                 if elsewhere { Damage::Order } else { Damage::Missing }
             }
             _ => Damage::Chain,
@@ -136,7 +136,7 @@ impl<'a> Segment<'a> {
         let record = self.end.seq + 1;
         let later = |found: &Record<'_>| {
             let Frame { seq, nth, .. } = found.frame;
-            seq > record && seq - record < FAR && seq.saturating_sub(nth.into()) > record
+            seq.saturating_sub(nth.into()) > record && seq.abs_diff(record) < FAR
         };
         // Where only the stored hash of this record is bent, the next one follows from the computed one.
         if let Some(bent) = Record::read(self.bytes, self.offset) {
@@ -146,7 +146,7 @@ impl<'a> Segment<'a> {
                 return true;
             }
         }
-        (self.offset + 1..self.offset + torn).any(|at| {
+        (self.offset..self.offset + torn).any(|at| {
             // The hash before a record is where its own chain begins: a record proves itself wherever it stands.
             let before = self.bytes[at - HASH_SIZE..at].try_into().expect("32 octets");
             Record::read(self.bytes, at)
@@ -207,3 +207,6 @@ fn missing(record: u64) -> Fault {
 const FIRST_MAX: u64 = u64::MAX >> 1;
 /// Records that one segment can hold, and more.
 const FAR: u64 = 1 << 24;
+
+#[cfg(test)]
+mod tests;

@@ -3,9 +3,9 @@
 use sidekey_protocol::ids::{PartyId, SessionId, Timestamp};
 use sidekey_protocol::session::Cause;
 
+use super::State;
 use super::apply::Misfit;
 use super::sessions::{NONE, New, Slot, is_of_several};
-use super::{Listed, State};
 use crate::store::record::{Opened, RootOf};
 use crate::store::view::{EndReason, Event, Happened};
 
@@ -48,7 +48,7 @@ impl State {
             root,
             by,
             audience,
-            capabilities: self.capabilities.hold(Listed(opened.capabilities)),
+            capabilities: self.capabilities.hold(opened.capabilities),
             policy: self.hashes.hold(opened.policy.0),
             offer,
             not_before: at,

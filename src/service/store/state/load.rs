@@ -7,7 +7,7 @@ use super::credentials::Kept;
 use super::outbox::Entry;
 use super::sessions::{NONE, is_of_several};
 use super::tally::Tally;
-use super::{Invited, Listed, PartyState, ServerState, State, UserState};
+use super::{Invited, PartyState, ServerState, State, UserState};
 use crate::store::pages::StoredSession;
 
 impl State {
@@ -80,7 +80,7 @@ impl State {
             None if slot.ended.is_some() => {}
             None => return Err(Misfit),
         }
-        slot.capabilities = self.capabilities.hold(Listed(capabilities));
+        slot.capabilities = self.capabilities.hold(capabilities);
         slot.policy = self.hashes.hold(policy);
         slot.offer = if is_of_several(&offer) { NONE } else { self.hashes.hold(offer) };
         let user = self.users.get_mut(slot.user as usize).ok_or(Misfit)?;

@@ -1,3 +1,6 @@
+mod claim;
+mod seen;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -31,7 +34,11 @@ fn everybody() -> Resolve {
 impl Data {
     /// A session of the first user that goes by these carriers.
     pub(super) async fn deliver(&self, key: u64, carriers: &[&str]) -> Session {
-        let new = asked(self.gateway(), Audience::User(user(0)), key);
+        self.deliver_to(0, key, carriers).await
+    }
+
+    async fn deliver_to(&self, n: u8, key: u64, carriers: &[&str]) -> Session {
+        let new = asked(self.gateway(), Audience::User(user(n)), key);
         self.store.open_session(NewSession { deliver: legs(carriers), ..new }).await.unwrap()
     }
 

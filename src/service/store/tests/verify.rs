@@ -4,14 +4,15 @@ use std::fs;
 use std::path::Path;
 
 use sidekey_protocol::audit::{Checkpoint, Frame, Position};
-use sidekey_protocol::crypto::{SigningKey, sha256};
+use sidekey_protocol::crypto::{SigningKey, VerifyingKey, sha256};
 
 use super::super::Store;
-use super::{Data, START, user};
+use super::{ADMIN, Data, START, server, user};
 use crate::fault::{Damage, Fault};
 
 const SEGMENT: &str = "journal/00000000000000000001.journal";
 const HEADER_SIZE: usize = 64;
+const DAY_S: u32 = 86_400;
 
 /// A folder with some history that was closed, and how many records it has.
 async fn closed() -> (Data, u64) {
@@ -62,7 +63,7 @@ fn found(folder: &Path, elsewhere: &[Checkpoint], record: u64, damage: Damage) {
 async fn a_log_that_nobody_touched_is_what_was_written() {
     let (data, last) = closed().await;
     let verified = Store::verify(data.folder.path(), &[]).unwrap();
-    assert_eq!((verified.last, verified.signed), (last, last));
+    assert_eq!((verified.last, verified.signed, verified.unseen), (last, last, 0));
     assert_eq!(verified.hash, data.store.position().hash);
     assert_eq!(verified.keys, [data.store.signer().unwrap().public.clone()]);
 }
@@ -136,7 +137,7 @@ async fn an_older_copy_of_the_folder_is_found_by_a_checkpoint_kept_elsewhere() {
         fs::copy(data.folder.path().join(file), older.path().join(file)).unwrap();
     }
     data.swap(|_| {});
-    data.store.add_server(super::ADMIN, "another.example.org".parse().unwrap()).await.unwrap();
+    data.store.add_server(ADMIN, "another.example.org".parse().unwrap()).await.unwrap();
     data.store.close().await;
     let newest = data.store.checkpoints(super::EVERYTHING).unwrap().items.pop().unwrap().checkpoint;
     Store::verify(data.folder.path(), std::slice::from_ref(&newest)).unwrap();
@@ -155,6 +156,50 @@ async fn a_checkpoint_by_another_key_or_none_is_found() {
     found(data.folder.path(), &[], last, Damage::Signer);
     fs::write(&path, "not one\n").unwrap();
     found(data.folder.path(), &[], 1, Damage::Checkpoint);
+}
+
+#[tokio::test]
+async fn a_segment_shorter_than_its_header_is_damage() {
+    let (data, _) = closed().await;
+    fs::write(data.folder.path().join(SEGMENT), [0; HEADER_SIZE - 1]).unwrap();
+    found(data.folder.path(), &[], 1, Damage::Header);
+}
+
+/// A folder whose first segment was signed and then pruned, and whose key was replaced in between.
+async fn pruned() -> (Data, [VerifyingKey; 2]) {
+    let data = Data::new();
+    let signer = || data.store.signer().unwrap().public.clone();
+    let first = signer();
+    data.store.checkpoint().unwrap();
+    data.store.add_server(ADMIN, server()).await.unwrap();
+    data.store.engine.roll();
+    data.store.add_server(ADMIN, "another.example.org".parse().unwrap()).await.unwrap();
+    data.clock.advance_s(40 * DAY_S);
+    let from = data.store.keys().keys[0].kid.clone();
+    data.store.rotate_key(ADMIN, from, 0).await.unwrap();
+    let (store, before) = (data.store.clone(), START.after_s(DAY_S));
+    tokio::task::spawn_blocking(move || store.prune(None, before, false)).await.unwrap().unwrap();
+    data.store.close().await;
+    let keys = [first, signer()];
+    (data, keys)
+}
+
+#[tokio::test]
+async fn of_a_pruned_log_every_key_is_named_once_and_what_was_signed_of_the_rest_is_unseen() {
+    let (data, keys) = pruned().await;
+    let verified = Store::verify(data.folder.path(), &[]).unwrap();
+    assert_eq!((verified.keys, verified.unseen), (keys.to_vec(), 1));
+}
+
+#[tokio::test]
+async fn a_pruned_log_begins_where_it_was_signed_to() {
+    let (data, _) = pruned().await;
+    let first = Store::verify(data.folder.path(), &[]).unwrap().first;
+    assert!(first > 1);
+    let (service, other) = (data.store.identity().service, Position { seq: first - 1, hash: [9; 32] });
+    let signed = Checkpoint::sign(service, other, START, &SigningKey::generate(&mut data.rng.clone()));
+    let elsewhere = [Checkpoint::read(&signed).unwrap()];
+    found(data.folder.path(), &elsewhere, first, Damage::Rewritten { from: first });
 }
 
 #[tokio::test]
@@ -177,7 +222,7 @@ async fn a_checkpoint_torn_by_a_power_cut_is_cut_off_and_another_is_made() {
     fs::write(&path, format!("{whole}{}", &whole[..100])).unwrap();
     Store::verify(data.folder.path(), &[]).unwrap();
     data.swap(|_| {});
-    data.store.add_server(super::ADMIN, "another.example.org".parse().unwrap()).await.unwrap();
+    data.store.add_server(ADMIN, "another.example.org".parse().unwrap()).await.unwrap();
     data.store.checkpoint().unwrap();
     data.store.checkpoint().unwrap();
     let kept = data.store.checkpoints(super::EVERYTHING).unwrap().items;
