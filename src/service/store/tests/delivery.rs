@@ -1,3 +1,5 @@
+mod outbox;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
