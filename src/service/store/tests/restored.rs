@@ -25,8 +25,9 @@ async fn sessions_invitations_and_what_waits_do_not_go_on() {
     let invitation = data.invite(Role::Client, Some(user(0))).await;
     let (waiting, _) = data.waits_of(1, true).await;
     let phones = [0, 1].map(|n| data.store.live_pairings(&server(), &user(n))[0].id);
-    let (_, live) = (data.roll_back().await, data.issue(user(0), "push", None).await.unwrap().0);
+    let (issued, _) = data.issue(user(0), "push", None).await.unwrap();
 
+    data.roll_back().await;
     let accept = Accept { missing: 1, ..Accept::default() };
     let would = data.store.would_accept(accept.clone()).await.unwrap();
     let did = data.store.accept(ADMIN, accept, (1, 0)).await.unwrap();
@@ -43,7 +44,7 @@ async fn sessions_invitations_and_what_waits_do_not_go_on() {
     assert_refused(data.store.verifier(invitation), &Refused::Absent);
     assert_eq!(data.store.party(waiting).unwrap().standing(), Standing::Revoked, "it may have been refused");
     assert!(phones.iter().all(|&phone| data.store.party(phone).unwrap().is_live()));
-    assert_eq!(data.store.credential(live.id).unwrap().state, CredentialState::Active);
+    assert_eq!(data.store.credential(issued.id).unwrap().state, CredentialState::Active);
 }
 
 #[tokio::test]
