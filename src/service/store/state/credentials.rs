@@ -160,11 +160,9 @@ impl State {
         self.credentials.swept = None;
         for (&number, kept) in &mut self.credentials.kept {
             kept.last_used.forget_after(day(now));
-            if kept.created > now {
-                let ttl_s = |expires: Timestamp| expires.since_s(kept.created);
-                kept.expires = kept.expires.map(|expires| now.after_s(ttl_s(expires)));
-                kept.created = now;
-            }
+            let ttl_s = kept.expires.map(|expires| expires.since_s(kept.created));
+            kept.created = kept.created.min(now);
+            kept.expires = ttl_s.map(|ttl_s| kept.created.after_s(ttl_s));
             self.dirty.credential(number);
         }
     }

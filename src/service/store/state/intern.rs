@@ -78,4 +78,14 @@ mod tests {
         assert_eq!((*interned.get(a), *interned.get(b)), ("c", "b"));
         assert_ne!(interned.hold("a"), a);
     }
+
+    #[test]
+    fn a_value_that_nobody_held_is_kept_anew_and_nothing_takes_its_place() {
+        let mut interned = Interned::default();
+        let a = interned.hold("a");
+        interned.release(a);
+        let a = interned.hold("a");
+        assert_ne!(interned.hold("b"), a);
+        assert_eq!(*interned.get(a), "a");
+    }
 }

@@ -316,10 +316,16 @@ mod tests {
         assert_eq!(slot, 108);
     }
 
-    fn numbered(n: u8) -> Slot {
+    fn id(n: u16) -> [u8; 16] {
+        let mut id = [0; 16];
+        id[..2].copy_from_slice(&n.to_be_bytes());
+        id
+    }
+
+    fn numbered(n: u16) -> Slot {
         let new = New {
-            id: SessionId::from_bytes([n; 16]),
-            idempotency: [[n; 16]; 2],
+            id: SessionId::from_bytes(id(n)),
+            idempotency: [id(n); 2],
             user: 0,
             root: 0,
             by: 7,
@@ -339,17 +345,33 @@ mod tests {
         let (mut sessions, mut head) = (Sessions::default(), NONE);
         sessions.insert(numbered(0), &mut head);
         let second = sessions.put(numbered(1), &mut head);
-        for n in 2..200 {
+        // More than one piece of memory holds.
+        for n in 2..3000 {
             sessions.put(numbered(n), &mut head);
         }
         sessions.remove(second, &mut head).unwrap();
         sessions.index_all();
-        sessions.insert(numbered(200), &mut head);
-        for n in 0..=200 {
+        sessions.insert(numbered(3000), &mut head);
+        for n in 0..=3000 {
             let is_there = n != 1;
-            assert_eq!(sessions.find(SessionId::from_bytes([n; 16])).is_some(), is_there, "{n}");
-            assert_eq!(sessions.find_key(7, &[n; 16]).is_some(), is_there, "{n}");
+            assert_eq!(sessions.find(SessionId::from_bytes(id(n))).is_some(), is_there, "{n}");
+            assert_eq!(sessions.find_key(7, &id(n)).is_some(), is_there, "{n}");
         }
-        assert_eq!((sessions.len(), sessions.list(head).count()), (200, 200));
+        assert_eq!((sessions.len(), sessions.list(head).count()), (3000, 3000));
+        assert_eq!((sessions.beginning_at(0).count(), sessions.beginning_at(2999).count()), (3000, 1));
+    }
+
+    #[test]
+    fn what_was_taken_out_is_in_no_index_and_what_was_not_is_found() {
+        let (mut sessions, mut head) = (Sessions::default(), NONE);
+        let handles: Vec<u32> = (0..100).map(|n| sessions.insert(numbered(n), &mut head)).collect();
+        for &handle in handles.iter().step_by(2) {
+            sessions.remove(handle, &mut head).unwrap();
+        }
+        assert_eq!((sessions.by_id.len(), sessions.by_key.len(), sessions.len()), (50, 50, 50));
+        for n in (1..100).step_by(2) {
+            assert!(sessions.find(SessionId::from_bytes(id(n))).is_some(), "{n}");
+            assert!(sessions.find_key(7, &id(n)).is_some(), "{n}");
+        }
     }
 }

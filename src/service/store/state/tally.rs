@@ -84,3 +84,28 @@ impl Tallies {
 const fn day(at: Timestamp) -> u32 {
     at.0 / 86_400
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_counts_on_its_day_alone_and_is_forgotten_on_the_next() {
+        let (mut tallies, mut next) = (Tallies::default(), 1);
+        let (sms, today, tomorrow) = ("sms".parse().unwrap(), Timestamp(86_400), Timestamp(2 * 86_400));
+        let mut add = |tallies: &mut Tallies, of: &str, at| tallies.add(&sms, of.to_owned(), at, &mut next);
+        assert_eq!([add(&mut tallies, "+49", today), add(&mut tallies, "+33", today)], [1, 2]);
+        assert_eq!(add(&mut tallies, "+49", today), 1);
+        let counted = |tallies: &Tallies, at| ["+49", "+33", "+1"].map(|of| tallies.today(&sms, of, at));
+        assert_eq!(counted(&tallies, today), [2, 1, 0]);
+        assert_eq!(counted(&tallies, tomorrow), [0, 0, 0]);
+        assert!(tallies.sweep(today).is_empty());
+
+        assert_eq!(add(&mut tallies, "+49", tomorrow), 1);
+        assert_eq!(counted(&tallies, tomorrow), [1, 0, 0]);
+        assert_eq!(tallies.sweep(tomorrow), [2]);
+        assert_eq!(tallies.numbers().collect::<Vec<_>>(), [1]);
+        assert_eq!(add(&mut tallies, "+33", tomorrow), 3, "it is another one");
+        assert_eq!(next, 4);
+    }
+}

@@ -34,7 +34,7 @@ impl Data {
         }
     }
 
-    async fn strike(&self, target: Target) -> Result<super::super::Revoked, Error> {
+    pub(super) async fn strike(&self, target: Target) -> Result<super::super::Revoked, Error> {
         self.store.revoke(ADMIN, target, "another operator".parse().unwrap()).await
     }
 }
@@ -193,6 +193,32 @@ async fn what_has_long_been_over_is_forgotten_and_what_lives_is_not() {
     assert!(data.store.credential(gone.id).is_none());
     data.reopen().await;
     assert_eq!(data.shown(user(0), &live), "live live");
+}
+
+/// All are looked at, so not at every turn.
+#[tokio::test]
+async fn what_has_long_been_over_is_looked_for_once_an_hour() {
+    let mut data = Data::with_users(1).await;
+    let (made, _) = data.issue(user(0), "old", Some(60)).await.unwrap();
+    let looked = START.after_s(60 + KEPT_S - 1);
+    for (after_s, is_known) in [(0, true), (3599, true), (3600, false)] {
+        data.clock.set(looked.after_s(after_s));
+        data.sweep();
+        assert_eq!(data.store.credential(made.id).is_some(), is_known, "{after_s}");
+    }
+}
+
+/// What is right is written behind, and need not be for every message.
+#[tokio::test]
+async fn that_one_was_right_is_news_once_a_day() {
+    let mut data = Data::with_users(1).await;
+    let (made, _) = data.issue(user(0), "push", None).await.unwrap();
+    let is_news = |at| {
+        let state = data.store.shared.read();
+        state.credentials.find(made.id).unwrap().1.used(at)
+    };
+    let days = [START, START, START.after_s(DAY_S), START.after_s(DAY_S), START].map(is_news);
+    assert_eq!(days, [true, false, true, false, false]);
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
 mod claim;
+mod outbox;
 mod seen;
 
 use std::collections::BTreeSet;

@@ -1,3 +1,5 @@
+mod concerns;
+
 use sidekey_protocol::ids::{PartyId, Role, ServerName};
 use sidekey_protocol::policy::setting::{Asked, Setting};
 use sidekey_protocol::policy::wire::{PoliciesQuery, Whose};

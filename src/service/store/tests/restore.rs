@@ -1,5 +1,7 @@
 //! A store that was restored from an older copy: that it is known, and what it goes on with, outlive a restart.
 
+mod going_on;
+
 use sidekey_protocol::crypto::Secret;
 use sidekey_protocol::ids::{PartyId, Role};
 use sidekey_protocol::revocation::restore::{Accept, Accepted};
