@@ -106,6 +106,7 @@ mod tests {
         assert_eq!(tallies.sweep(tomorrow), [2]);
         assert_eq!(tallies.numbers().collect::<Vec<_>>(), [1]);
         assert_eq!(add(&mut tallies, "+33", tomorrow), 3, "it is another one");
+        assert_eq!(tallies.numbers().collect::<Vec<_>>(), [1, 3]);
         assert_eq!(next, 4);
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 
 use super::super::base;
-use super::Data;
+use super::{Data, user};
 use crate::fault::{Damage, Fault};
 
 #[track_caller]
@@ -46,4 +46,19 @@ async fn a_base_that_cannot_be_written_says_why() {
         other => panic!("{other:?}"),
     }
     assert!(!folder.join("base").exists());
+}
+
+#[tokio::test]
+async fn a_base_holds_whatever_waits_for_a_carrier_and_every_credential() {
+    let mut data = Data::with_users(1).await;
+    data.address(data.first_phone(), "sms", "+491700000000").await;
+    for (key, label) in [(1, "one"), (2, "other")] {
+        data.deliver(key, &["sms"]).await;
+        data.issue(user(0), label, None).await.unwrap();
+    }
+    let at_rest = &data.store.shared.at_rest;
+    base::advance(at_rest, data.store.position().seq).unwrap();
+    let state = base::open(at_rest.folder(), &at_rest.state_key()).unwrap().unwrap().state().unwrap();
+    assert_eq!(state.outbox.beginning_at(0).count(), 2);
+    assert_eq!(state.credentials.beginning_at(0).count(), 2);
 }

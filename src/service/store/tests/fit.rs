@@ -60,7 +60,9 @@ async fn where_no_suite_is_left_a_session_goes_on_without_the_device() {
     assert_eq!(data.store.session(shared.id).unwrap(), shared);
     assert_eq!(data.store.session(own.id).unwrap(), own);
     let (old, unfit) = (data.store.party(old).unwrap(), data.store.party(unfit).unwrap());
-    assert!(shared.is_for(&old) && !shared.is_for(&unfit));
+    let first = &data.store.live_pairings(&server(), &user(0))[0];
+    assert!(shared.is_for(&old) && shared.is_for(first) && !shared.is_for(&unfit));
+    assert!(own.is_for(&old) && !own.is_for(first));
     for (device, count) in [(&old, 2), (&unfit, 0)] {
         let filter = SessionFilter { pairing: Some(device.id), ..SessionFilter::default() };
         assert_eq!(data.store.sessions(EVERYTHING, &filter).items.len(), count);

@@ -302,6 +302,8 @@ async fn a_clock_that_was_ahead_is_believed_again_and_what_it_dated_is_over() {
     data.clock.set(super::START.after_s(YEAR_S));
     let invitation = data.invite(Role::Client, Some(user(0))).await;
     let session = data.open(user(0), 1).await.unwrap().id;
+    let phone = data.store.live_pairings(&server(), &user(0))[0].id;
+    data.store.touch(phone);
     data.clock.set(super::START.after_s(10));
     assert!(matches!(data.open(user(0), 2).await, Err(Error::Fault(Fault::ClockBehind { .. }))));
 
@@ -315,6 +317,7 @@ async fn a_clock_that_was_ahead_is_believed_again_and_what_it_dated_is_over() {
         assert_eq!(data.store.now(), super::START.after_s(10));
         assert_ne!(data.store.session(session).unwrap().state, SessionState::Open);
         assert_eq!(data.store.invitation(invitation).unwrap().state, InvitationState::Expired);
+        assert_eq!(data.store.party(phone).unwrap().last_seen(), Some(super::START.after_s(10)));
         data.store.ready().unwrap();
     }
     // The user's devices are as they were, and have a session that ends when it should.
