@@ -1,5 +1,7 @@
 //! Invitations and pairings: which of them a list holds, and what is noted of them.
 
+use std::fmt::Debug;
+
 use sidekey_protocol::audit::Action;
 use sidekey_protocol::audit::wire::AuditQuery;
 use sidekey_protocol::ids::{Role, ServerName};
@@ -14,54 +16,45 @@ fn elsewhere() -> ServerName {
     "other.example.org".parse().unwrap()
 }
 
-#[tokio::test]
-async fn a_list_of_invitations_holds_those_that_fit_all_that_is_asked() {
-    type Wanted = Filter<InvitationState>;
-    let mut data = Data::with_users(2).await;
-    data.clock.advance_s(10);
-    data.invite(Role::Client, Some(user(0))).await;
-    for (filter, count) in [
-        (Wanted::default(), 4),
-        (Wanted { server: Some(server()), ..Wanted::default() }, 4),
-        (Wanted { server: Some(elsewhere()), ..Wanted::default() }, 0),
-        (Wanted { user: Some(user(0)), ..Wanted::default() }, 2),
-        (Wanted { user: Some(user(1)), ..Wanted::default() }, 1),
-        (Wanted { server: Some(elsewhere()), user: Some(user(0)), ..Wanted::default() }, 0),
-        (Wanted { role: Some(Role::Server), ..Wanted::default() }, 1),
-        (Wanted { role: Some(Role::Client), ..Wanted::default() }, 3),
-        (Wanted { state: Some(InvitationState::Open), ..Wanted::default() }, 1),
-        (Wanted { state: Some(InvitationState::Used), ..Wanted::default() }, 3),
-        (Wanted { created_after: Some(START), ..Wanted::default() }, 1),
-        (Wanted { user: Some(user(1)), created_after: Some(START), ..Wanted::default() }, 0),
-    ] {
-        assert_eq!(data.store.invitations(EVERYTHING, &filter).items.len(), count, "{filter:?}");
+/// Of two users, one of whom came again later, and their server.
+fn assert_fits<S: Debug>(count: impl Fn(&Filter<S>) -> usize, states: [(S, usize); 2]) {
+    let wanted = Filter::default;
+    let states = states.map(|(state, count)| (Filter { state: Some(state), ..wanted() }, count));
+    let others = [
+        (wanted(), 4),
+        (Filter { server: Some(server()), ..wanted() }, 4),
+        (Filter { server: Some(elsewhere()), ..wanted() }, 0),
+        (Filter { user: Some(user(0)), ..wanted() }, 2),
+        (Filter { user: Some(user(1)), ..wanted() }, 1),
+        (Filter { server: Some(elsewhere()), user: Some(user(0)), ..wanted() }, 0),
+        (Filter { role: Some(Role::Server), ..wanted() }, 1),
+        (Filter { role: Some(Role::Client), ..wanted() }, 3),
+        (Filter { created_after: Some(START), ..wanted() }, 1),
+        (Filter { user: Some(user(1)), created_after: Some(START), ..wanted() }, 0),
+    ];
+    for (filter, expected) in others.into_iter().chain(states) {
+        assert_eq!(count(&filter), expected, "{filter:?}");
     }
 }
 
 #[tokio::test]
+async fn a_list_of_invitations_holds_those_that_fit_all_that_is_asked() {
+    let mut data = Data::with_users(2).await;
+    data.clock.advance_s(10);
+    data.invite(Role::Client, Some(user(0))).await;
+    let count = |filter: &_| data.store.invitations(EVERYTHING, filter).items.len();
+    assert_fits(count, [(InvitationState::Open, 1), (InvitationState::Used, 3)]);
+}
+
+#[tokio::test]
 async fn a_list_of_pairings_holds_those_that_fit_all_that_is_asked() {
-    type Wanted = Filter<Standing>;
     let mut data = Data::with_users(2).await;
     data.clock.advance_s(10);
     let pairing = data.pair(Role::Client, Some(user(0))).await;
     let lost = "lost".parse().unwrap();
     data.store.revoke(ADMIN, Target::Pairing { pairing }, lost).await.unwrap();
-    for (filter, count) in [
-        (Wanted::default(), 4),
-        (Wanted { server: Some(server()), ..Wanted::default() }, 4),
-        (Wanted { server: Some(elsewhere()), ..Wanted::default() }, 0),
-        (Wanted { user: Some(user(0)), ..Wanted::default() }, 2),
-        (Wanted { user: Some(user(1)), ..Wanted::default() }, 1),
-        (Wanted { server: Some(elsewhere()), user: Some(user(0)), ..Wanted::default() }, 0),
-        (Wanted { role: Some(Role::Server), ..Wanted::default() }, 1),
-        (Wanted { role: Some(Role::Client), ..Wanted::default() }, 3),
-        (Wanted { state: Some(Standing::Revoked), ..Wanted::default() }, 1),
-        (Wanted { state: Some(Standing::Active), ..Wanted::default() }, 3),
-        (Wanted { created_after: Some(START), ..Wanted::default() }, 1),
-        (Wanted { user: Some(user(1)), created_after: Some(START), ..Wanted::default() }, 0),
-    ] {
-        assert_eq!(data.store.pairings(EVERYTHING, &filter).items.len(), count, "{filter:?}");
-    }
+    let count = |filter: &_| data.store.pairings(EVERYTHING, filter).items.len();
+    assert_fits(count, [(Standing::Revoked, 1), (Standing::Active, 3)]);
 }
 
 #[tokio::test]
