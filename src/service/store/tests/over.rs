@@ -90,7 +90,7 @@ async fn a_session_is_over_when_its_time_is() {
     let data = Data::with_users(1).await;
     let session = data.open(user(0), 1).await.unwrap();
     data.clock.set(START.after_s(3599));
-    assert_eq!(data.store.sessions_of(&server(), &user(0)), [session.clone()]);
+    assert_eq!(data.store.sessions_of(&server(), &user(0)), std::slice::from_ref(&session));
     data.clock.set(session.not_after);
     assert!(data.store.sessions_of(&server(), &user(0)).is_empty());
     let target = Target::Session { session: session.id };
