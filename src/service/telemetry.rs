@@ -98,29 +98,13 @@ const fn level(level: Level) -> LevelFilter {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{self, Write};
-    use std::sync::{Mutex, PoisonError};
-
+    use super::book::Book;
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Written(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Written {
-        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(octets);
-            Ok(octets.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     #[test]
     fn level_and_format_change_while_it_logs() {
-        let written = Written::default();
-        let writer = written.clone();
+        let book = Book::default();
+        let writer = book.clone();
         let log = Log { level: Level::Info, format: Format::Text };
         let (subscriber, logs) = reloadable(&log, move || writer.clone());
         tracing::subscriber::with_default(subscriber, || {
@@ -132,7 +116,7 @@ mod tests {
             tracing::warn!("four");
             tracing::error!("five");
         });
-        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        let text = book.text();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 3, "{text}");
         assert!(lines[0].contains("two") && !lines[0].starts_with('{'), "{text}");

@@ -5,15 +5,11 @@ use tracing::Level;
 
 use super::{NOW, Service};
 use crate::config::{Format, Log};
-use crate::telemetry::{self, book::Book};
+use crate::telemetry::book::keep;
 
 #[tokio::test]
 async fn no_code_token_or_key_reaches_the_log() {
-    let book = Book::default();
-    let writer = book.clone();
-    let log = Log { level: crate::config::Level::Trace, format: Format::Json };
-    let subscriber = telemetry::subscriber(&log, move || writer.clone());
-    let _logging = tracing::subscriber::set_default(subscriber);
+    let (book, _kept) = keep(&Log { level: crate::config::Level::Trace, format: Format::Json });
     assert!(tracing::enabled!(target: "sidekey_service", Level::TRACE));
 
     let service = Service::start().await;

@@ -7,7 +7,7 @@ use super::{ADMIN, Data, SEGMENT_SIZE, server};
 use crate::config::{Format, Level, Log};
 use crate::fault::{Damage, Fault};
 use crate::store::{Tended, Terms};
-use crate::telemetry;
+use crate::telemetry::book::keep;
 
 #[tokio::test]
 async fn a_log_without_its_first_record_is_refused_whatever_the_pages_hold() {
@@ -34,15 +34,9 @@ async fn pages_that_stand_where_the_base_does_are_kept() {
 async fn a_base_of_no_use_is_said_to_be_so() {
     let mut data = Data::new();
     data.store.close().await;
-    let book = data.folder.path().join("log");
-    fs::write(&book, "").unwrap();
-    let writer = book.clone();
-    let log = Log { level: Level::Error, format: Format::Text };
-    let subscriber =
-        telemetry::subscriber(&log, move || fs::File::options().append(true).open(&writer).unwrap());
-    let _logging = tracing::subscriber::set_default(subscriber);
+    let (book, _kept) = keep(&Log { level: Level::Error, format: Format::Text });
     data.swap(|folder| fs::write(folder.join("base"), "something else").unwrap());
-    let said = fs::read_to_string(book).unwrap();
+    let said = book.text();
     assert!(said.contains("the base is of no use"), "{said}");
 }
 

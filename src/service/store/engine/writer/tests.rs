@@ -1,7 +1,5 @@
 //! The writer a step at a time, with nobody in between.
 
-use std::fs::File;
-
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng as _;
 use sidekey_protocol::crypto::Secret;
@@ -10,15 +8,14 @@ use sidekey_protocol::ids::{PartyId, Timestamp};
 use super::super::{Verdict, order};
 use super::*;
 use crate::clock::TestClock;
-use crate::config::{Format, Level, Log};
 use crate::store::Error;
 use crate::store::at_rest::AtRest;
 use crate::store::state::State;
-use crate::telemetry;
+use crate::telemetry::book::logged;
 
 /// A writer that does what it is told, and the end that verbs hold.
 struct Still {
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
     writer: Writer,
     queue: mpsc::Sender<Order>,
     closing: Option<oneshot::Sender<()>>,
@@ -34,7 +31,7 @@ impl Still {
         let journal = Journal::create(folder.path(), 4096).unwrap();
         let (queue, orders) = mpsc::channel(QUEUE_MAX);
         let writer = Writer::new(journal, Arc::new(shared), orders);
-        Self { folder, writer, queue, closing: None }
+        Self { _folder: folder, writer, queue, closing: None }
     }
 
     /// Asks for a server of this name, and returns where the answer comes.
@@ -153,12 +150,8 @@ fn a_record_that_is_too_large_is_called_so_and_the_disk_is_not_called_full() {
 #[test]
 fn that_the_disk_has_room_again_is_logged_once() {
     let mut still = Still::new();
-    let path = still.folder.path().join("log");
-    let file = Arc::new(File::create(&path).unwrap());
-    let log = Log { level: Level::Info, format: Format::Text };
-    let subscriber = telemetry::subscriber(&log, file);
     still.writer.shared.full.store(true, Ordering::Release);
-    tracing::subscriber::with_default(subscriber, || {
+    let logged = logged(|| {
         for name in ["a", "b"] {
             // A segment that has no record is gone on with.
             drop(still.ask(name, these(&[1])));
@@ -168,6 +161,5 @@ fn that_the_disk_has_room_again_is_logged_once() {
             still.writer.roll();
         }
     });
-    let logged = std::fs::read_to_string(path).unwrap();
     assert_eq!(logged.matches("the disk has room again").count(), 1, "{logged}");
 }
