@@ -134,4 +134,4 @@ impl Reader {
 
 const READ: &str = "read a journal segment";
 /// Octets that are read at once.
-const BUFFER_SIZE: usize = 64 << 10;
+const BUFFER_SIZE: usize = 65_536;
