@@ -135,7 +135,7 @@ pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), BadFile> {
 }
 
 /// Makes a folder's entries durable.
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 

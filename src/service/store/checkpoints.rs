@@ -16,6 +16,7 @@ use sidekey_protocol::ids::Timestamp;
 use super::view::{Page, Paged};
 use super::{Store, page};
 use crate::fault::Fault;
+use crate::files::sync_folder;
 
 /// The file, open.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ impl Checkpoints {
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let mut file = options.open(folder.join(NAME)).map_err(Fault::io(DOING))?;
         // It may have been made just now, or by a process that died before it came here.
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(Fault::io(DOING))?;
+        sync_folder(folder).map_err(Fault::io(DOING))?;
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(Fault::io(DOING))?;
         let whole = text.iter().rposition(|&octet| octet == b'\n').map_or(0, |end| end + 1);

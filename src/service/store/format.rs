@@ -23,10 +23,8 @@ const TEXT: &str = "sidekey data folder, format ";
 /// Marks a new folder.
 pub(super) fn mark(folder: &Path) -> Result<(), Fault> {
     let text = format!("{TEXT}{CURRENT}\n");
-    files::write(&folder.join(NAME), text.as_bytes(), 0o600).map_err(|bad| match bad {
-        files::BadFile::Io { source, .. } => Fault::io("mark the data folder's format")(source),
-        _ => Fault::FormatUnknown,
-    })
+    files::write(&folder.join(NAME), text.as_bytes(), 0o600)
+        .map_err(|bad| Fault::io("mark the data folder's format")(bad.into()))
 }
 
 /// Refuses a folder of another format, before anything in it is touched.

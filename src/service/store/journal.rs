@@ -27,6 +27,7 @@ use sidekey_protocol::audit::Frame;
 use sidekey_protocol::crypto::sha256;
 
 use crate::fault::{Damage, Fault, is_full};
+use crate::files::sync_folder;
 
 pub(super) use sidekey_protocol::audit::Position;
 
@@ -283,7 +284,7 @@ fn make_segment(folder: &Path, size: u64, end: Position) -> Result<File, Unwritt
         }
     };
     fs::rename(&fresh, folder.join(name(end.seq + 1))).map_err(Unwritten::broken)?;
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(Unwritten::broken)?;
+    sync_folder(folder).map_err(Unwritten::broken)?;
     Ok(file)
 }
 
@@ -317,7 +318,7 @@ pub(super) fn remove(folder: &Path, first: u64) -> Result<(), Fault> {
     let doing = "delete a journal segment";
     for pair in scan::list(folder)?.windows(2).take_while(|pair| pair[1] <= first) {
         fs::remove_file(folder.join(name(pair[0])))
-            .and_then(|()| File::open(folder)?.sync_all())
+            .and_then(|()| sync_folder(folder))
             .map_err(Fault::io(doing))?;
     }
     Ok(())

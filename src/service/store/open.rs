@@ -24,6 +24,7 @@ use super::state::State;
 use super::{Identity, Store, base};
 use crate::clock::Clock;
 use crate::fault::{Damage, Fault};
+use crate::files::sync_folder;
 
 /// What a new store begins with.
 #[derive(Debug)]
@@ -109,7 +110,7 @@ impl Store {
         let mut first = Journal::create(&unfinished, segment_size)?;
         first.append(&texts, true).map_err(super::journal::Unwritten::fault)?;
         fs::rename(&unfinished, &journal)
-            .and_then(|()| File::open(folder)?.sync_all())
+            .and_then(|()| sync_folder(folder))
             .map_err(Fault::io("make the journal"))
     }
 

@@ -8,7 +8,7 @@
 //! who has the old root key, and an old copy of this file, opens nothing of the new one.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -20,6 +20,7 @@ use sidekey_protocol::encoding::Octets;
 use sidekey_protocol::ids::Timestamp;
 
 use crate::fault::Fault;
+use crate::files::sync_folder;
 
 /// Names a root key and tells nothing of it.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -219,7 +220,7 @@ fn replace(folder: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&fresh, folder.join(NAME))?;
-    File::open(folder)?.sync_all()
+    sync_folder(folder)
 }
 
 const NAME: &str = "seal.keys";

@@ -21,6 +21,7 @@ use super::journal::Position;
 use super::pages::{Altered, Delta, Key, Loader, OnPage, PAGES, StoredPage, decode, encode};
 use super::state::State;
 use super::state::sessions::KEPT_S;
+use crate::files::sync_folder;
 
 /// What the pages reflect.
 #[derive(Debug, Deserialize, Serialize)]
@@ -212,9 +213,9 @@ impl Reader<'_> {
         let [pages, after] = PAGES;
         let mut open = Open::new(folder)?;
         // sled syncs no folder: without this its file may be gone after a power cut, however well that was synced.
-        File::open(folder)?.sync_all()?;
+        sync_folder(folder)?;
         if let Some(parent) = folder.parent() {
-            File::open(parent)?.sync_all()?;
+            sync_folder(parent)?;
         }
         let database = &open.database;
         self.hand_over(database.range(..pages).chain(database.range(after..)), usize::MAX)?;

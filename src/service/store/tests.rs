@@ -58,6 +58,7 @@ use crate::fault::Fault;
 
 const ADMIN: PartyId = PartyId::from_bytes([0xad; 16]);
 const START: Timestamp = Timestamp(1_000_000);
+const DAY_S: u32 = 86_400;
 /// Small, so that tests meet the ends of segments.
 const SEGMENT_SIZE: u64 = 64 << 10;
 
@@ -132,9 +133,13 @@ impl Data {
     }
 
     async fn invite(&mut self, role: Role, user: Option<UserName>) -> InvitationId {
-        let id = InvitationId::random(&mut self.rng);
-        let new = NewInvitation {
-            id,
+        let new = self.invitation(role, user);
+        self.store.invite(ADMIN, new).await.unwrap().id
+    }
+
+    fn invitation(&mut self, role: Role, user: Option<UserName>) -> NewInvitation {
+        NewInvitation {
+            id: InvitationId::random(&mut self.rng),
             role,
             server: server(),
             user,
@@ -142,9 +147,7 @@ impl Data {
             verifier: Zeroizing::new(b"a verifier".to_vec()),
             approval: self.approval,
             deliver: None,
-        };
-        self.store.invite(ADMIN, new).await.unwrap();
-        id
+        }
     }
 
     fn pairing(&mut self) -> NewPairing {
@@ -180,6 +183,11 @@ impl Data {
         let filter =
             super::Filter { role: Some(Role::Server), state: Some(Standing::Active), ..Default::default() };
         self.store.pairings(EVERYTHING, &filter).items[0].id
+    }
+
+    /// A user's first device.
+    fn phone(&self, n: u8) -> PartyId {
+        self.store.live_pairings(&server(), &user(n))[0].id
     }
 
     async fn open(&self, user: UserName, key: u64) -> Result<super::Session, Error> {
@@ -218,6 +226,11 @@ fn asked(by: PartyId, audience: Audience, key: u64) -> NewSession {
 
 fn server() -> ServerName {
     "mail.example.org".parse().unwrap()
+}
+
+/// Another, which a test may add.
+fn elsewhere() -> ServerName {
+    "other.example.org".parse().unwrap()
 }
 
 fn user(n: u8) -> UserName {

@@ -32,18 +32,13 @@ const HEAD: &str = "SIDEKEY_BENCH_HEAD";
 
 /// An empty handler on the same axum and rustls, with the certificate of this folder.
 pub(crate) fn bare(sidekey: &Sidekey) -> (Serving, u16) {
-    let port = free_port();
-    (start("bare", sidekey, port, 0, &HeaderMap::new()), port)
+    octets(sidekey, &HeaderMap::new(), 0)
 }
 
 /// The same, which answers with such a head and so many octets.
 pub(crate) fn octets(sidekey: &Sidekey, head: &HeaderMap, answer_size: usize) -> (Serving, u16) {
-    let port = free_port();
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
     (start("bare", sidekey, port, answer_size, head), port)
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// The service of this folder, where nothing is looked up: a fetch is answered by so many octets, and so is an issue,
@@ -89,8 +84,8 @@ async fn serve_bare(listener: TcpListener, data: &Path, answer_size: usize) {
     let server = axum_server::from_tcp(listener).unwrap();
     let server = server.acceptor(RustlsAcceptor::new(tls).acceptor(NoDelayAcceptor));
     ready();
-    // Whoever answers before it has read a body resets its stream, and HTTP/2 takes a thousand resets to be an attack.
     let (head, body) = (told_head(), Bytes::from(vec![b'0'; answer_size]));
+    // Whoever answers before it has read a body resets its stream, and HTTP/2 takes a thousand resets to be an attack.
     let empty = Router::new().fallback(async move |_: Bytes| (head, body));
     server.serve(empty.into_make_service()).await.unwrap();
 }

@@ -124,7 +124,7 @@ impl<'a> Segment<'a> {
             _ if torn == 0 => Damage::Missing,
             Some(Record { frame, .. }) if frame.seq != record && frame.seq.abs_diff(record) < FAR => {
                 let stands = |at| Record::read(self.bytes, at).is_some_and(|other| other.frame.seq == record);
-                let elsewhere = (self.offset..self.offset + torn).any(stands);
+                let elsewhere = (self.offset..).take(torn).any(stands);
                 if elsewhere { Damage::Order } else { Damage::Missing }
             }
             _ => Damage::Chain,
@@ -146,7 +146,7 @@ impl<'a> Segment<'a> {
                 return true;
             }
         }
-        (self.offset..self.offset + torn).any(|at| {
+        (self.offset..).take(torn).any(|at| {
             // The hash before a record is where its own chain begins: a record proves itself wherever it stands.
             let before = self.bytes[at - HASH_SIZE..at].try_into().expect("32 octets");
             Record::read(self.bytes, at)

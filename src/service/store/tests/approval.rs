@@ -6,7 +6,7 @@ use sidekey_protocol::pairing::{Approval, Digits, Need, Reject, WAITING_S};
 use sidekey_protocol::revocation::Target;
 
 use super::super::{Refusal, Refused};
-use super::{ADMIN, Data, START, assert_refused, server, user};
+use super::{ADMIN, Data, START, assert_refused, user};
 
 impl Data {
     /// A device that waits for an administrator, and its digits.
@@ -93,7 +93,7 @@ async fn of_a_pairing_that_is_approved_no_mistake_is_counted() {
 #[tokio::test]
 async fn a_device_speaks_for_its_own_user_and_where_a_device_is_asked() {
     let mut data = Data::with_users(2).await;
-    let [own, anothers] = [0, 1].map(|n| data.store.live_pairings(&server(), &user(n))[0].id);
+    let [own, anothers] = [0, 1].map(|n| data.phone(n));
     let (administrators, _) = data.waits(true).await;
     let (devices, digits) = data.waits_for(Approval::Device, 0, true).await;
     for stranger in [anothers, data.gateway()] {
@@ -167,7 +167,7 @@ async fn revoking_what_waits_rotates_nothing() {
 async fn who_waits_keeps_no_session_alive() {
     let mut data = Data::with_users(1).await;
     let session = data.open(user(0), 1).await.unwrap();
-    let phone = data.store.live_pairings(&server(), &user(0))[0].id;
+    let phone = data.phone(0);
     data.waits(true).await;
     let lost = "lost".parse().unwrap();
     let revoked = data.store.revoke(ADMIN, Target::Pairing { pairing: phone }, lost).await.unwrap();

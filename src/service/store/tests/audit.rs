@@ -116,7 +116,7 @@ async fn of_what_is_asked_for_since_a_time_the_segments_before_it_are_not_read()
 #[tokio::test]
 async fn a_page_looks_at_so_much_of_the_log_and_says_where_the_next_one_goes_on() {
     let data = Data::with_users(1).await;
-    let set = async |to: &str| data.address(data.first_phone(), "sms", to).await;
+    let set = async |to: &str| data.address(data.phone(0), "sms", to).await;
     let size = |seq| data.store.audit_record(seq).unwrap().unwrap().size as usize;
     let all = || (1..=data.store.position().seq).map(size).sum::<usize>();
     let page = |after| {
@@ -165,7 +165,7 @@ async fn a_record_that_was_edited_under_a_running_service_is_not_shown() {
 
 /// What the first user's phone is told of the records after this one.
 fn told(data: &Data, after: u64) -> Option<Proof> {
-    let phone = data.store.party(data.first_phone()).unwrap();
+    let phone = data.store.party(data.phone(0)).unwrap();
     data.store.audit_proof(Some(after), &Asker { party: phone.id, place: phone.place() }).unwrap()
 }
 

@@ -51,7 +51,7 @@ async fn a_base_that_cannot_be_written_says_why() {
 #[tokio::test]
 async fn a_base_holds_whatever_waits_for_a_carrier_and_every_credential() {
     let mut data = Data::with_users(1).await;
-    data.address(data.first_phone(), "sms", "+491700000000").await;
+    data.address(data.phone(0), "sms", "+491700000000").await;
     for (key, label) in [(1, "one"), (2, "other")] {
         data.deliver(key, &["sms"]).await;
         data.issue(user(0), label, None).await.unwrap();

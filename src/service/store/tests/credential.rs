@@ -9,7 +9,7 @@ use sidekey_protocol::revocation::Target;
 
 use super::super::view::{Happened, Page};
 use super::super::{Credential, Error, NewCredential, Refused, Shown};
-use super::{ADMIN, Data, EVERYTHING, START, assert_refused, server, user};
+use super::{ADMIN, DAY_S, Data, EVERYTHING, START, assert_refused, elsewhere, server, user};
 
 impl Data {
     /// Issues one that lasts so long, or until it is revoked.
@@ -39,12 +39,10 @@ impl Data {
     }
 }
 
-const DAY_S: u32 = 86_400;
-
 #[tokio::test]
 async fn a_secret_is_its_own_user_s_at_its_own_server_alone() {
     let mut data = Data::with_users(1).await;
-    data.store.add_server(ADMIN, "other.example.org".parse().unwrap()).await.unwrap();
+    data.store.add_server(ADMIN, elsewhere()).await.unwrap();
     // Somebody who has paired nothing yet may have one too.
     let (_, new) = data.issue(user(9), "k9", None).await.unwrap();
     let (_, first) = data.issue(user(0), "push", None).await.unwrap();
@@ -55,7 +53,7 @@ async fn a_secret_is_its_own_user_s_at_its_own_server_alone() {
     for (whose, secret) in [(user(9), &first), (user(0), &new), (user(5), &first)] {
         assert_eq!(data.shown(whose, secret), "wrong");
     }
-    let elsewhere = data.store.show_credential(&"other.example.org".parse().unwrap(), &user(0), &first);
+    let elsewhere = data.store.show_credential(&elsewhere(), &user(0), &first);
     assert!(matches!(elsewhere, Shown::Wrong), "{elsewhere:?}");
 }
 

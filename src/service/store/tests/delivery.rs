@@ -66,10 +66,6 @@ impl Data {
     fn all(&self) -> Vec<DeliverySeen> {
         self.store.deliveries(Page { size: 1000, after: 0 }, &DeliveryFilter::default()).items
     }
-
-    pub(super) fn first_phone(&self) -> PartyId {
-        self.store.live_pairings(&super::server(), &user(0))[0].id
-    }
 }
 
 fn sent() -> Outcome {
@@ -79,12 +75,12 @@ fn sent() -> Outcome {
 #[tokio::test]
 async fn a_delivery_is_made_in_the_commit_of_its_session_and_for_whom_it_names_alone() {
     let data = Data::with_users(1).await;
-    data.address(data.first_phone(), "sms", "+491700000000").await;
+    data.address(data.phone(0), "sms", "+491700000000").await;
     let before = data.store.position().seq;
     let session = data.deliver(1, &["sms"]).await;
     assert_eq!(data.store.position().seq, before + 1, "one commit");
     let [claimed] = &data.claim("sms", 9).await[..] else { panic!("one delivery") };
-    assert_eq!(claimed.parcel, Parcel::Session { session: session.id, pairing: data.first_phone() });
+    assert_eq!(claimed.parcel, Parcel::Session { session: session.id, pairing: data.phone(0) });
     assert_eq!(claimed.to, "+491700000000");
     let without = asked(data.gateway(), Audience::User(user(0)), 2);
     data.store.open_session(without).await.unwrap();
@@ -94,7 +90,7 @@ async fn a_delivery_is_made_in_the_commit_of_its_session_and_for_whom_it_names_a
 #[tokio::test]
 async fn a_claim_outlives_whoever_dies_with_it_and_past_its_lease_somebody_else_sends() {
     let mut data = Data::with_users(1).await;
-    data.address(data.first_phone(), "sms", "+491700000000").await;
+    data.address(data.phone(0), "sms", "+491700000000").await;
     data.deliver(1, &["sms"]).await;
     let first = data.claim("sms", 9).await.remove(0);
     data.swap(|_| {});
@@ -113,7 +109,7 @@ async fn a_claim_outlives_whoever_dies_with_it_and_past_its_lease_somebody_else_
 #[tokio::test]
 async fn the_outbox_is_the_same_after_a_restart_whether_from_pages_or_from_the_journal() {
     let mut data = Data::with_users(1).await;
-    data.address(data.first_phone(), "sms", "+491700000000").await;
+    data.address(data.phone(0), "sms", "+491700000000").await;
     for key in 0..4 {
         data.deliver(key, &["sms", "xdms"]).await;
     }
@@ -144,7 +140,7 @@ async fn who_has_no_address_is_passed_over_and_the_next_carrier_has_its_turn() {
 #[tokio::test]
 async fn a_carrier_that_does_not_get_through_loses_its_turn_and_a_dead_key_is_not_sent() {
     let data = Data::with_users(1).await;
-    data.address(data.first_phone(), "sms", "+491700000000").await;
+    data.address(data.phone(0), "sms", "+491700000000").await;
     data.deliver(1, &["sms", "xdms"]).await;
     let claimed = data.claim("sms", 9).await.remove(0);
     let at = data.store.now().after_s(5000);
@@ -161,7 +157,7 @@ async fn a_carrier_that_does_not_get_through_loses_its_turn_and_a_dead_key_is_no
 #[tokio::test]
 async fn a_rotation_goes_out_by_the_carriers_that_the_session_was_opened_with() {
     let data = Data::with_users(1).await;
-    data.address(data.first_phone(), "sms", "+491700000000").await;
+    data.address(data.phone(0), "sms", "+491700000000").await;
     let session = data.deliver(1, &["sms"]).await;
     let claimed = data.claim("sms", 9).await.remove(0);
     data.settle(&claimed, sent()).await;
@@ -177,7 +173,7 @@ async fn a_rotation_goes_out_by_the_carriers_that_the_session_was_opened_with() 
 async fn what_is_revoked_is_sent_no_more_and_documents_are_written_without_it() {
     let mut data = Data::with_users(1).await;
     data.pair(Role::Client, Some(user(0))).await;
-    let phone = data.first_phone();
+    let phone = data.phone(0);
     data.deliver(1, &["xdms"]).await;
     let claimed = data.claim("xdms", 9).await;
     assert_eq!(claimed.len(), 2, "one writing serves both devices");
@@ -202,7 +198,7 @@ async fn what_is_revoked_is_sent_no_more_and_documents_are_written_without_it() 
 #[tokio::test]
 async fn a_session_that_ended_is_not_delivered() {
     let data = Data::with_users(1).await;
-    data.address(data.first_phone(), "sms", "+491700000000").await;
+    data.address(data.phone(0), "sms", "+491700000000").await;
     let session = data.deliver(1, &["sms"]).await;
     data.store.end(data.gateway(), session.id).await.unwrap();
     assert!(data.claim("sms", 9).await.is_empty());
@@ -213,7 +209,7 @@ async fn a_session_that_ended_is_not_delivered() {
 #[tokio::test]
 async fn an_administrator_has_it_tried_again_or_no_more() {
     let data = Data::with_users(1).await;
-    data.address(data.first_phone(), "sms", "+491700000000").await;
+    data.address(data.phone(0), "sms", "+491700000000").await;
     data.deliver(1, &["sms"]).await;
     let number = data.all()[0].delivery;
     assert_eq!(data.store.cancel_delivery(ADMIN, number).await.unwrap().state, DeliveryState::Dead);
@@ -226,7 +222,7 @@ async fn an_administrator_has_it_tried_again_or_no_more() {
 #[tokio::test]
 async fn a_report_is_matched_however_the_bearer_spells_its_id_and_kept_once() {
     let data = Data::with_users(1).await;
-    data.address(data.first_phone(), "sms", "+491700000000").await;
+    data.address(data.phone(0), "sms", "+491700000000").await;
     data.deliver(1, &["sms"]).await;
     let claimed = data.claim("sms", 9).await.remove(0);
     data.settle(&claimed, sent()).await;
@@ -242,7 +238,7 @@ async fn a_report_is_matched_however_the_bearer_spells_its_id_and_kept_once() {
 #[tokio::test]
 async fn a_carrier_sees_how_much_waits_for_it_since_when_and_when_to_look_again() {
     let data = Data::with_users(1).await;
-    data.address(data.first_phone(), "sms", "+491700000000").await;
+    data.address(data.phone(0), "sms", "+491700000000").await;
     let waits = || (data.store.pending_deliveries(&name("sms")), data.store.next_delivery(&name("sms")));
     assert_eq!(waits(), ((0, None), None));
     data.deliver(1, &["sms"]).await;
@@ -257,11 +253,11 @@ async fn a_carrier_sees_how_much_waits_for_it_since_when_and_when_to_look_again(
 async fn an_address_that_is_set_again_is_written_once() {
     let data = Data::with_users(1).await;
     let records = || data.store.position().seq;
-    data.address(data.first_phone(), "sms", "+491700000000").await;
+    data.address(data.phone(0), "sms", "+491700000000").await;
     let before = records();
-    data.address(data.first_phone(), "sms", "+491700000000").await;
+    data.address(data.phone(0), "sms", "+491700000000").await;
     assert_eq!(records(), before);
-    data.address(data.first_phone(), "other", "+491700000000").await;
+    data.address(data.phone(0), "other", "+491700000000").await;
     assert_eq!(records(), before + 1, "another carrier's is another address");
 }
 
@@ -277,7 +273,7 @@ fn where_users_are_reached_is_not_shown_of_what_a_carrier_asks_for() {
 #[tokio::test]
 async fn an_id_that_a_bearer_gives_twice_means_what_it_was_given_last() {
     let data = Data::with_users(1).await;
-    data.address(data.first_phone(), "sms", "+491700000000").await;
+    data.address(data.phone(0), "sms", "+491700000000").await;
     for key in 0..2 {
         data.deliver(key, &["sms"]).await;
         let claimed = data.claim("sms", 9).await.remove(0);

@@ -40,20 +40,3 @@ async fn one_names_the_key_that_signed_when_it_was_made() {
     let keys = [before, after].map(|id| data.store.invitation(id).unwrap().key);
     assert_eq!(keys, [0, 1]);
 }
-
-/// Whoever makes up a body must not fill the log.
-#[tokio::test]
-async fn that_one_was_finished_with_another_body_is_told_once() {
-    let mut data = Data::with_users(0).await;
-    let invitation = data.invite(Role::Client, Some(user(0))).await;
-    let new = data.pairing();
-    data.store.confirm(invitation, new).await.unwrap();
-    let before = data.store.position().seq;
-    for _ in 0..3 {
-        data.store.finish_conflict(invitation).await.unwrap();
-    }
-    assert_eq!(data.store.position().seq, before + 1);
-    data.reopen().await;
-    data.store.finish_conflict(invitation).await.unwrap();
-    assert_eq!(data.store.position().seq, before + 1);
-}

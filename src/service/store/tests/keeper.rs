@@ -13,11 +13,10 @@ use super::super::keeper::Keeper;
 use super::super::state::sessions::KEPT_S;
 use super::super::{Store, Tended, Terms};
 use super::engine::reopened;
-use super::{ADMIN, Data, SEGMENT_SIZE, START, root_key, server, user};
+use super::{ADMIN, DAY_S, Data, SEGMENT_SIZE, START, root_key, server, user};
 use crate::fault::Fault;
 use crate::telemetry::book::logged;
 
-const DAY_S: u32 = 86_400;
 const PAGES: &str = "state";
 
 /// With one pairing for each of so many users, tended when a test says so, and with nothing behind the journal.

@@ -6,10 +6,8 @@ use sidekey_protocol::ids::Role;
 use sidekey_protocol::keys::wire::ServiceKeyState as State;
 use sidekey_protocol::keys::{STATEMENTS_MAX, ServiceKeys};
 
-use super::{ADMIN, Data, assert_refused, user};
+use super::{ADMIN, DAY_S, Data, assert_refused, user};
 use crate::store::{Refused, Store};
-
-const DAY_S: u32 = 86_400;
 
 async fn rotate(store: &Store, overlap_s: u32) {
     let from = store.keys().keys[0].kid.clone();

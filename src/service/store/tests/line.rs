@@ -20,7 +20,7 @@ fn said(data: &Data, action: Action) -> Entry {
 #[tokio::test]
 async fn an_entry_says_whose_invitation_pairing_or_session_it_is_about() {
     let mut data = Data::with_users(1).await;
-    let phone = data.store.live_pairings(&server(), &user(0))[0].id;
+    let phone = data.phone(0);
     data.store.mark_used(phone).await.unwrap();
     let invitation = data.invite(Role::Client, Some(user(0))).await;
     data.store.spend_attempt(invitation).await.unwrap();
@@ -39,7 +39,7 @@ async fn an_entry_says_whose_invitation_pairing_or_session_it_is_about() {
 #[tokio::test]
 async fn each_revocation_that_was_reported_has_an_entry() {
     let data = Data::with_users(1).await;
-    let phone = data.store.live_pairings(&server(), &user(0))[0].id;
+    let phone = data.phone(0);
     let later = Head { n: 2, r: [7; 32] }.sealed(data.store.shared.at_rest.head_key());
     data.store.roll_back(later, Some(phone)).await.unwrap();
     let target = Target::Pairing { pairing: phone };

@@ -3,7 +3,7 @@
 use sidekey_protocol::ids::SessionId;
 
 use super::super::SessionFilter;
-use super::{ADMIN, Data, EVERYTHING, START, server, user};
+use super::{ADMIN, Data, EVERYTHING, START, elsewhere, server, user};
 
 fn found(data: &Data, filter: &SessionFilter) -> Vec<SessionId> {
     data.store.sessions(EVERYTHING, filter).items.into_iter().map(|session| session.id).collect()
@@ -32,10 +32,10 @@ async fn sessions_are_found_by_whether_they_give_keys_and_by_when_they_were_open
 #[tokio::test]
 async fn what_is_wanted_of_a_pairing_elsewhere_or_of_another_user_is_nothing() {
     let data = Data::with_users(2).await;
-    let other: sidekey_protocol::ids::ServerName = "other.example.org".parse().unwrap();
+    let other = elsewhere();
     data.store.add_server(ADMIN, other.clone()).await.unwrap();
     let [ann, bob] = [data.open(user(0), 1).await.unwrap().id, data.open(user(1), 2).await.unwrap().id];
-    let phone = Some(data.store.live_pairings(&server(), &user(0))[0].id);
+    let phone = Some(data.phone(0));
     let gateway = Some(data.gateway());
     for (pairing, at, whose, expected) in [
         (phone, None, None, vec![ann]),

@@ -5,7 +5,7 @@ use sidekey_protocol::revocation::Target;
 
 use super::super::Meter;
 use super::engine::reopened;
-use super::{ADMIN, Data, open, server, user};
+use super::{ADMIN, Data, elsewhere, open, server, user};
 use crate::metrics::{Figures, Metrics};
 
 fn measured(data: &Data) -> Metrics {
@@ -54,7 +54,7 @@ async fn what_takes_effect_is_counted_by_its_kind() {
         Target::Invitation { invitation: data.invite(Role::Client, Some(user(0))).await },
         Target::Session { session: data.store.sessions_of(&server(), &user(0))[0].id },
         Target::Credential { credential: data.issue(user(0), "push", None).await.unwrap().0.id },
-        Target::Pairing { pairing: data.store.live_pairings(&server(), &user(1))[0].id },
+        Target::Pairing { pairing: data.phone(1) },
         Target::User { server: server(), user: user(2) },
         Target::Server { server: server() },
     ];
@@ -85,7 +85,7 @@ async fn batches_that_went_through_and_those_that_could_not_be_written_are_count
     })
     .await;
     let metrics = measured(&data);
-    data.store.add_server(ADMIN, "other.example.org".parse().unwrap()).await.unwrap_err();
+    data.store.add_server(ADMIN, elsewhere()).await.unwrap_err();
     assert_shown(&metrics, &["sidekey_audit_records_total 0", "sidekey_audit_write_errors_total 1"]);
 }
 

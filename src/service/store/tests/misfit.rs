@@ -10,7 +10,7 @@ use super::super::at_rest::Sealed;
 use super::super::journal::Position;
 use super::super::record::{Entry, Pruned, Record, Rekeyed, Secret};
 use super::super::state::State;
-use super::{ADMIN, Data, START, server, user};
+use super::{ADMIN, Data, START};
 
 /// Whether a record follows; it takes effect then.
 fn follows(state: &mut State, record: Record) -> bool {
@@ -27,7 +27,7 @@ fn sealed(data: &mut Data, text: &[u8]) -> Sealed {
 impl Data {
     /// The first user's device, which is live, and the second's, which was revoked.
     async fn live_and_revoked(&self) -> [PartyId; 2] {
-        let phones = [0, 1].map(|n| self.store.live_pairings(&server(), &user(n))[0].id);
+        let phones = [0, 1].map(|n| self.phone(n));
         self.strike(Target::Pairing { pairing: phones[1] }).await.unwrap();
         phones
     }

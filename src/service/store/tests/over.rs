@@ -5,7 +5,7 @@ use sidekey_protocol::revocation::Target;
 use sidekey_protocol::session::Audience;
 
 use super::super::Refused;
-use super::{Data, START, asked, assert_refused, server, user};
+use super::{DAY_S, Data, START, asked, assert_refused, server, user};
 
 impl Data {
     /// Forgets what is over, as the keeper has it done from time to time.
@@ -24,7 +24,6 @@ impl Data {
     }
 }
 
-const DAY_S: u32 = 86_400;
 /// An hour, and what a session is kept beyond it.
 const FORGOTTEN_S: u32 = 3600 + 120;
 

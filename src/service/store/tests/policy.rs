@@ -1,6 +1,6 @@
 mod concerns;
 
-use sidekey_protocol::ids::{PartyId, Role, ServerName};
+use sidekey_protocol::ids::{PartyId, Role};
 use sidekey_protocol::policy::setting::{Asked, Setting};
 use sidekey_protocol::policy::wire::{PoliciesQuery, Whose};
 use sidekey_protocol::revocation::Target;
@@ -11,7 +11,7 @@ use super::super::journal::Position;
 use super::super::record::{Entry, Record};
 use super::super::view::{EndReason, Event, Happened, Revocation, SessionState};
 use super::super::{NewSession, Page, Refused};
-use super::{ADMIN, Data, EVERYTHING, START, asked, assert_refused, server, user};
+use super::{ADMIN, Data, EVERYTHING, START, asked, assert_refused, elsewhere, server, user};
 
 fn setting(json: &str) -> Setting {
     serde_json::from_str::<Asked>(json).unwrap().parse().unwrap()
@@ -253,7 +253,7 @@ async fn a_view_tells_the_version_that_a_change_would_make() {
 #[tokio::test]
 async fn what_is_set_is_listed_by_pages_of_any_size_and_by_whom_it_is_for() {
     let data = Data::with_users(2).await;
-    let other: ServerName = "other.example.org".parse().unwrap();
+    let other = elsewhere();
     data.store.add_server(ADMIN, other.clone()).await.unwrap();
     let levels = [
         Whose::Service,

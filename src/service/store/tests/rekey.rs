@@ -3,7 +3,7 @@ use std::sync::Arc;
 use rand_core::Rng as _;
 use sidekey_protocol::crypto::Secret;
 use sidekey_protocol::encoding::{Bytes, Octets};
-use sidekey_protocol::ids::{PartyId, Role, Timestamp};
+use sidekey_protocol::ids::{PartyId, Timestamp};
 use sidekey_protocol::pairing::Kek;
 use sidekey_protocol::pairing::registry::Standing;
 use sidekey_protocol::pairing::rekey::{Epoch, IDLE_S};
@@ -12,7 +12,7 @@ use sidekey_protocol::revocation::Target;
 
 use super::super::record;
 use super::super::{Error, NewEpoch, Refused};
-use super::{ADMIN, Data, EVERYTHING, assert_refused, server, user};
+use super::{ADMIN, Data, assert_refused, server, user};
 use crate::fault::Fault;
 
 impl Data {
@@ -38,11 +38,6 @@ impl Data {
         self.store.rekey(pairing, new).await.map(|_| epoch)
     }
 
-    fn phone(&self) -> PartyId {
-        let filter = super::super::Filter { role: Some(Role::Client), ..Default::default() };
-        self.store.pairings(EVERYTHING, &filter).items[0].id
-    }
-
     fn root(&self, pairing: PartyId) -> [u8; 32] {
         *self.store.epoch(pairing).unwrap().root.expose()
     }
@@ -55,7 +50,7 @@ fn copy(secret: &Secret<32>) -> Secret<32> {
 #[tokio::test]
 async fn the_next_epoch_waits_through_restarts_and_takes_over_when_it_is_used() {
     let mut data = Data::with_users(1).await;
-    let phone = data.phone();
+    let phone = data.phone(0);
     let first = data.root(phone);
     let next = data.rekey(phone).await.unwrap();
     let kek = Kek::of(&next.root).id;
@@ -79,7 +74,7 @@ async fn the_next_epoch_waits_through_restarts_and_takes_over_when_it_is_used() 
 #[tokio::test]
 async fn another_rekey_replaces_the_one_that_waits_and_the_same_one_does_not() {
     let mut data = Data::with_users(1).await;
-    let phone = data.phone();
+    let phone = data.phone(0);
     let first = data.new_epoch(1);
     let (request, answer, kek) = (first.request, first.answer.clone(), Kek::of(&first.epoch.root).id);
     data.store.rekey(phone, first).await.unwrap();
@@ -97,7 +92,7 @@ async fn another_rekey_replaces_the_one_that_waits_and_the_same_one_does_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_rekeys_at_once_one_waits_and_neither_is_lost_half_way() {
     let mut data = Data::with_users(1).await;
-    let phone = data.phone();
+    let phone = data.phone(0);
     let (a, b) = (data.new_epoch(1), data.new_epoch(1));
     let keks = [&a, &b].map(|new| Kek::of(&new.epoch.root).id);
     let (first, second) = tokio::join!(data.store.rekey(phone, a), data.store.rekey(phone, b));
@@ -111,7 +106,7 @@ async fn of_two_rekeys_at_once_one_waits_and_neither_is_lost_half_way() {
 #[tokio::test]
 async fn an_epoch_that_comes_from_a_replaced_one_is_refused() {
     let mut data = Data::with_users(1).await;
-    let phone = data.phone();
+    let phone = data.phone(0);
     let late = data.new_epoch(1);
     let next = data.rekey(phone).await.unwrap();
     data.store.use_epoch(phone, Kek::of(&next.root).id).await.unwrap();
@@ -123,7 +118,7 @@ async fn an_epoch_that_comes_from_a_replaced_one_is_refused() {
 #[tokio::test]
 async fn a_replaced_root_is_unreadable_once_its_sealing_key_is_gone() {
     let mut data = Data::with_users(1).await;
-    let phone = data.phone();
+    let phone = data.phone(0);
     let old = {
         let state = data.store.shared.read();
         state.party(phone).unwrap().1.root.clone().unwrap()
@@ -144,7 +139,7 @@ async fn a_replaced_root_is_unreadable_once_its_sealing_key_is_gone() {
 #[tokio::test]
 async fn a_pairing_that_nobody_uses_lapses_by_itself_and_stays_so() {
     let mut data = Data::with_users(2).await;
-    let (phone, gateway) = (data.phone(), data.gateway());
+    let (phone, gateway) = (data.phone(0), data.gateway());
     data.clock.advance_s(IDLE_S - 1);
     data.store.touch(gateway);
     assert!(!data.store.lapse(phone).await.unwrap());
@@ -169,7 +164,7 @@ async fn a_pairing_that_nobody_uses_lapses_by_itself_and_stays_so() {
 #[tokio::test]
 async fn a_pairing_that_rekeyed_lately_does_not_lapse_where_nothing_else_is_known_of_it() {
     let mut data = Data::with_users(1).await;
-    let phone = data.phone();
+    let phone = data.phone(0);
     data.clock.advance_s(IDLE_S - 1);
     data.rekey(phone).await.unwrap();
     data.store.close().await;

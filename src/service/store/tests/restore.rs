@@ -8,7 +8,7 @@ use sidekey_protocol::revocation::restore::{Accept, Accepted};
 use sidekey_protocol::revocation::wire::Revoked;
 use sidekey_protocol::revocation::{Head, Reason, SealedHead, Target};
 
-use super::{ADMIN, Data, assert_refused, server, user};
+use super::{ADMIN, Data, assert_refused, elsewhere, server, user};
 use crate::fault::Fault;
 use crate::store::{Compared, Error, Refused, SessionState};
 
@@ -49,7 +49,7 @@ async fn a_head_is_ours_later_or_forged() {
 async fn what_is_known_of_what_was_lost_and_what_was_accepted_outlive_a_restart() {
     let mut data = Data::with_users(2).await;
     let session = data.open(user(0), 1).await.unwrap();
-    let phone = data.store.live_pairings(&server(), &user(0))[0].id;
+    let phone = data.phone(0);
     data.store.roll_back(later(&data, 4), Some(phone)).await.unwrap();
     data.store.roll_back(later(&data, 3), None).await.unwrap();
     assert!(matches!(data.store.ready(), Err(Fault::RolledBack)));
@@ -102,10 +102,10 @@ async fn a_head_of_fewer_revocations_is_no_loss_and_another_of_as_many_is() {
 #[tokio::test]
 async fn a_party_is_believed_about_what_it_is_told_of() {
     let mut data = Data::with_users(2).await;
-    data.store.add_server(ADMIN, "other.example.org".parse().unwrap()).await.unwrap();
+    data.store.add_server(ADMIN, elsewhere()).await.unwrap();
     let mut of = [Vec::new(), Vec::new()];
     for (n, targets) in (0..).zip(&mut of) {
-        let pairing = data.store.live_pairings(&server(), &user(n))[0].id;
+        let pairing = data.phone(n);
         let credential = data.issue(user(n), "push", None).await.unwrap().0.id;
         let session = data.open(user(n), n.into()).await.unwrap().id;
         let invitation = data.invite(Role::Client, Some(user(n))).await;
@@ -118,11 +118,11 @@ async fn a_party_is_believed_about_what_it_is_told_of() {
         ]);
     }
     let [own, others] = of;
-    let phone = data.store.live_pairings(&server(), &user(0))[0].id;
+    let phone = data.phone(0);
     let (first, gateway) = (data.gateway(), data.pair(Role::Server, None).await);
     let gateways = [first, gateway].map(|pairing| Target::Pairing { pairing });
     let whole = [Target::Server { server: server() }];
-    let elsewhere = [Target::Server { server: "other.example.org".parse().unwrap() }];
+    let elsewhere = [Target::Server { server: elsewhere() }];
     data.store.roll_back(later(&data, 9), None).await.unwrap();
 
     for foreign in [&others[..], &gateways, &elsewhere] {
@@ -144,7 +144,7 @@ async fn what_is_revoked_here_is_no_news_and_no_more_than_256_reports_are_kept()
         let invitation = data.invite(Role::Client, Some(user(0))).await;
         targets.push(Target::Invitation { invitation });
     }
-    let phone = [Target::Pairing { pairing: data.store.live_pairings(&server(), &user(0))[0].id }];
+    let phone = [Target::Pairing { pairing: data.phone(0) }];
     data.store.revoke(ADMIN, phone[0].clone(), "lost".parse().unwrap()).await.unwrap();
     data.store.roll_back(later(&data, 9), None).await.unwrap();
     assert_eq!(report(&data, ADMIN, &phone).await, 0);
@@ -156,7 +156,7 @@ async fn what_is_revoked_here_is_no_news_and_no_more_than_256_reports_are_kept()
 #[tokio::test]
 async fn going_on_spares_live_pairings_alone_and_ends_what_is_open_once() {
     let mut data = Data::with_users(2).await;
-    let [phone, gone] = [0, 1].map(|n| data.store.live_pairings(&server(), &user(n))[0].id);
+    let [phone, gone] = [0, 1].map(|n| data.phone(n));
     let lost = "lost".parse().unwrap();
     data.store.revoke(ADMIN, Target::Pairing { pairing: gone }, lost).await.unwrap();
     let session = data.open(user(0), 1).await.unwrap().id;

@@ -11,10 +11,9 @@ use sidekey_protocol::audit::wire::{AuditQuery, Pruned};
 use sidekey_protocol::ids::{Role, Timestamp};
 
 use super::super::{Error, Refused, Store, base};
-use super::{ADMIN, Data, EVERYTHING, START, assert_refused, user};
+use super::{ADMIN, DAY_S, Data, EVERYTHING, START, assert_refused, user};
 use crate::fault::{Damage, Fault};
 
-const DAY_S: u32 = 86_400;
 /// When the log is pruned of what happened on the first day.
 const LATER: Timestamp = START.after_s(40 * DAY_S);
 

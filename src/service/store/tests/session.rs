@@ -5,7 +5,7 @@ use super::{Data, asked, user};
 #[tokio::test]
 async fn a_session_names_the_offer_that_its_suite_was_chosen_from() {
     let mut data = Data::with_users(1).await;
-    let phone = data.store.live_pairings(&super::server(), &user(0))[0].id;
+    let phone = data.phone(0);
     let audiences = [Audience::Pairing(phone), Audience::User(user(0))];
     let offers = [SuiteList::ours().offer_hash(), OFFER_OF_SEVERAL];
     let mut opened = Vec::new();

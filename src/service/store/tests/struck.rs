@@ -1,26 +1,15 @@
 //! What a revocation strikes, and what it leaves alone.
 
 use sidekey_protocol::ids::{InvitationId, Role, ServerName, Timestamp, UserName};
-use sidekey_protocol::pairing::Approval;
 use sidekey_protocol::revocation::Target;
 use sidekey_protocol::session::{Cause, Generations};
-use zeroize::Zeroizing;
 
 use super::super::view::{EndReason, SessionState};
 use super::super::{InvitationState, NewInvitation, Refused};
-use super::{ADMIN, Data, assert_refused, server, user};
+use super::{ADMIN, Data, assert_refused, elsewhere, server, user};
 
 async fn invite_at(data: &mut Data, server: ServerName, user: UserName) -> InvitationId {
-    let new = NewInvitation {
-        id: InvitationId::random(&mut data.rng),
-        role: Role::Client,
-        server,
-        user: Some(user),
-        expires: data.store.now().after_s(900),
-        verifier: Zeroizing::new(b"a verifier".to_vec()),
-        approval: Approval::None,
-        deliver: None,
-    };
+    let new = NewInvitation { server, ..data.invitation(Role::Client, Some(user)) };
     data.store.invite(ADMIN, new).await.unwrap().id
 }
 
@@ -49,7 +38,7 @@ async fn a_session_is_revoked_once_and_gives_no_key() {
 #[tokio::test]
 async fn the_invitations_of_a_user_go_along_and_nobody_else_s() {
     let mut data = Data::with_users(1).await;
-    let elsewhere: ServerName = "other.example.org".parse().unwrap();
+    let elsewhere = elsewhere();
     data.store.add_server(ADMIN, elsewhere.clone()).await.unwrap();
     let own = data.invite(Role::Client, Some(user(0))).await;
     let namesake = invite_at(&mut data, elsewhere.clone(), user(0)).await;

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use sidekey_protocol::ids::{InvitationId, Role, ServerName, SessionId};
+use sidekey_protocol::ids::{InvitationId, Role, SessionId};
 use sidekey_protocol::pairing::Approval;
 use sidekey_protocol::revocation::{Reason, Target};
 use sidekey_protocol::session::{self, Audience, Capabilities, Cause, Suite};
@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::super::view::{EndReason, Happened, Repeat, Revocation, SessionState};
 use super::super::{Error, InvitationState, NewInvitation, NewSession, Refused};
-use super::{ADMIN, Data, EVERYTHING, asked, assert_refused, server, user};
+use super::{ADMIN, Data, EVERYTHING, asked, assert_refused, elsewhere, server, user};
 use crate::fault::Fault;
 
 fn lost() -> Reason {
@@ -302,7 +302,7 @@ async fn a_clock_that_was_ahead_is_believed_again_and_what_it_dated_is_over() {
     data.clock.set(super::START.after_s(YEAR_S));
     let invitation = data.invite(Role::Client, Some(user(0))).await;
     let session = data.open(user(0), 1).await.unwrap().id;
-    let phone = data.store.live_pairings(&server(), &user(0))[0].id;
+    let phone = data.phone(0);
     data.store.touch(phone);
     data.clock.set(super::START.after_s(10));
     assert!(matches!(data.open(user(0), 2).await, Err(Error::Fault(Fault::ClockBehind { .. }))));
@@ -344,8 +344,8 @@ async fn what_a_revocation_would_do_is_what_it_does() {
 #[tokio::test]
 async fn no_server_opens_a_session_for_another_s_device() {
     let mut data = Data::with_users(1).await;
-    let phone = data.store.live_pairings(&server(), &user(0))[0].id;
-    let other: ServerName = "other.example.org".parse().unwrap();
+    let phone = data.phone(0);
+    let other = elsewhere();
     data.store.add_server(ADMIN, other.clone()).await.unwrap();
     let invited = NewInvitation {
         id: InvitationId::random(&mut data.rng),

@@ -7,12 +7,11 @@ use sidekey_protocol::audit::{Checkpoint, Frame, Position};
 use sidekey_protocol::crypto::{SigningKey, VerifyingKey, sha256};
 
 use super::super::Store;
-use super::{ADMIN, Data, START, server, user};
+use super::{ADMIN, DAY_S, Data, START, server, user};
 use crate::fault::{Damage, Fault};
 
 const SEGMENT: &str = "journal/00000000000000000001.journal";
 const HEADER_SIZE: usize = 64;
-const DAY_S: u32 = 86_400;
 
 /// A folder with some history that was closed, and how many records it has.
 async fn closed() -> (Data, u64) {

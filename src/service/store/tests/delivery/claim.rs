@@ -1,12 +1,11 @@
-//! What a carrier is given, and when it is told to ask.
+//! What a carrier is given.
 
 use super::super::Data;
-use super::{ADMIN, name};
 
 #[tokio::test]
 async fn no_more_addresses_are_claimed_than_were_asked_for() {
     let data = Data::with_users(2).await;
-    data.address(data.first_phone(), "sms", "+491700000000").await;
+    data.address(data.phone(0), "sms", "+491700000000").await;
     for key in 0..2 {
         data.deliver(key, &["sms"]).await;
     }
@@ -19,22 +18,4 @@ async fn no_more_addresses_are_claimed_than_were_asked_for() {
     let to = async || data.claim("xdms", 1).await.into_iter().map(|one| one.to).collect::<Vec<_>>();
     assert_eq!(to().await, ["sip:user0@example.org"; 2]);
     assert_eq!(to().await, ["sip:user1@example.org"]);
-}
-
-#[tokio::test]
-async fn carriers_are_told_when_something_is_due_and_of_nothing_else() {
-    let data = Data::with_users(1).await;
-    let told = async || {
-        // The writer has told of what was done before when it answers this.
-        assert!(data.claim("pigeon", 1).await.is_empty());
-        *data.store.deliveries_stirred().borrow()
-    };
-    let before = told().await;
-    data.store.add_server(ADMIN, "another.example.org".parse().unwrap()).await.unwrap();
-    assert_eq!(told().await, before);
-    data.deliver(1, &["sms"]).await;
-    let after = told().await;
-    assert_ne!(after, before);
-    data.store.set_address(ADMIN, data.first_phone(), name("sms"), None).await.unwrap();
-    assert_eq!(told().await, after);
 }

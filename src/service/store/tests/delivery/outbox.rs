@@ -8,7 +8,6 @@ use sidekey_protocol::delivery::wire::DeliveryState;
 use sidekey_protocol::delivery::{Dead, Fate};
 use sidekey_protocol::ids::{InvitationId, Role};
 use sidekey_protocol::revocation::Target;
-use zeroize::Zeroizing;
 
 use super::super::super::{NewInvitation, Parcel, Posted};
 use super::super::{ADMIN, Data, EVERYTHING, START, server, user};
@@ -17,16 +16,7 @@ use super::{legs, name, sent};
 /// An invitation of the first user that goes by text message.
 async fn post(data: &mut Data, to: &str) -> InvitationId {
     let deliver = Posted { leg: legs(&["sms"]).remove(0), to: to.to_owned() };
-    let new = NewInvitation {
-        id: InvitationId::random(&mut data.rng),
-        role: Role::Client,
-        server: server(),
-        user: Some(user(0)),
-        expires: data.store.now().after_s(900),
-        verifier: Zeroizing::new(b"a verifier".to_vec()),
-        approval: data.approval,
-        deliver: Some(deliver),
-    };
+    let new = NewInvitation { deliver: Some(deliver), ..data.invitation(Role::Client, Some(user(0))) };
     data.store.invite(ADMIN, new).await.unwrap().id
 }
 
@@ -48,17 +38,17 @@ async fn an_invitation_that_is_over_is_not_sent() {
 #[tokio::test]
 async fn a_session_that_ends_takes_back_what_was_its_own() {
     let data = Data::with_users(1).await;
-    data.address(data.first_phone(), "sms", "+491700000000").await;
+    data.address(data.phone(0), "sms", "+491700000000").await;
     let [first, second] = [data.deliver(1, &["sms"]).await, data.deliver(2, &["sms"]).await];
     data.store.end(data.gateway(), second.id).await.unwrap();
     let [claimed] = &data.claim("sms", 9).await[..] else { panic!("one is open") };
-    assert_eq!(claimed.parcel, Parcel::Session { session: first.id, pairing: data.first_phone() });
+    assert_eq!(claimed.parcel, Parcel::Session { session: first.id, pairing: data.phone(0) });
 }
 
 #[tokio::test]
 async fn another_address_is_one_carrier_s_and_only_what_is_kept_there_moves() {
     let data = Data::with_users(1).await;
-    let phone = data.first_phone();
+    let phone = data.phone(0);
     data.address(phone, "sms", "+491700000000").await;
     data.address(phone, "xdms", "sip:old").await;
     let carriers = ["sms", "xdms"];
@@ -85,7 +75,7 @@ async fn another_address_is_one_carrier_s_and_only_what_is_kept_there_moves() {
 #[tokio::test]
 async fn what_is_settled_waits_for_nobody_and_is_forgotten_in_its_time() {
     let mut data = Data::with_users(1).await;
-    data.address(data.first_phone(), "sms", "+491700000000").await;
+    data.address(data.phone(0), "sms", "+491700000000").await;
     let not_after = data.deliver(1, &["sms"]).await.not_after;
     let claimed = data.claim("sms", 9).await.remove(0);
     data.settle(&claimed, sent()).await;
@@ -110,7 +100,7 @@ async fn what_is_settled_waits_for_nobody_and_is_forgotten_in_its_time() {
 #[tokio::test]
 async fn carriers_are_woken_when_something_is_due_that_was_not_and_not_before() {
     let data = Data::with_users(1).await;
-    data.address(data.first_phone(), "sms", "+491700000000").await;
+    data.address(data.phone(0), "sms", "+491700000000").await;
     // Answered by the writer, which has done by then what comes after the last commit's answers.
     let repeat = async || drop(data.open(user(0), 1).await.unwrap());
     repeat().await;
@@ -125,13 +115,15 @@ async fn carriers_are_woken_when_something_is_due_that_was_not_and_not_before() 
     assert_eq!(*woken.borrow(), before + 1);
     data.claim("sms", 9).await;
     repeat().await;
+    data.store.set_address(ADMIN, data.phone(0), name("sms"), None).await.unwrap();
+    repeat().await;
     assert_eq!(*woken.borrow(), before + 1, "it is on its way");
 }
 
 #[tokio::test]
 async fn the_log_says_whose_delivery_it_was() {
     let data = Data::with_users(2).await;
-    let phone = data.first_phone();
+    let phone = data.phone(0);
     data.address(phone, "sms", "+491700000000").await;
     data.deliver(1, &["sms"]).await;
     data.claim("sms", 9).await;

@@ -2,7 +2,7 @@
 
 use sidekey_protocol::delivery::wire::DeliveryState;
 
-use super::super::{Data, EVERYTHING, START, server, user};
+use super::super::{Data, EVERYTHING, START, elsewhere, server, user};
 use super::{ADMIN, DeliveryFilter, name};
 
 #[tokio::test]
@@ -13,7 +13,7 @@ async fn those_are_found_that_are_all_that_was_asked_for() {
         data.deliver_to(n, number.into(), &[carrier]).await;
     }
     data.store.cancel_delivery(ADMIN, 1).await.unwrap();
-    let second = data.store.live_pairings(&server(), &user(1))[0].id;
+    let second = data.phone(1);
     let any = DeliveryFilter::default;
     let dead = || DeliveryFilter { state: Some(DeliveryState::Dead), ..any() };
     let by_xdms = || DeliveryFilter { carrier: Some(name("xdms")), ..any() };
@@ -22,7 +22,7 @@ async fn those_are_found_that_are_all_that_was_asked_for() {
         (dead(), &[1]),
         (by_xdms(), &[2, 3]),
         (DeliveryFilter { server: Some(server()), ..any() }, &[1, 2, 3]),
-        (DeliveryFilter { server: Some("another.example.org".parse().unwrap()), ..any() }, &[]),
+        (DeliveryFilter { server: Some(elsewhere()), ..any() }, &[]),
         (DeliveryFilter { user: Some(user(0)), ..any() }, &[1, 3]),
         (DeliveryFilter { pairing: Some(second), ..any() }, &[2]),
         (DeliveryFilter { created_after: Some(START.after_s(20)), ..any() }, &[3]),

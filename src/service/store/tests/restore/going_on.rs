@@ -8,7 +8,7 @@ use sidekey_protocol::revocation::restore::Accept;
 
 use super::super::super::view::{EndReason, SessionState};
 use super::super::super::{InvitationState, Refused};
-use super::super::{ADMIN, Data, assert_refused, server, user};
+use super::super::{ADMIN, Data, assert_refused, user};
 
 impl Data {
     /// Somebody shows a head that this history does not have.
@@ -24,7 +24,7 @@ async fn sessions_invitations_and_what_waits_do_not_go_on() {
     let sessions = [data.open(user(0), 1).await.unwrap().id, data.open(user(1), 2).await.unwrap().id];
     let invitation = data.invite(Role::Client, Some(user(0))).await;
     let (waiting, _) = data.waits_of(1, true).await;
-    let phones = [0, 1].map(|n| data.store.live_pairings(&server(), &user(n))[0].id);
+    let phones = [0, 1].map(|n| data.phone(n));
     let (issued, _) = data.issue(user(0), "push", None).await.unwrap();
 
     data.roll_back().await;
@@ -50,7 +50,7 @@ async fn sessions_invitations_and_what_waits_do_not_go_on() {
 #[tokio::test]
 async fn where_all_are_revoked_but_some_those_stay_and_nobody_else() {
     let mut data = Data::with_users(2).await;
-    let [phone, other] = [0, 1].map(|n| data.store.live_pairings(&server(), &user(n))[0].id);
+    let [phone, other] = [0, 1].map(|n| data.phone(n));
     let (issued, _) = data.issue(user(0), "push", None).await.unwrap();
     let gateway = data.gateway();
     data.roll_back().await;
